@@ -1,0 +1,41 @@
+# The course's commands. Everything they make is below .venv/ and build/, but for `publish`.
+# PYTHON: the Python 3.11 or 3.12 to build .venv with. PIP_FLAGS: more flags for pip.
+PYTHON ?= python3
+VENV ?= .venv
+PROFILE ?= quick
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help course test lab publish clean
+help:
+	@echo "make course                           execute every chapter, render the report"
+	@echo "make test                             lint, unit tests, doctests, notebook tests"
+	@echo "make lab                              open JupyterLab on the notebooks"
+	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
+	@echo "make clean                            remove build/"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	  || { echo "Python 3.11 or 3.12 is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt \
+	  --editable '.[site,test,bench]'
+	@touch $@
+
+course: $(READY)
+	$(BIN)/deblur report --profile $(PROFILE) --out build
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+publish: $(READY)
+	@test -n "$(CHAPTER)" || { echo "name a chapter: make publish CHAPTER=01 PROFILE=report"; exit 2; }
+	$(BIN)/deblur publish $(CHAPTER) --profile $(PROFILE)
+
+clean:
+	rm -rf build

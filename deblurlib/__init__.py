@@ -1,0 +1,9 @@
+"""deblurlib: the small library under the course *Deblurring, paper by paper*.
+
+One alphabet everywhere: ``x`` sharp image, ``y`` blurred image, ``k`` kernel, ``x_hat`` restored
+image, ``sigma`` a Gaussian's standard deviation; ``y = k * x + n``. Images are float32 tensors
+``(B, C, H, W)`` in [0, 1]. Import the modules you need, for instance
+``from deblurlib import psf, degrade, metrics``.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,189 @@
+"""Sets of sharp images, and of blurred and sharp pairs.
+
+How a source is named and found is told in :mod:`deblurlib.storage`. Taught in chapter 01.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+import numpy as np
+import torch
+
+from . import images, psf, storage
+from .errors import InputError
+from .storage import Item
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images in a fixed order; ``set[i]`` is a float32 tensor ``(3, H, W)`` in [0, 1]."""
+
+    name: str
+    split: str | None
+    items: tuple[Item, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        return images.to_tensor(self.items[i].array())
+
+    @property
+    def names(self) -> list[str]:
+        """Each image's path within the set."""
+        return [item.name for item in self.items]
+
+    @property
+    def scenes(self) -> list[str]:
+        """Each image is its own scene: unrelated images are independent."""
+        return self.names
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short hash of all names and contents, in order."""
+        return storage.hash_items(self.items)
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Blurred and sharp images of the same views; ``set[i]`` is ``(y, x)``, ``(3, H, W)`` each."""
+
+    name: str
+    split: str | None
+    blurred: tuple[Item, ...]
+    sharp: tuple[Item, ...]
+    kernels: tuple[Item | None, ...]
+    scenes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.sharp)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        y = images.to_tensor(self.blurred[i].array())
+        x = images.to_tensor(self.sharp[i].array())
+        if y.shape != x.shape:
+            raise InputError(
+                f"{self.blurred[i].name} has {y.shape[1]} x {y.shape[2]} pixels, "
+                f"but {self.sharp[i].name} has {x.shape[1]} x {x.shape[2]}"
+            )
+        return y, x
+
+    def kernel(self, i: int) -> torch.Tensor | None:
+        """The known kernel ``(h, w)`` of pair ``i`` (``kernel/STEM.npy``), or ``None``."""
+        item = self.kernels[i]
+        if item is None:
+            return None
+        try:
+            array = np.load(io.BytesIO(item.raw()), allow_pickle=False)
+            return psf.check(torch.from_numpy(array).float())
+        except (ValueError, EOFError, TypeError) as error:  # InputError is a ValueError
+            raise InputError(f"{item.name}: not a kernel ({error})") from None
+
+    @property
+    def names(self) -> list[str]:
+        """Each sharp image's path within the set."""
+        return [item.name for item in self.sharp]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short hash of all names and contents, in order."""
+        kernels = [k for k in self.kernels if k is not None]
+        return storage.hash_items([*self.blurred, *self.sharp, *kernels])
+
+
+def open_images(source: str, split: str | None = None) -> ImageSet:
+    """Open a set of sharp images.
+
+    Args:
+        source: ``sample``, a name, a path, or ``NAME=PATH``: a folder, a .zip or a .npz.
+        split: ``"train"`` or ``"test"`` for that part of it; ``None`` for all there is.
+
+    Raises:
+        InputError: the set is not there (the message says how to get it), holds no image, or has
+            no such split.
+
+    >>> open_images("sample", "test").names
+    ['test/chelsea.png', 'test/flower.jpg', 'test/rocket.jpg']
+    """
+    name, items = storage.open_source(source)
+    found = [item for item in items if item.is_image]
+    if not found:
+        raise InputError(f"{source}: no image in it")
+    if split is not None:
+        found = [item for item in found if item.name.startswith(f"{split}/")]
+        if not found:
+            raise InputError(
+                f"{source}: no {split}/ folder with images; the images of a set that is used for "
+                f"training and for testing must lie in train/ and test/"
+            )
+    return ImageSet(name, split, tuple(found))
+
+
+def open_pairs(source: str, split: str | None = None) -> PairSet:
+    """Open a set of pairs: a tree in which ``blur/`` and ``sharp/`` lie side by side.
+
+    Partners are files of the same stem, sorted. A pair's scene is the folder that holds its
+    ``blur/`` and ``sharp/``, unless a table ``scenes.csv`` at the top of the set (columns
+    ``stem``, ``scene`` and, where stems repeat, ``split``) says otherwise.
+
+    Args and errors: as of :func:`open_images`; also a file without a partner, or with two.
+    """
+    name, items = storage.open_source(source)
+    table = _read_scenes(items)
+    views = sorted({_view(i) for i in items if i.is_image and _side(i) in ("blur", "sharp")})
+    blurred, sharp, kernels, scenes = [], [], [], []
+    for view in views:
+        top = view.split("/")[0]
+        if split is not None and top != split:
+            continue
+        sides = {side: _by_stem(items, view, side) for side in ("blur", "sharp", "kernel")}
+        for stem in sorted(sides["blur"].keys() | sides["sharp"].keys()):
+            for side, other in (("blur", "sharp"), ("sharp", "blur")):
+                if stem not in sides[side]:
+                    alone = sides[other][stem].name
+                    raise InputError(f"{source}: {alone} has no partner in {side}/ beside it")
+            blurred.append(sides["blur"][stem])
+            sharp.append(sides["sharp"][stem])
+            kernels.append(sides["kernel"].get(stem))
+            scenes.append(table.get((top, stem)) or table.get(("", stem)) or view)
+    if not sharp:
+        part = f" under {split}/" if split else ""
+        raise InputError(f"{source}: no folder{part} with images in blur/ and sharp/ side by side")
+    return PairSet(name, split, tuple(blurred), tuple(sharp), tuple(kernels), tuple(scenes))
+
+
+def _side(item: Item) -> str:
+    return PurePosixPath(item.name).parent.name
+
+
+def _view(item: Item) -> str:
+    """The folder that holds an item's ``blur/`` or ``sharp/``."""
+    return PurePosixPath(item.name).parent.parent.as_posix()
+
+
+def _by_stem(items: list[Item], view: str, side: str) -> dict[str, Item]:
+    found: dict[str, Item] = {}
+    for item in items:
+        wanted = item.name.endswith(".npy") if side == "kernel" else item.is_image
+        if wanted and _side(item) == side and _view(item) == view:
+            stem = PurePosixPath(item.name).stem
+            if stem in found:
+                raise InputError(f"{item.name} and {found[stem].name}: two files of one stem")
+            found[stem] = item
+    return found
+
+
+def _read_scenes(items: list[Item]) -> dict[tuple[str, str], str]:
+    """``(split or "", stem)`` -> scene."""
+    for item in items:
+        if item.name == "scenes.csv":
+            rows = list(csv.DictReader(io.StringIO(item.raw().decode("utf-8-sig", "replace"))))
+            if rows and not {"stem", "scene"} <= rows[0].keys():
+                raise InputError("scenes.csv: needs the columns stem and scene")
+            return {(row.get("split") or "", row["stem"]): row["scene"] for row in rows}
+    return {}

@@ -1,0 +1,9 @@
+"""The one error that is meant for the user's eyes."""
+
+
+class InputError(ValueError):
+    """Something given from outside is wrong: a file, a value, a name.
+
+    Its message is one clear sentence that names the thing and, where there is one, the cure.
+    The ``deblur`` command prints it without a traceback and ends with exit code 2.
+    """

@@ -1,0 +1,63 @@
+"""Hashes that say whether code and data are still what a result was made with."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+SHORT = 12  # hex digits; enough to tell apart all that one person ever makes
+
+
+def of_bytes(*parts: bytes) -> str:
+    """A short hash of some bytes; where one part ends and the next begins counts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()[:SHORT]
+
+
+def of_source(source: str) -> str:
+    """A short hash of what Python code means: comments, docstrings and layout do not count.
+
+    >>> of_source("x = 1  # one") == of_source("x  =  1")
+    True
+    >>> of_source("x = 1") == of_source("x = 2")
+    False
+    """
+    return of_bytes(_describe(ast.parse(source)).encode())
+
+
+def of_package(root: Path) -> str:
+    """A short hash of the meaning of every Python file under a folder."""
+    files = sorted(root.rglob("*.py"))
+    return of_bytes(
+        *(
+            f"{path.relative_to(root).as_posix()} {of_source(path.read_text('utf-8'))}".encode()
+            for path in files
+        )
+    )
+
+
+def _describe(node: object) -> str:
+    # Written out rather than ast.dump(): that differs between Python 3.11 and 3.12, where new,
+    # empty fields appear. Empty fields are left out here.
+    if isinstance(node, list):
+        return "[" + ",".join(_describe(item) for item in node) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields: Iterable[tuple[str, object]] = ast.iter_fields(node)
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        fields = [(k, _without_docstring(v) if k == "body" else v) for k, v in fields]
+    described = (f"{k}={_describe(v)}" for k, v in fields if v not in (None, []))
+    return f"{type(node).__name__}({','.join(described)})"
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0] if body else None
+    is_docstring = isinstance(first, ast.Expr) and isinstance(
+        getattr(first.value, "value", None), str
+    )
+    return body[1:] if is_docstring else body

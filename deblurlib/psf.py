@@ -1,0 +1,167 @@
+"""Point-spread functions: where the light of one point ends up.
+
+A kernel is a float32 tensor ``(h, w)`` with odd sides, non-negative, summing to 1, in convolution
+orientation: ``k[centre + d]`` is the share of a point's light that lands ``d`` pixels away from it,
+rows counted downwards. Taught in chapter 01.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from .errors import InputError
+
+
+def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
+    """Gaussian kernel, sampled at the pixel centres.
+
+    Args:
+        sigma: standard deviation in pixels; 0 gives the delta kernel.
+        size: odd side; by default the kernel reaches three standard deviations. A smaller size
+            cuts the Gaussian off, as OpenCV's ``GaussianBlur(x, (size, size), sigma)`` does.
+    """
+    _require(sigma >= 0, f"sigma must be 0 or more, not {sigma}")
+    size = _odd(size, 2 * math.ceil(3 * sigma) + 1)
+    if sigma == 0:
+        profile = (_coordinates(size) == 0).double()
+    else:
+        profile = torch.exp(-0.5 * (_coordinates(size) / sigma) ** 2)
+    return _normalised(torch.outer(profile, profile))
+
+
+def box(size: int) -> torch.Tensor:
+    """Mean over a ``size`` x ``size`` square (odd). PIL's ``BoxBlur(r)`` is ``box(2 * r + 1)``."""
+    size = _odd(size, size)
+    return _normalised(torch.ones(size, size, dtype=torch.float64))
+
+
+def motion(length: float, angle: float = 0.0, size: int | None = None) -> torch.Tensor:
+    """Straight, even motion: an anti-aliased line.
+
+    The line is a strip ``length`` pixels long. A pixel gets the part of it that the strip covers
+    along the motion, times a tent one pixel wide across it, so the kernel changes smoothly with
+    both arguments, and an odd length at angle 0 is exactly ``length`` equal taps in a row.
+
+    Args:
+        length: pixels, 1 or more.
+        angle: degrees, counter-clockwise from the x axis as seen on the screen.
+        size: odd side; by default the smallest that holds the line.
+
+    Raises:
+        InputError: the line does not fit into ``size``.
+    """
+    _require(math.isfinite(length) and length >= 1, f"length must be 1 or more, not {length}")
+    _require(math.isfinite(angle), f"angle must be a number of degrees, not {angle}")
+    grid = _coordinates(2 * math.ceil(length / 2 + 1) + 1)
+    down, right = torch.meshgrid(grid, grid, indexing="ij")
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    along = cosine * right - sine * down
+    across = sine * right + cosine * down
+    covered = (length / 2 + 0.5 - along.abs()).clamp(0, 1)
+    return _fit(covered * (1 - across.abs()).clamp(min=0), size, f"a line of {length} pixels")
+
+
+def disk(radius: float, size: int | None = None) -> torch.Tensor:
+    """Defocus of an ideal round lens: the share of each pixel that a disk covers.
+
+    Args:
+        radius: pixels, more than 0; up to 0.5 the disk lies in one pixel (the delta kernel).
+        size: odd side; by default the smallest that holds the disk.
+
+    Raises:
+        InputError: the disk does not fit into ``size``.
+    """
+    _require(math.isfinite(radius) and radius > 0, f"radius must be more than 0, not {radius}")
+    fine = 16  # sub-pixels along each side of a pixel
+    reach = math.ceil(radius + 0.5)
+    offsets = (torch.arange(fine, dtype=torch.float64) + 0.5) / fine - 0.5
+    grid = (_coordinates(2 * reach + 1)[:, None] + offsets).flatten()
+    inside = (grid[:, None] ** 2 + grid**2 <= radius**2).double()
+    covered = torch.nn.functional.avg_pool2d(inside[None, None], fine)[0, 0]
+    return _fit(covered, size, f"a disk of radius {radius}")
+
+
+def stack(kernels: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Kernels of several sizes as one batch ``(B, h, w)``, each centred among zeros.
+
+    >>> stack([box(1), box(3)]).shape
+    torch.Size([2, 3, 3])
+    """
+    height = max(k.shape[0] for k in kernels)
+    width = max(k.shape[1] for k in kernels)
+    batch = torch.zeros(len(kernels), height, width)
+    for place, k in zip(batch, kernels, strict=True):
+        top, left = (height - k.shape[0]) // 2, (width - k.shape[1]) // 2
+        place[top : top + k.shape[0], left : left + k.shape[1]] = k
+    return batch
+
+
+def transfer_function(k: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """What a kernel does to each frequency: its 2-D Fourier transform on an image's grid.
+
+    The kernel's centre is put at pixel (0, 0), wrapped round the edges, so that circular
+    convolution is ``ifft2(fft2(x) * transfer_function(k, H, W))``.
+
+    Args:
+        k: kernel ``(h, w)`` or ``(B, h, w)``, not larger than the image.
+        height, width: the image's size in pixels.
+
+    Returns:
+        complex tensor ``(height, width)`` or ``(B, height, width)``; its value at frequency 0
+        is the kernel's sum, 1.
+    """
+    h, w = k.shape[-2:]
+    if h > height or w > width:
+        raise InputError(f"a {h} x {w} kernel is larger than the {height} x {width} image")
+    padded = torch.nn.functional.pad(k, (0, width - w, 0, height - h))
+    return torch.fft.fft2(padded.roll((-(h // 2), -(w // 2)), dims=(-2, -1)))
+
+
+def check(k: torch.Tensor) -> torch.Tensor:
+    """Return ``k`` if it is a kernel (or a batch of them); else raise, saying what is wrong."""
+    _require(k.ndim in (2, 3), f"a kernel must be (h, w) or (B, h, w), not {tuple(k.shape)}")
+    _require(
+        k.shape[-1] % 2 == 1 and k.shape[-2] % 2 == 1,
+        f"a kernel's sides must be odd, not {k.shape[-2]} x {k.shape[-1]}",
+    )
+    _require(bool(torch.isfinite(k).all()), "the kernel holds NaN or infinite values")
+    _require(bool((k >= 0).all()), "the kernel holds negative values")
+    sums = k.double().sum((-2, -1))
+    _require(
+        bool(((sums - 1).abs() < 1e-4).all()),
+        f"a kernel must sum to 1, not {sums.flatten()[(sums - 1).abs().argmax()].item():.4g}",
+    )
+    return k
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+def _odd(size: int | None, default: int) -> int:
+    size = default if size is None else size
+    _require(isinstance(size, int) and size > 0 and size % 2 == 1, f"size must be odd, not {size}")
+    return size
+
+
+def _coordinates(size: int) -> torch.Tensor:
+    return torch.arange(size, dtype=torch.float64) - size // 2
+
+
+def _normalised(k: torch.Tensor) -> torch.Tensor:
+    return (k / k.sum()).float()
+
+
+def _fit(k: torch.Tensor, size: int | None, what: str) -> torch.Tensor:
+    """Trim the empty border of a square kernel, or bring it to the side asked for."""
+    centre = k.shape[0] // 2
+    rows, columns = torch.nonzero(k > 1e-12, as_tuple=True)
+    reach = int(torch.cat([(rows - centre).abs(), (columns - centre).abs()]).max())
+    size = _odd(size, 2 * reach + 1)
+    _require(size >= 2 * reach + 1, f"{what} needs a kernel of {2 * reach + 1}, not {size}, pixels")
+    trimmed = k[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
+    return torch.nn.functional.pad(_normalised(trimmed), [(size - 2 * reach - 1) // 2] * 4)

@@ -1,0 +1,133 @@
+"""Execute chapters with papermill, in process, and hold them to what they promise."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from ..errors import InputError
+from . import stamp
+from .results import MIME, PROFILES, validate
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the execution of one chapter ended."""
+
+    notebook: Path  # the source
+    copy: Path  # the executed copy
+    seconds: float
+    error: str | None = None  # what went wrong, with cell and traceback; None: all well
+    results: dict | None = None
+    rows: list[dict] = field(default_factory=list)
+
+    @property
+    def chapter(self) -> str:
+        """The two digits the file's name begins with."""
+        return self.notebook.name[:2]
+
+
+def project_root() -> Path:
+    """The folder that holds ``notebooks/``: the checkout this package was installed from."""
+    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if (root / "notebooks").is_dir():
+            return root
+    raise InputError("no notebooks/ folder: install the project from a checkout (pip install -e .)")
+
+
+def find_chapters(chapters: Sequence[str], root: Path) -> list[Path]:
+    """The notebooks of some chapters (``"01"``, or all if none are named), in order."""
+    notebooks = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    by_number = {path.name[:2]: path for path in notebooks}
+    for chapter in chapters:
+        if chapter not in by_number:
+            known = ", ".join(by_number)
+            raise InputError(f"there is no chapter {chapter!r}; there are: {known}")
+    return [by_number[c] for c in sorted(set(chapters))] if chapters else notebooks
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> None:
+    """Refuse parameters that the notebook's ``parameters`` cell does not name, and odd profiles."""
+    known = papermill.inspect_notebook(str(notebook))
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise InputError(
+            f"{notebook.name} has no parameter {unknown[0]!r}; it has {', '.join(known)}"
+        )
+    if parameters.get("profile", PROFILES[0]) not in PROFILES:
+        raise InputError(f"profile {parameters['profile']!r} is none of {', '.join(PROFILES)}")
+
+
+def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) -> Outcome:
+    """Execute a chapter into ``copy``, check what it produced, and stamp the copy.
+
+    A failing chapter is an :class:`Outcome` with ``error`` set, never an exception; what it had
+    produced until then is in the copy.
+    """
+    check_parameters(notebook, parameters)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    error = None
+    # An empty folder of its own: a chapter that leans on the working directory fails at once.
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(copy),
+                parameters=dict(parameters),
+                cwd=folder,
+                progress_bar=False,
+            )
+        except PapermillExecutionError as failure:
+            error = f"cell {failure.cell_index + 1} raised {failure.ename}: {failure.evalue}"
+            error += "\n" + "\n".join(failure.traceback)
+        except Exception as failure:  # a kernel that dies or does not start
+            error = f"the kernel failed: {type(failure).__name__}: {failure}"
+    seconds = time.monotonic() - started
+    if not copy.exists():
+        return Outcome(notebook, copy, seconds, error or "papermill wrote no copy")
+    executed = nbformat.read(copy, as_version=4)
+    results, rows = find_results(executed)
+    error = error or missing_artefacts(executed)
+    if results is not None:
+        results["stamp"] |= stamp.of_run(notebook, results["stamp"]["data"], seconds)
+        error = error or _fault(results, rows)
+    stamp.write_on(executed, results, parameters, error)
+    nbformat.write(executed, copy)
+    return Outcome(notebook, copy, seconds, error, results, rows)
+
+
+def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, list[dict]]:
+    """The results that a chapter recorded, without and with its per-image rows."""
+    for output in _outputs(executed):
+        if MIME in output.get("data", {}):
+            results = dict(output["data"][MIME])
+            return results, results.pop("rows")
+    return None, []
+
+
+def missing_artefacts(executed: nbformat.NotebookNode) -> str | None:
+    """Name the artefacts that the notebook's metadata promises and its outputs do not hold."""
+    promised = executed.metadata.get("deblurlib", {}).get("artefacts", [])
+    held = {o.get("metadata", {}).get("deblurlib", {}).get("artefact") for o in _outputs(executed)}
+    missing = [name for name in promised if name not in held]
+    return f"promised, but not produced: {', '.join(missing)}" if missing else None
+
+
+def _fault(results: dict, rows: list[dict]) -> str | None:
+    try:
+        validate(results, rows)
+    except InputError as error:
+        return f"the recorded results are not valid: {error}"
+    return None
+
+
+def _outputs(executed: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [o for cell in executed.cells if cell.cell_type == "code" for o in cell.outputs]

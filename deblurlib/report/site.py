@@ -1,0 +1,91 @@
+"""The HTML site: start page, executed chapters, API reference, by Sphinx and MyST-NB.
+
+Nothing on a page is fetched from a network: the formulas' MathJax is copied into the site, and
+explorers are self-contained.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+
+from ..errors import InputError
+from .execute import Outcome
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def build(outcomes: Sequence[Outcome], root: Path, out: Path) -> Path:
+    """Render the executed chapters with the project's ``docs/``; return the start page.
+
+    Args:
+        root: the checkout.
+        out: the build folder; the site comes to ``out/site``, replacing an earlier one.
+
+    Raises:
+        InputError: Sphinx is not installed or failed; the message holds what it said.
+    """
+    source = out / "site-source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(root / "docs", source)
+    for name in ("SOURCES.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(root / name, source / name)
+    (source / "data.md").write_text((root / "data" / "README.md").read_text("utf-8"), "utf-8")
+    chapters = source / "chapters"
+    chapters.mkdir()
+    for outcome in outcomes:
+        if outcome.copy.exists():
+            page = for_reading(nbformat.read(outcome.copy, as_version=4))
+            nbformat.write(page, chapters / outcome.notebook.name)
+    (source / "chapter-table.md").write_text(chapter_table(outcomes), "utf-8")
+    site = out / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"}
+    )
+    if done.returncode:
+        raise InputError(f"the site could not be built:\n{(done.stderr or done.stdout).strip()}")
+    if done.stderr.strip():
+        print(done.stderr.strip(), file=sys.stderr)
+    return site / "index.html"
+
+
+def for_reading(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """An executed chapter as a page: descriptions on figures, explorers in their static face."""
+    executed.cells = [c for c in executed.cells if not _is_scaffolding(c)]
+    for cell in executed.cells:
+        if cell.cell_type != "code":
+            continue
+        for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
+            if alt:
+                cell.metadata["mystnb"] = {"image": {"alt": alt}}
+    executed.metadata.pop("widgets", None)
+    return executed
+
+
+def _is_scaffolding(cell: nbformat.NotebookNode) -> bool:
+    """Cells that papermill added; the stamp tells what they said."""
+    return bool(
+        {"injected-parameters", "papermill-error-cell-tag"} & set(cell.metadata.get("tags", []))
+    )
+
+
+def chapter_table(outcomes: Sequence[Outcome]) -> str:
+    """The start page's table: chapter, its question, what it took on this machine."""
+    lines = ["| chapter | the question it answers | time here |", "| :--- | :--- | ---: |"]
+    for outcome in outcomes:
+        notebook = nbformat.read(outcome.notebook, as_version=4)
+        about = notebook.metadata["deblurlib"]
+        link = f"[{outcome.chapter} {about['title']}](chapters/{outcome.notebook.stem})"
+        took = "failed" if outcome.error else f"{outcome.seconds:.0f} s"
+        lines.append(f"| {link} | {about['question']} | {took} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,84 @@
+"""Where a number comes from: the stamp that every executed page and results file carries."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+
+from .. import fingerprint
+
+PACKAGE = Path(__file__).resolve().parents[1]
+TAG = "stamp"
+
+
+def of_run(notebook: Path, data: Sequence[Mapping[str, object]], seconds: float) -> dict:
+    """The part of the stamp that the notebook's own kernel cannot know.
+
+    ``code`` hashes what decides the numbers: the meaning of the library's code and of the
+    notebook's, and the data. ``commit`` is for orientation only.
+    """
+    return {
+        "code": code_hash(notebook, data),
+        "commit": _git("rev-parse", "--short=12", "HEAD"),
+        "dirty": None if (changes := _git("status", "--porcelain")) is None else bool(changes),
+        "wall_seconds": round(seconds, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def code_hash(notebook: Path, data: Sequence[Mapping[str, object]]) -> str:
+    """A hash of the library's code, the notebook's code and the data; text and layout are free."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return fingerprint.of_bytes(
+        fingerprint.of_package(PACKAGE).encode(),
+        fingerprint.of_source(source).encode(),
+        *(str(d["fingerprint"]).encode() for d in data),
+    )
+
+
+def write_on(
+    executed: nbformat.NotebookNode,
+    results: Mapping | None,
+    parameters: Mapping[str, object],
+    error: str | None,
+) -> None:
+    """Put the stamp on an executed copy: into its metadata, and as text below the title."""
+    text = "**This run failed.** " + error.split("\n")[0] if error else ""
+    if results:
+        executed.metadata.setdefault("deblurlib", {})["stamp"] = dict(results["stamp"])
+        text = f"{text}\n\n{sentence(results)}".strip()
+    elif not error:
+        given = ", ".join(f"{k} = {v}" for k, v in parameters.items()) or "its defaults"
+        text = f"Executed with {given}; it records no results."
+    quoted = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+    cell = nbformat.v4.new_markdown_cell(quoted, id="stamp", metadata={"tags": [TAG]})
+    executed.cells.insert(1, cell)
+
+
+def sentence(results: Mapping) -> str:
+    """The stamp in words."""
+    s = results["stamp"]
+    data = "; ".join(f"{d['name']}, {d['n']} images ({d['fingerprint']})" for d in s["data"])
+    commit = "no commit" if s["commit"] is None else f"commit {s['commit']}"
+    changed = " with uncommitted changes" if s["dirty"] else ""
+    versions = ", ".join(f"{name} {v}" for name, v in s["versions"].items())
+    return (
+        f"*How this page was made.* Profile `{results['profile']}`, seeds {s['seeds']}, "
+        f"data {data}. {s['device']}; {s['wall_seconds']:.0f} s; finished {s['finished']}. "
+        f"Code {s['code']}, {commit}{changed}; {versions}."
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,181 @@
+"""How sure a measured difference is: intervals over seeds and scenes, tests, verdicts.
+
+The units that are resampled are training seeds and scenes (an unrelated image is its own scene),
+never pixels, and never the pooled images of several seeds, which are not independent.
+Taught in chapter 01; used by every claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval, in the unit of the values."""
+
+    estimate: float
+    lo: float
+    hi: float
+    n_seeds: int
+    n_scenes: int
+    n_images: int  # distinct images; each is scored once a seed
+
+
+def bootstrap(
+    values: Sequence[float],
+    seeds: Sequence[Hashable],
+    scenes: Sequence[Hashable],
+    confidence: float = 0.95,
+    n_resamples: int = 10_000,
+    rng_seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap of a mean, resampling seeds and scenes, each with replacement.
+
+    The mean is over images within a scene, then over scenes and seeds. Seeds and scenes are
+    crossed: every seed must have scored the same images (Owen 2007, "The pigeonhole bootstrap").
+    With one seed (a method without training) only scenes are resampled.
+
+    Args:
+        values: one number an image and seed, for instance a gain in dB.
+        seeds, scenes: of each value, in the same order.
+
+    Raises:
+        InputError: fewer than two scenes, values that are not finite, seeds that did not score the
+            same images.
+    """
+    table, n_images = _cell_means(values, seeds, scenes)
+    n_seeds, n_scenes = table.shape
+    if n_scenes < 2:
+        raise InputError("an interval needs at least two scenes: one scene says nothing of others")
+    rng = np.random.default_rng(rng_seed)
+    by_seed = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), n_resamples) / n_seeds
+    by_scene = rng.multinomial(n_scenes, np.full(n_scenes, 1 / n_scenes), n_resamples) / n_scenes
+    means = np.einsum("rs,sn,rn->r", by_seed, table, by_scene, optimize=True)
+    tail = (1 - confidence) / 2
+    lo, hi = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(table.mean()), float(lo), float(hi), n_seeds, n_scenes, n_images)
+
+
+def paired_difference(
+    first: Sequence[float],
+    second: Sequence[float],
+    seeds: Sequence[Hashable],
+    scenes: Sequence[Hashable],
+    **options,
+) -> Interval:
+    """:func:`bootstrap` of ``first - second``, two methods' scores of the same images and seeds."""
+    if len(first) != len(second):
+        raise InputError(f"{len(first)} and {len(second)} scores cannot be paired")
+    return bootstrap(np.subtract(first, second), seeds, scenes, **options)
+
+
+def _cell_means(
+    values: Sequence[float], seeds: Sequence[Hashable], scenes: Sequence[Hashable]
+) -> tuple[np.ndarray, int]:
+    """The mean of each (seed, scene) cell, and the number of images a seed scored."""
+    values = np.asarray(values, float)
+    if not len(values) == len(seeds) == len(scenes) or len(values) == 0:
+        raise InputError(
+            f"{len(values)} values, {len(seeds)} seeds and {len(scenes)} scenes do not match"
+        )
+    if not np.isfinite(values).all():
+        raise InputError("values must be finite; report infinite scores apart")
+    seed_names, seed_at = np.unique(np.asarray(seeds).astype(str), return_inverse=True)
+    scene_names, scene_at = np.unique(np.asarray(scenes).astype(str), return_inverse=True)
+    counts = np.zeros((len(seed_names), len(scene_names)), int)
+    sums = np.zeros(counts.shape)
+    np.add.at(counts, (seed_at, scene_at), 1)
+    np.add.at(sums, (seed_at, scene_at), values)
+    if (counts != counts[0]).any():
+        raise InputError("every seed must have scored the same images of the same scenes")
+    return sums / counts, int(counts[0].sum())
+
+
+def differs(interval: Interval, margin: float, expected: int = 1) -> str:
+    """Verdict on "the difference has this sign": confirmed, refuted or undecided.
+
+    Args:
+        interval: of the difference.
+        margin: what counts as a difference at all, 0 or more, fixed before the run.
+        expected: the claimed sign, 1 or -1.
+
+    >>> differs(Interval(0.5, 0.3, 0.7, 5, 50, 50), margin=0.1)
+    'confirmed'
+    >>> differs(Interval(0.1, -0.2, 0.4, 5, 50, 50), margin=0.1)
+    'undecided'
+    """
+    _check_margin(margin)
+    lo, hi = (interval.lo, interval.hi) if expected > 0 else (-interval.hi, -interval.lo)
+    if lo > margin:
+        return "confirmed"
+    return "refuted" if hi < margin else "undecided"
+
+
+def equivalent(interval: Interval, margin: float) -> str:
+    """Verdict on "there is no difference": confirmed if the interval lies inside the margin.
+
+    >>> equivalent(Interval(0.01, -0.03, 0.05, 5, 50, 50), margin=0.1)
+    'confirmed'
+    """
+    _check_margin(margin)
+    if -margin < interval.lo and interval.hi < margin:
+        return "confirmed"
+    return "refuted" if interval.lo > margin or interval.hi < -margin else "undecided"
+
+
+def _check_margin(margin: float) -> None:
+    if margin < 0:
+        raise InputError(f"a margin must be 0 or more, not {margin}")
+
+
+def p_values(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
+    """Two-sided p-values of the tests that papers name, by scipy.
+
+    ``welch`` treats the two as unpaired, ``paired_t`` and ``wilcoxon`` as pairs. They assume
+    independent units: give one value a scene (or a seed), not one a pixel or crop. Equal values
+    throughout give 1.
+    """
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
+        raise InputError("tests need two equally long lists of at least two values")
+    if np.array_equal(first, second):
+        return {"welch": 1.0, "paired_t": 1.0, "wilcoxon": 1.0}
+    return {
+        "welch": float(scipy_stats.ttest_ind(first, second, equal_var=False).pvalue),
+        "paired_t": float(scipy_stats.ttest_rel(first, second).pvalue),
+        "wilcoxon": float(scipy_stats.wilcoxon(first, second).pvalue),
+    }
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment of several p-values (Holm 1979), in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p, float)
+    if ((p < 0) | (p > 1) | np.isnan(p)).any():
+        raise InputError("p-values must lie in [0, 1]")
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted.tolist()
+
+
+def win_rate(gains: Sequence[float]) -> float:
+    """Share of the gains that are above 0; a tie is not a win.
+
+    >>> win_rate([0.3, -0.1, 0.0, 0.2])
+    0.5
+    """
+    if len(gains) == 0:
+        raise InputError("a win rate needs at least one gain")
+    return float((np.asarray(gains) > 0).mean())

@@ -1,0 +1,56 @@
+"""Sphinx's settings for the course's site; `deblur report` builds it from an executed copy."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import deblurlib
+
+project = "Deblurring, paper by paper"
+author = "The authors of Deblurring, paper by paper"
+copyright = "2026, " + author
+version = release = deblurlib.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+exclude_patterns = ["chapter-table.md"]
+
+nb_execution_mode = "off"  # the chapters come executed
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+myst_heading_anchors = 3
+# links from the repository's own pages to files that are no pages of the site
+suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_google_docstring = True
+
+html_theme = "sphinx_book_theme"
+html_title = project
+nb_render_markdown_format = "gfm"
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "home_page_in_toc": True,
+}
+
+
+def _copy_mathjax(app):
+    """Formulas render without a network: one file of MathJax, from an installed package."""
+    package = find_spec("sphinx-mathjax-offline")
+    source = Path(package.origin).parent / "static" / "mathjax" / "tex-svg.js"
+    target = Path(app.srcdir) / "_static" / "mathjax"
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+
+
+mathjax_path = "mathjax/tex-svg.js"
+
+
+def setup(app):
+    app.connect("builder-inited", _copy_mathjax)
