@@ -32,7 +32,7 @@ Profile = Annotated[str, typer.Option(help="smoke, quick, report or full.")]
 Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", help="Where a data set lies: NAME=PATH. The last one is used."),
+    typer.Option("--data", help="The data set: NAME, PATH or NAME=PATH; the last is used."),
 ]
 Parameter = Annotated[
     list[str] | None,
@@ -140,16 +140,16 @@ def _run(
 
 
 def _register(given: str) -> str:
-    """Make NAME=PATH known to the notebooks' kernels without writing the path into a page."""
+    """Make a set known to the notebooks' kernels by name, so that no page holds its path."""
     from . import storage
 
-    name, _ = storage.open_source(given)
-    if "=" in given:
-        path = Path(given.partition("=")[2]).resolve()
-        known = os.environ.get("DEBLURLIB_DATA")
-        os.environ["DEBLURLIB_DATA"] = os.pathsep.join(filter(None, [f"{name}={path}", known]))
-    elif Path(given).exists() and given != name:
-        raise InputError(f"give the data set a name for the report: --data NAME={given}")
+    if given == "sample":
+        return given
+    name, path = storage.locate(given)
+    known = os.environ.get("DEBLURLIB_DATA")
+    os.environ["DEBLURLIB_DATA"] = os.pathsep.join(
+        filter(None, [f"{name}={path.resolve()}", known])
+    )
     return name
 
 
@@ -184,4 +184,7 @@ def main() -> None:
         app()
     except InputError as error:
         print(f"deblur: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a read-only folder, a file in the way
+        print(f"deblur: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)

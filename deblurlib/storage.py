@@ -101,7 +101,7 @@ def open_source(source: str) -> tuple[str, list[Item]]:
     """
     if source == "sample":
         return source, _sample_items()
-    name, path = _locate(source)
+    name, path = locate(source)
     if path.is_dir():
         items = _folder_items(path)
     elif zipfile.is_zipfile(path):
@@ -140,7 +140,11 @@ def _check_digest(name: str, data: bytes, digest: str) -> None:
         raise InputError(f"{name}: its checksum is wrong, so the file is damaged or another one")
 
 
-def _locate(source: str) -> tuple[str, Path]:
+def locate(source: str) -> tuple[str, Path]:
+    """The name of a source other than ``sample``, and where it lies.
+
+    Raises: as :func:`open_source`.
+    """
     name, equals, given = source.partition("=")
     if equals:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):

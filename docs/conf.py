@@ -27,6 +27,7 @@ napoleon_google_docstring = True
 
 html_theme = "sphinx_book_theme"
 html_title = project
+html_context = {"default_mode": "auto"}
 nb_render_markdown_format = "gfm"
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
@@ -37,6 +38,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # one search field is enough
 }
 
 

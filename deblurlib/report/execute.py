@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from papermill.exceptions import PapermillExecutionError
 from ..errors import InputError
 from . import stamp
 from .results import MIME, PROFILES, validate
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # a terminal's colour codes
 
 
 @dataclass(frozen=True)
@@ -84,21 +87,24 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
                 parameters=dict(parameters),
                 cwd=folder,
                 progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],  # the kernel talks over loopback; it warns
             )
         except PapermillExecutionError as failure:
-            error = f"cell {failure.cell_index + 1} raised {failure.ename}: {failure.evalue}"
-            error += "\n" + "\n".join(failure.traceback)
+            number = failure.cell_index + 1 - bool(parameters)  # papermill put a cell of its own in
+            error = f"cell {number} raised {failure.ename}: {failure.evalue}"
+            error += "\n" + COLOUR.sub("", "\n".join(failure.traceback))
         except Exception as failure:  # a kernel that dies or does not start
             error = f"the kernel failed: {type(failure).__name__}: {failure}"
     seconds = time.monotonic() - started
     if not copy.exists():
         return Outcome(notebook, copy, seconds, error or "papermill wrote no copy")
     executed = nbformat.read(copy, as_version=4)
+    executed.metadata.pop("papermill", None)  # it holds this machine's paths
     results, rows = find_results(executed)
     error = error or missing_artefacts(executed)
     if results is not None:
         results["stamp"] |= stamp.of_run(notebook, results["stamp"]["data"], seconds)
-        error = error or _fault(results, rows)
+        error = error or _fault(notebook, results, rows)
     stamp.write_on(executed, results, parameters, error)
     nbformat.write(executed, copy)
     return Outcome(notebook, copy, seconds, error, results, rows)
@@ -121,11 +127,13 @@ def missing_artefacts(executed: nbformat.NotebookNode) -> str | None:
     return f"promised, but not produced: {', '.join(missing)}" if missing else None
 
 
-def _fault(results: dict, rows: list[dict]) -> str | None:
+def _fault(notebook: Path, results: dict, rows: list[dict]) -> str | None:
     try:
         validate(results, rows)
     except InputError as error:
         return f"the recorded results are not valid: {error}"
+    if results["chapter"] != notebook.name[:2]:
+        return f"the recorded results are of chapter {results['chapter']}"
     return None
 
 

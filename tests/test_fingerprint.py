@@ -1,0 +1,156 @@
+"""Hashes of code count what it means, not how it looks, and are equal on every Python."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deblurlib import fingerprint
+
+ROOT = Path(__file__).parents[1]
+
+CODE = '''
+"""A module."""
+import os
+from collections.abc import *
+
+@decorated
+class A(B, metaclass=M):
+    """A class."""
+    field: int = 3
+
+    async def f(self, a, /, b: int = 1, *c, d=None, **e) -> None:
+        """A function."""
+        async with a as b, c:
+            yield await b
+
+def g(x):
+    "Only a docstring."
+
+def h(x):
+    """Head."""
+    # a comment
+    return [y for y in x if y > 1.5 and not -y], lambda z=...: {**x, "k": z[1:, None]}
+
+try:
+    print(f"{1 + 1!r:>{h(2)}} and {{braces}} {'nested'}" "joined", b"bytes", 1j, 10**20)
+except* (OSError, ValueError) as error:
+    raise RuntimeError("no") from error
+match x:
+    case {"a": [1, *rest], **others} | A(field=None) if (n := rest):
+        del n
+'''
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# a comment", "# another comment"),
+        ("    # a comment\n", ""),
+        ('"""A module."""\n', ""),
+        ('"""A class."""', '"""Another class."""'),
+        ('"""A function."""', '"""Another\n\n        function."""'),
+        ('"""Head."""', ""),
+        ("field: int = 3", "field:int=3\n\n"),
+        ("lambda z=...:", "lambda z = ... :"),
+        ('b"bytes"', "b'bytes'"),
+    ],
+)
+def test_looks_do_not_count(before, after):
+    assert before in CODE
+    assert fingerprint.of_source(CODE.replace(before, after)) == fingerprint.of_source(CODE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("= 3", "= 4"),
+        ("= 3", "= 3.0"),
+        ("b: int = 1", "b: int = True"),
+        ("b: int = 1", "b: int = 0"),
+        ("b: int = 1", "b: int = None"),
+        ("1.5", "1.50001"),
+        ("> 1.5", ">= 1.5"),
+        ("1 + 1", "1 - 1"),
+        ("not -y", "-y"),
+        ("and not", "or not"),
+        ("async def f", "async def f2"),
+        ("(self, a, /", "(self, a"),
+        ('"k"', '"K"'),
+        ('"joined"', '"Joined"'),
+        ('b"bytes"', '"bytes"'),
+        ("1:, None", ":1, None"),
+        ("!r", ""),
+        ("import os", "import os.path"),
+        ("except*", "except"),
+        ("@decorated\n", ""),
+        ("metaclass=M", "M"),
+        ("raise RuntimeError", "RuntimeError"),
+        ('raise RuntimeError("no") from error', '"a string that is no docstring"'),
+    ],
+)
+def test_a_change_of_meaning_counts(before, after):
+    assert before in CODE
+    changed = CODE.replace(before, after).replace(" from error", " from error" * ("raise" in after))
+    assert fingerprint.of_source(changed) != fingerprint.of_source(CODE)
+
+
+def test_where_a_part_ends_counts():
+    assert fingerprint.of_bytes(b"ab", b"c") != fingerprint.of_bytes(b"a", b"bc")
+    assert fingerprint.of_bytes(b"a", b"") != fingerprint.of_bytes(b"a")
+
+
+@pytest.fixture
+def package(tmp_path):
+    root = tmp_path / "here" / "package"
+    (root / "part").mkdir(parents=True)
+    (root / "a.py").write_text("A = 1\n")
+    (root / "part" / "b.py").write_text("B = 2\n")
+    return root
+
+
+def test_place_comments_and_other_files_of_a_package_do_not_count(package, tmp_path):
+    before = fingerprint.of_package(package)
+    moved = package.rename(tmp_path / "elsewhere")
+    (moved / "a.py").write_text("A = 1  # one\n")
+    (moved / "notes.txt").write_text("B = 3")
+    assert fingerprint.of_package(moved) == before
+
+
+def rename(root):
+    (root / "a.py").rename(root / "c.py")
+
+
+def move(root):
+    (root / "a.py").rename(root / "part" / "a.py")
+
+
+def change(root):
+    (root / "part" / "b.py").write_text("B = 3\n")
+
+
+def add(root):
+    (root / "part" / "c.py").write_text("")
+
+
+@pytest.mark.parametrize("action", [rename, move, change, add])
+def test_any_change_to_a_packages_code_counts(package, action):
+    before = fingerprint.of_package(package)
+    action(package)
+    assert fingerprint.of_package(package) != before
+
+
+def test_hashes_are_equal_on_python_3_12(tmp_path):
+    python = shutil.which("python3.12")
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
+        pytest.skip("no python3.12 here that runs")
+    (tmp_path / "code.py").write_text(CODE.replace("except*", "except"))
+    script = (
+        "import sys, pathlib; from deblurlib.fingerprint import of_package;"
+        "print(*(of_package(pathlib.Path(a)) for a in sys.argv[1:]))"
+    )
+    folders = [tmp_path, ROOT / "deblurlib"]
+    command = [python, "-c", script, *folders]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == [fingerprint.of_package(folder) for folder in folders]

@@ -1,0 +1,205 @@
+"""PSNR and the five SSIM protocols, each against somebody else's implementation."""
+
+import math
+
+import numpy as np
+import pytest
+import pytorch_msssim
+import torch
+import torchmetrics.functional.image as torchmetrics
+from skimage.color import rgb2ycbcr
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from deblurlib import images, metrics
+from deblurlib.errors import InputError
+
+GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+
+
+def gaussian_rgb(a, b):
+    return structural_similarity(a, b, channel_axis=-1, data_range=1, **GAUSSIAN)
+
+
+def uniform_rgb(a, b):
+    return structural_similarity(a, b, channel_axis=-1, data_range=1)
+
+
+def gaussian_y(a, b):
+    a, b = (rgb2ycbcr(image)[..., 0] / 255 for image in (a, b))
+    return structural_similarity(a, b, data_range=1, **GAUSSIAN)
+
+
+def gaussian_3d(a, b):
+    a, b = (np.pad(image, 5, mode="edge") for image in (a, b))  # the 5 that scikit-image cuts off
+    return structural_similarity(a, b, data_range=1, **GAUSSIAN)
+
+
+def multiscale(a, b):
+    a, b = (torch.from_numpy(image).permute(2, 0, 1)[None] for image in (a, b))
+    return pytorch_msssim.ms_ssim(a, b, data_range=1.0).item()
+
+
+REFERENCES = {
+    "gaussian-rgb": gaussian_rgb,
+    "uniform-rgb": uniform_rgb,
+    "gaussian-y": gaussian_y,
+    "gaussian-3d": gaussian_3d,
+    "multiscale": multiscale,
+}
+LEAST_SIZES = {
+    "gaussian-rgb": 11,
+    "uniform-rgb": 7,
+    "gaussian-y": 11,
+    "gaussian-3d": 1,
+    "multiscale": 161,
+}
+
+over_protocols = pytest.mark.parametrize("protocol", metrics.SSIM_PROTOCOLS)
+
+
+@pytest.fixture(scope="module")
+def pair(rand):
+    """Three smooth-and-noisy images that get worse, and their originals."""
+    coarse = torch.nn.functional.interpolate(rand(3, 3, 12, 13), (192, 208), mode="bicubic")
+    x = (0.7 * coarse + 0.3 * rand(3, 3, 192, 208, seed=1)).clamp(0, 1)
+    sigma = torch.tensor([0.02, 0.1, 0.5]).view(3, 1, 1, 1)
+    return (0.9 * x + sigma * (rand(3, 3, 192, 208, seed=2) - 0.5)).clamp(0, 1), x
+
+
+def as_arrays(batch):
+    return batch.permute(0, 2, 3, 1).double().numpy()
+
+
+@over_protocols
+def test_ssim_agrees_with_an_independent_one(pair, protocol):
+    expected = [REFERENCES[protocol](a, b) for a, b in zip(*map(as_arrays, pair), strict=True)]
+    np.testing.assert_allclose(metrics.ssim(*pair, protocol), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "theirs", "tolerance"),
+    [
+        ("gaussian-rgb", torchmetrics.structural_similarity_index_measure, 5e-3),
+        ("multiscale", torchmetrics.multiscale_structural_similarity_index_measure, 1e-3),
+    ],
+)
+def test_ssim_is_near_that_of_torchmetrics(pair, protocol, theirs, tolerance):
+    expected = theirs(*pair, data_range=1.0, reduction="none")  # it scores the border as well
+    torch.testing.assert_close(metrics.ssim(*pair, protocol), expected, rtol=0, atol=tolerance)
+
+
+def test_the_protocols_are_different_quantities(pair):
+    scores = torch.stack([metrics.ssim(*pair, protocol) for protocol in REFERENCES])[:, 2]
+    assert scores.sort().values.diff().min() > 1e-3
+
+
+@over_protocols
+def test_ssim_of_equal_images_is_1(pair, protocol):
+    torch.testing.assert_close(metrics.ssim(pair[1], pair[1], protocol), torch.ones(3))
+
+
+@over_protocols
+def test_ssim_is_symmetric(pair, protocol):
+    x_hat, x = pair
+    torch.testing.assert_close(metrics.ssim(x_hat, x, protocol), metrics.ssim(x, x_hat, protocol))
+
+
+@over_protocols
+def test_ssim_of_a_batch_is_that_of_each_image(pair, protocol):
+    x_hat, x = pair
+    one_by_one = [metrics.ssim(x_hat[i : i + 1], x[i : i + 1], protocol) for i in range(3)]
+    torch.testing.assert_close(metrics.ssim(x_hat, x, protocol), torch.cat(one_by_one))
+
+
+@over_protocols
+def test_ssim_does_not_depend_on_the_unit(pair, protocol):
+    in_255 = metrics.ssim(255 * pair[0], 255 * pair[1], protocol, data_range=255)
+    torch.testing.assert_close(in_255, metrics.ssim(*pair, protocol), rtol=0, atol=1e-5)
+
+
+@over_protocols
+def test_ssim_scores_the_least_size_and_refuses_a_smaller_one(rand, protocol):
+    least = LEAST_SIZES[protocol]
+    x = rand(1, 3, least, least + 3)
+    assert metrics.ssim(x, x, protocol).item() == pytest.approx(1)
+    if least > 1:
+        with pytest.raises(InputError, match=f"{protocol} needs {least} pixels.*{least - 1}"):
+            metrics.ssim(x[..., 1:, :], x[..., 1:, :], protocol)
+
+
+@over_protocols
+def test_ssim_of_grey_images_is_that_of_three_equal_channels(pair, protocol):
+    grey = [images.grey(image) for image in pair]
+    if protocol == "gaussian-y":
+        with pytest.raises(InputError, match="gaussian-y needs RGB images, not 1"):
+            metrics.ssim(*grey, protocol)
+    else:
+        tripled = metrics.ssim(*(image.expand(-1, 3, -1, -1) for image in grey), protocol)
+        torch.testing.assert_close(metrics.ssim(*grey, protocol), tripled)
+
+
+def test_multiscale_of_a_negative_is_0(rand):
+    x = rand(1, 3, 176, 176)
+    assert metrics.ssim(1 - x, x, "multiscale").item() == 0
+    assert metrics.ssim(1 - x, x).item() < 0
+
+
+def test_an_unknown_protocol_names_the_five(pair):
+    with pytest.raises(InputError) as error:
+        metrics.ssim(*pair, "ssim")
+    assert all(name in str(error.value) for name in ["'ssim'", *REFERENCES])
+
+
+def test_psnr_agrees_with_scikit_image(pair):
+    x_hat, x = map(as_arrays, pair)
+    for data_range in (1, 255):
+        expected = [
+            peak_signal_noise_ratio(b, a, data_range=data_range)
+            for a, b in zip(x_hat, x, strict=True)
+        ]
+        np.testing.assert_allclose(metrics.psnr(*pair, data_range), expected, atol=1e-4)
+
+
+def test_psnr_is_infinite_for_equal_images_only(pair):
+    x_hat, x = pair
+    scores = metrics.psnr(torch.cat([x[:1], x_hat[1:]]), x)
+    assert scores.isinf().tolist() == [True, False, False]
+    assert scores[0] == math.inf
+
+
+def test_psnr_with_a_border_is_that_of_the_inner_part(pair):
+    inner = [image[..., 4:-4, 4:-4] for image in pair]
+    assert torch.equal(metrics.psnr(*pair, border=4), metrics.psnr(*inner))
+
+
+def test_psnr_quantised_is_that_of_the_saved_image(pair):
+    x_hat, x = 1.2 * pair[0] - 0.1, pair[1]
+    saved = torch.stack([images.to_tensor(images.to_array(image)) for image in x_hat])
+    torch.testing.assert_close(metrics.psnr(x_hat, x, quantise=True), metrics.psnr(saved, x))
+    assert not torch.equal(metrics.psnr(x_hat, x), metrics.psnr(saved, x))
+
+
+X = torch.zeros(1, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"border": 4}, r"border of 4 .*\(8, 8\)"),
+        ({"border": -1}, "border of -1"),
+        ({"quantise": True, "data_range": 255}, "data_range must be 1"),
+    ],
+)
+def test_a_wrong_psnr_option_is_named(options, named):
+    with pytest.raises(InputError, match=named):
+        metrics.psnr(X, X, **options)
+
+
+@pytest.mark.parametrize("score", [metrics.psnr, metrics.ssim])
+@pytest.mark.parametrize(
+    ("x_hat", "x"), [(X, X[:, :1]), (X, X[..., :7]), (X[0], X[0]), (X[:0], X[:0])]
+)
+def test_images_that_cannot_be_compared_are_named(score, x_hat, x):
+    with pytest.raises(InputError) as error:
+        score(x_hat, x)
+    assert f"{tuple(x_hat.shape)} and {tuple(x.shape)}" in str(error.value)
