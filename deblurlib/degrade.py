@@ -5,6 +5,7 @@ Taught in chapter 01.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -137,9 +138,12 @@ def add_noise(
     """
     if len(index) != x.shape[0]:
         raise InputError(f"{len(index)} indices were given for {x.shape[0]} images")
-    sigmas = [sigma] * len(index) if isinstance(sigma, int | float) else sigma
-    if min(sigmas) < 0:
-        raise InputError(f"sigma must be 0 or more, not {min(sigmas)}")
+    sigmas = [sigma] * len(index) if isinstance(sigma, int | float) else list(sigma)
+    if len(sigmas) != x.shape[0]:
+        raise InputError(f"{len(sigmas)} sigmas were given for {x.shape[0]} images")
+    for s in sigmas:
+        if not 0 <= s < math.inf:  # NaN is neither
+            raise InputError(f"sigma must be 0 or more, not {s}")
     # stream 1: stream 0 of the same image is its blur's
     noise = [
         s * torch.randn(x.shape[1:], generator=generator(seed, 2 * i + 1))
@@ -162,12 +166,17 @@ def sample(
     Args:
         x: sharp images ``(B, C, H, W)``.
         draw: a function of a random generator that returns a kernel and the noise's sigma.
+            For the boundary ``"valid"`` its kernels must be of one size, as ``y``'s depends on it.
         index: B integers, each image's place in its data set.
 
     Returns:
         ``y`` as :func:`convolve` shapes it, and the kernels ``(B, h, w)``.
     """
     drawn = [draw(generator(seed, 2 * i)) for i in index]
+    if boundary == "valid" and len({kernel.shape for kernel, _ in drawn}) > 1:
+        raise InputError(
+            'the boundary "valid" needs kernels of one size; give psf functions a size'
+        )
     k = psf.check(psf.stack([kernel for kernel, _ in drawn])).to(x.device)
     blurred = convolve(x, k, boundary)
     return add_noise(blurred, [sigma for _, sigma in drawn], seed, index), k

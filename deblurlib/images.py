@@ -46,6 +46,8 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                     f"{name}: {width} x {height} pixels are more than the limit of {max_pixels:,}"
                 )
             deep = _bits_per_sample(image, data) == 16
+            if image.mode == "F" or (image.mode == "I" and not deep):
+                raise InputError(f"{name}: only images of 8 or 16 bits a value can be read")
             image.load()
             orientation = image.getexif().get(0x0112, 1)
             upright = None if deep else ImageOps.exif_transpose(image).convert("RGB")
@@ -73,6 +75,8 @@ def _decode_16_bit(data: bytes, name: str, orientation: int) -> np.ndarray:
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
         raise InputError(f"{name}: damaged image file (16-bit data cannot be decoded)")
+    if array.dtype != np.uint16:
+        raise InputError(f"{name}: only images of 8 or 16 bits a value can be read")
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=-1)
     array = array[..., :3][..., ::-1]  # BGR(A) -> RGB
@@ -106,6 +110,10 @@ def write(path: str | os.PathLike, x: torch.Tensor) -> None:
     The file appears whole or not at all: it is written beside its place and renamed.
     """
     path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path}: cannot be written; the suffix must be one of {', '.join(SUFFIXES)}"
+        )
     array = to_array(x)
     image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")

@@ -123,7 +123,8 @@ def ssim(
     score = 1.0
     for scale, exponent in enumerate(p.scales):
         if scale > 0:
-            x_hat, x = F.avg_pool2d(x_hat, 2), F.avg_pool2d(x, 2)
+            # an odd last row or column stands for itself
+            x_hat, x = (F.avg_pool2d(z, 2, ceil_mode=True) for z in (x_hat, x))
         luminance, contrast = _ssim_terms(x_hat, x, p, data_range)
         last = scale == len(p.scales) - 1
         value = (luminance * contrast if last else contrast).mean((2, 3))

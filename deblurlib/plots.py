@@ -123,7 +123,10 @@ def table(rows: Sequence[Mapping[str, object]], name: str, digits: int = 2) -> N
     cells = [[_cell(row[key], digits) for key in header] for row in rows]
     numeric = [all(isinstance(row[key], int | float) for row in rows) for key in header]
     rule = ["---:" if number else ":---" for number in numeric]
-    lines = ["| " + " | ".join(line) + " |" for line in [header, rule, *cells]]
+    lines = [
+        "| " + " | ".join(text.replace("|", "\\|") for text in line) + " |"
+        for line in [header, rule, *cells]
+    ]
     widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]
     plain = [
         "  ".join(

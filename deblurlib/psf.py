@@ -23,7 +23,7 @@ def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
         size: odd side; by default the kernel reaches three standard deviations. A smaller size
             cuts the Gaussian off, as OpenCV's ``GaussianBlur(x, (size, size), sigma)`` does.
     """
-    _require(sigma >= 0, f"sigma must be 0 or more, not {sigma}")
+    _require(0 <= sigma < math.inf, f"sigma must be 0 or more, not {sigma}")
     size = _odd(size, 2 * math.ceil(3 * sigma) + 1)
     if sigma == 0:
         profile = (_coordinates(size) == 0).double()

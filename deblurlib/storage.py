@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -113,7 +114,8 @@ def open_source(source: str) -> tuple[str, list[Item]]:
 
 def hash_items(items: list[Item] | tuple[Item, ...]) -> str:
     """A short hash of all names and contents, in order."""
-    return fingerprint.of_bytes(*(part for i in items for part in (i.name.encode(), i.raw())))
+    parts = ((i.name.encode(), str(i.shape).encode(), i.raw()) for i in items)
+    return fingerprint.of_bytes(*(part for triple in parts for part in triple))
 
 
 def verify(items: list[Item]) -> int:
@@ -126,8 +128,11 @@ def verify(items: list[Item]) -> int:
     if CHECKSUMS not in present:
         return 0
     lines = present[CHECKSUMS].raw().decode("utf-8", "replace").split("\n")
-    listed = [line.split(maxsplit=1) for line in lines if line.strip()]
-    for digest, name in listed:
+    listed = [line for line in lines if line.strip()]
+    for line in listed:
+        if len(line.split(maxsplit=1)) < 2:
+            raise InputError(f"{CHECKSUMS}: not a checksum and a name: {line!r}")
+        digest, name = line.split(maxsplit=1)
         name = name.strip().removeprefix("*").removeprefix("./")
         if name not in present:
             raise InputError(f"{name}: listed in {CHECKSUMS}, but not there")
@@ -181,7 +186,9 @@ def _visible(name: str) -> bool:
 
 
 def _folder_items(folder: Path) -> list[Item]:
-    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    # os.walk, for it can follow links: large sets are often linked in
+    paths = (Path(top) / f for top, _, files in os.walk(folder, followlinks=True) for f in files)
+    names = (path.relative_to(folder).as_posix() for path in paths)
     return [Item(n, partial(images.read_bytes, folder / n)) for n in names if _visible(n)]
 
 
@@ -194,7 +201,7 @@ def _zip_items(path: Path) -> list[Item]:
     def member(name: str) -> bytes:
         try:
             return archive.read(name)
-        except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        except (zipfile.BadZipFile, OSError, RuntimeError, zlib.error) as error:
             raise InputError(f"{path}: {name} cannot be read ({error})") from None
 
     names = (info.filename for info in archive.infolist() if not info.is_dir())
@@ -205,11 +212,13 @@ def _npz_items(path: Path) -> list[Item]:
     """Arrays of images, uint8 (N, H, W) or (N, H, W, 3), named ``train``, ``x_train`` and so on."""
     try:
         arrays = dict(np.load(path, allow_pickle=False))
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: a damaged .npz ({error})") from None
     items = []
     for key, array in arrays.items():
-        if array.dtype == np.uint8 and array.ndim in (3, 4) and array.shape[-1] >= 3:
+        if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+            continue
+        if array.ndim == 3 or (array.ndim == 4 and array.shape[-1] == 3):
             folder = key.removeprefix("x_")
             items += [
                 Item(f"{folder}/{i:06d}", picture.tobytes, picture.shape)

@@ -86,14 +86,12 @@ def test_looks_do_not_count(before, after):
         ("except*", "except"),
         ("@decorated\n", ""),
         ("metaclass=M", "M"),
-        ("raise RuntimeError", "RuntimeError"),
-        ('raise RuntimeError("no") from error', '"a string that is no docstring"'),
+        ('raise RuntimeError("no") from error', "pass"),
     ],
 )
 def test_a_change_of_meaning_counts(before, after):
     assert before in CODE
-    changed = CODE.replace(before, after).replace(" from error", " from error" * ("raise" in after))
-    assert fingerprint.of_source(changed) != fingerprint.of_source(CODE)
+    assert fingerprint.of_source(CODE.replace(before, after)) != fingerprint.of_source(CODE)
 
 
 def test_where_a_part_ends_counts():
@@ -145,12 +143,12 @@ def test_hashes_are_equal_on_python_3_12(tmp_path):
     python = shutil.which("python3.12")
     if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode:
         pytest.skip("no python3.12 here that runs")
-    (tmp_path / "code.py").write_text(CODE.replace("except*", "except"))
+    (tmp_path / "code.py").write_text(CODE)
     script = (
         "import sys, pathlib; from deblurlib.fingerprint import of_package;"
         "print(*(of_package(pathlib.Path(a)) for a in sys.argv[1:]))"
     )
     folders = [tmp_path, ROOT / "deblurlib"]
-    command = [python, "-c", script, *folders]
+    command = [python, "-B", "-c", script, *folders]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.split() == [fingerprint.of_package(folder) for folder in folders]

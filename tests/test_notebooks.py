@@ -191,7 +191,7 @@ def test_exercise_checks_tell_a_stub_from_a_solution(executed, path, tmp_path):
         for tag in cell.metadata.get("tags", []):
             if tag in solutions:
                 cell.source = solutions[tag].source
-    solved = tmp_path / "solved.ipynb"
+    solved = tmp_path / path.name
     nbformat.write(notebook, solved)
     outcome = execute.run_chapter(solved, tmp_path / "out.ipynb", {"profile": "smoke"})
     assert outcome.error is None

@@ -187,7 +187,7 @@ def test_verdict_on_no_difference(lo, hi, verdict):
 
 @pytest.mark.parametrize("judge", [stats.differs, stats.equivalent])
 def test_a_negative_margin_is_refused(judge):
-    with pytest.raises(InputError, match="not -0.1"):
+    with pytest.raises(InputError, match=r"not -0\.1"):
         judge(between(0, 1), -0.1)
 
 

@@ -48,15 +48,17 @@ def write_on(
     error: str | None,
 ) -> None:
     """Put the stamp on an executed copy: into its metadata, and as text below the title."""
-    text = "**This run failed.** " + error.split("\n")[0] if error else ""
+    parts = [f"> **This run failed**: {error.splitlines()[0]}"] if error else []
     if results:
         executed.metadata.setdefault("deblurlib", {})["stamp"] = dict(results["stamp"])
-        text = f"{text}\n\n{sentence(results)}".strip()
+        names = ", ".join(sorted({d["name"] for d in results["stamp"]["data"]}))
+        title = f"How this page was made: profile {results['profile']}, data {names}"
+        parts.append(f"<details><summary>{title}</summary>\n\n{sentence(results)}\n\n</details>")
     elif not error:
         given = ", ".join(f"{k} = {v}" for k, v in parameters.items()) or "its defaults"
-        text = f"Executed with {given}; it records no results."
-    quoted = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
-    cell = nbformat.v4.new_markdown_cell(quoted, id="stamp", metadata={"tags": [TAG]})
+        parts.append(f"Executed with {given}; it records no results.")
+    text = "\n\n".join(parts)
+    cell = nbformat.v4.new_markdown_cell(text, id="stamp", metadata={"tags": [TAG]})
     executed.cells.insert(1, cell)
 
 
@@ -68,8 +70,8 @@ def sentence(results: Mapping) -> str:
     changed = " with uncommitted changes" if s["dirty"] else ""
     versions = ", ".join(f"{name} {v}" for name, v in s["versions"].items())
     return (
-        f"*How this page was made.* Profile `{results['profile']}`, seeds {s['seeds']}, "
-        f"data {data}. {s['device']}; {s['wall_seconds']:.0f} s; finished {s['finished']}. "
+        f"Profile `{results['profile']}`, seeds {s['seeds']}, data {data}. {s['device']}; "
+        f"{s['wall_seconds']:.0f} s; finished {s['finished']}. "
         f"Code {s['code']}, {commit}{changed}; {versions}."
     )
 

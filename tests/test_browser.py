@@ -1,0 +1,236 @@
+"""What a reader meets in a real Chromium: chapter 01 live in JupyterLab, and on the built site."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from deblurlib.report import execute, site
+
+ROOT = execute.project_root()
+CHAPTER = execute.find_chapters(["01"], ROOT)[0]
+PAGES = ("index", f"chapters/{CHAPTER.stem}", "api")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+SWITCHES = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+SWITCHES += " disable-component-update disable-sync"
+WIDE, NARROW = 1280, 400  # pixels: a laptop, a telephone
+ON_DISK = ("file:", "data:")
+THEME_NOTICE = "Got invalid theme mode"  # the theme's, on a first visit
+START, RUN, REPLY = 120_000, 120_000, 30_000  # milliseconds to wait at most
+MOVES = 3
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason=f"no browser: none of {', '.join(BROWSERS)} on PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        switches = [f"--{name}" for name in SWITCHES.split()]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    page = chromium.new_page(viewport={"width": WIDE, "height": 900})
+    yield page
+    page.close()
+
+
+def promised(kind):
+    """How many figures, or tables, the chapter's metadata promises."""
+    names = nbformat.read(CHAPTER, as_version=4).metadata["deblurlib"]["artefacts"]
+    return sum(name.startswith(f"{kind}:") for name in names)
+
+
+def loaded(pictures):
+    """What each picture shows, in brief, once the browser could decode it."""
+    pictures.evaluate_all("images => Promise.all(images.map(i => i.decode()))")
+    return [hash(source) for source in pictures.evaluate_all("images => images.map(i => i.src)")]
+
+
+# ---- JupyterLab
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of a JupyterLab on a copy of the notebooks, with nobody's settings."""
+    folder = tmp_path / "notebooks"
+    shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".*"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    own += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "DEBLURLIB_RUNS")
+    environment = os.environ | {name: str(tmp_path / name) for name in own}
+    environment["OMP_NUM_THREADS"] = "1"
+    options = {"ip": "127.0.0.1", "port": port, "port_retries": 0, "token": "", "password": ""}
+    options |= {"root_dir": folder, "allow_root": True}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser"]
+    command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=file, stderr=file)
+    try:
+        deadline = time.monotonic() + START / 1000
+        while not listens(port):
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/lab"
+    finally:
+        server.terminate()  # it ends its kernels first
+        try:
+            server.wait(60)
+        finally:
+            server.kill()  # a kernel whose server is gone ends by itself
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_chapter_runs_in_jupyterlab_and_its_explorer_answers(lab, page):
+    page.goto(f"{lab}/tree/{CHAPTER.name}")
+    idle = page.locator("#jp-main-statusbar").get_by_text("| Idle")
+    idle.wait_for(timeout=START)  # until then, Run All Cells is lost
+
+    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(prompts.last).not_to_have_text("[ ]:", timeout=REPLY)
+    expect(prompts.filter(has_text="*")).to_have_count(0, timeout=RUN)
+    idle.wait_for(timeout=REPLY)
+    mime = "data-mime-type='application/vnd.jupyter"
+    failures = page.locator(f"[{mime}.error'], [{mime}.stderr']:has-text('Traceback')")
+    assert failures.all_text_contents() == []
+    cells = [c for c in nbformat.read(CHAPTER, as_version=4).cells if c.cell_type == "code"]
+    assert prompts.all_text_contents() == [f"[{n}]:" for n in range(1, len(cells) + 1)]
+
+    explorer = page.locator(".jp-OutputArea-output", has=page.locator(".widget-slider"))
+    pictures, line = explorer.locator("img"), explorer.locator(".widget-label").last
+    handle = explorer.get_by_role("slider").first
+    handle.focus()
+    seconds = []
+    for _ in range(MOVES):
+        before, text = loaded(pictures), line.text_content()
+        started = time.monotonic()
+        handle.press("ArrowRight")
+        expect(line).not_to_have_text(text, timeout=REPLY)
+        seconds.append(time.monotonic() - started)
+        assert loaded(pictures) != before
+    print("a move took", ", ".join(f"{s:.2f}" for s in seconds), "s to show")
+
+
+# ---- the site
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder of the site: chapter 01, executed with ``smoke``."""
+    out = tmp_path_factory.mktemp("build")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("DEBLURLIB_RUNS", str(out / "runs"))
+        copy = out / "chapters" / CHAPTER.name
+        outcome = execute.run_chapter(CHAPTER, copy, {"profile": "smoke"})
+    assert outcome.error is None
+    return site.build([outcome], ROOT, out).parent
+
+
+@pytest.fixture
+def visit(page, built):
+    """``visit(name)``: open a page from the disk, offline; it tells what was ``asked`` for."""
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.route(lambda url: not url.startswith(ON_DISK), lambda route: route.abort())
+
+    def open_page(name):
+        page.goto((built / f"{name}.html").as_uri(), wait_until="networkidle")
+        return SimpleNamespace(page=page, asked=asked, errors=errors)
+
+    return open_page
+
+
+@pytest.fixture
+def chapter(visit):
+    return visit(f"chapters/{CHAPTER.stem}").page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_needs_no_network_and_reports_no_error(visit, name):
+    visited = visit(name)
+    assert visited.asked
+    assert [url for url in visited.asked if not url.startswith(ON_DISK)] == []
+    assert [text for text in visited.errors if THEME_NOTICE not in text] == []
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_does_not_scroll_sideways(visit, name, width):
+    page = visit(name).page
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width + 1
+
+
+def test_figures_are_loaded_and_described(chapter):
+    images = chapter.locator(".cell_output img").evaluate_all(
+        "images => images.map(i => [i.alt, i.naturalWidth, !i.closest('.deblurlib-explorer')])"
+    )
+    assert sum(is_figure for *_, is_figure in images) == promised("figure")
+    for alt, width, _ in images:
+        assert width > 0, alt
+        assert alt.strip()
+        assert not re.search(r"_images|\.(png|jpe?g)$", alt), "the default: the file's name"
+
+
+def test_formulas_are_typeset(chapter):
+    expect(chapter.locator("mjx-container[display=true] svg").first).to_be_visible()
+    chapter.evaluate("MathJax.startup.promise")
+    chapter.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    chapter.evaluate("document.querySelectorAll('pre, code').forEach(code => code.remove())")
+    text = chapter.locator("article").inner_text()
+    assert "Takeaways" in text
+    assert re.findall(r".*(?:\$|\\\(|\\\[).*", text) == []
+    expect(chapter.locator("[data-mjx-error]")).to_have_count(0)
+
+
+def test_tables_are_tables(chapter):
+    expect(chapter.locator(".cell_output table:has(th):has(td)")).to_have_count(promised("table"))
+    assert not re.search(r"\|\s*:?---", chapter.locator("article").inner_text())
+
+
+def test_the_explorer_steps_through_its_pictures(chapter):
+    explorer = chapter.locator(".deblurlib-explorer")
+    slider, line = explorer.get_by_role("slider"), explorer.locator(".line")
+    pictures, text = explorer.locator("img"), line.inner_text()
+    first = loaded(pictures)
+    slider.focus()
+    slider.press("ArrowRight")
+    expect(line).not_to_have_text(text)
+    assert loaded(pictures) != first
+    slider.press("Home")
+    expect(line).to_have_text(text)
+    assert loaded(pictures) == first
+
+
+def test_the_stamp_is_on_the_page(chapter):
+    stamp = chapter.locator("blockquote", has_text="How this page was made")
+    expect(stamp).to_be_visible()
+    expect(stamp).to_contain_text("Profile smoke")

@@ -1,0 +1,66 @@
+"""What imports what: the core stays light, and the layers stay in order."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "deblurlib"
+PRESENTATION = ("plots", "widgets", "report", "cli")
+HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
+LAYERS = [
+    "errors",
+    "fingerprint",
+    "images",
+    "psf",
+    "degrade",
+    "storage",
+    "data",
+    "metrics",
+    "stats",
+]
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+import deblurlib
+for module in pkgutil.walk_packages(deblurlib.__path__, "deblurlib."):
+    if module.name.split(".")[1] not in sys.argv[1].split(","):
+        importlib.import_module(module.name)
+print(*sys.modules)
+"""
+
+
+def test_the_library_without_its_presentation_loads_no_heavy_package():
+    command = [sys.executable, "-c", IMPORT_ALL, ",".join(PRESENTATION)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert {f"deblurlib.{name}" for name in LAYERS} <= set(loaded)
+    assert not set(HEAVY) & set(loaded)
+
+
+def imported(path):
+    """The modules of the library, by their first name, that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = path.relative_to(PACKAGE.parent).parts
+            base = [*parts[: len(parts) - node.level]] if node.level else []
+            base += [node.module] if node.module else []
+            names |= {".".join([*base, alias.name]) for alias in node.names}
+    split = [name.split(".") for name in names]
+    return {parts[1] for parts in split if parts[0] == "deblurlib" and len(parts) > 1}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_module_imports_only_what_stands_below_it(name):
+    assert imported(PACKAGE / f"{name}.py") <= set(LAYERS[: LAYERS.index(name)])
+
+
+def test_nothing_below_the_presentation_imports_pictures():
+    for path in PACKAGE.rglob("*.py"):
+        first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if first not in PRESENTATION and not first.startswith("report"):
+            assert not imported(path) & {"plots", "widgets"}, path
