@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import torch
 
-from . import images, psf, storage
+from . import fingerprint, images, psf, storage
 from .errors import InputError
 from .storage import Item
 
@@ -37,6 +37,15 @@ class ImageSet:
     def names(self) -> list[str]:
         """Each image's path within the set."""
         return [item.name for item in self.items]
+
+    @property
+    def keys(self) -> list[int]:
+        """One integer an image, from its name: the ``index`` that seeds its degradation.
+
+        Unlike a place in a list, it differs between train and test images, and stays the same
+        when other images are added.
+        """
+        return [int(fingerprint.of_bytes(name.encode()), 16) for name in self.names]
 
     @property
     def scenes(self) -> list[str]:

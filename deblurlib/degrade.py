@@ -120,7 +120,8 @@ def generator(seed: int, index: int) -> torch.Generator:
     """The random numbers of image ``index`` under ``seed``, and of no other.
 
     They are drawn on the CPU, so they are equal on every device, and depend neither on the batch
-    an image is in nor on what was drawn before.
+    an image is in nor on what was drawn before. Images of different sets or splits need different
+    indices, else they get the same noise: see :attr:`deblurlib.data.ImageSet.keys`.
     """
     mixed = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(mixed >> 1))
@@ -134,7 +135,7 @@ def add_noise(
     Args:
         x: images ``(B, C, H, W)``.
         sigma: the noise's standard deviation in units of the [0, 1] range: one, or one an image.
-        index: B integers, each image's place in its data set.
+        index: B integers, one an image, such as its set's ``keys``.
     """
     if len(index) != x.shape[0]:
         raise InputError(f"{len(index)} indices were given for {x.shape[0]} images")
@@ -167,7 +168,7 @@ def sample(
         x: sharp images ``(B, C, H, W)``.
         draw: a function of a random generator that returns a kernel and the noise's sigma.
             For the boundary ``"valid"`` its kernels must be of one size, as ``y``'s depends on it.
-        index: B integers, each image's place in its data set.
+        index: B integers, one an image, such as its set's ``keys``.
 
     Returns:
         ``y`` as :func:`convolve` shapes it, and the kernels ``(B, h, w)``.

@@ -73,10 +73,11 @@ class Protocol:
         return (self.window - 1) * 2 ** (len(self.scales) - 1) + 1
 
 
-#: The protocols by name. ``gaussian-rgb``: Wang et al. 2004 on each of R, G, B. ``uniform-rgb``:
-#: scikit-image's default. ``gaussian-3d``: a volume's window laid over (channel, row, column), as
-#: MATLAB and toolkits made after it score colour. ``gaussian-y``: luma only, as super-resolution
-#: papers do. ``multiscale``: Wang, Simoncelli and Bovik 2003, five scales.
+#: The protocols by name. ``gaussian-rgb``: Wang et al. 2004 on each of R, G, B, never shrunk before
+#: (as the authors' later code does with large images). ``uniform-rgb``: scikit-image's default.
+#: ``gaussian-3d``: a volume's window laid over (channel, row, column), as MATLAB and toolkits made
+#: after it score colour unless told otherwise. ``gaussian-y``: luma only, as super-resolution
+#: papers do (they also cut a border). ``multiscale``: Wang, Simoncelli and Bovik 2003, five scales.
 SSIM_PROTOCOLS = {
     "gaussian-rgb": Protocol(11, 1.5, "rgb"),
     "uniform-rgb": Protocol(7, None, "rgb", sample_covariance=True),

@@ -42,8 +42,8 @@ def motion(length: float, angle: float = 0.0, size: int | None = None) -> torch.
     """Straight, even motion: an anti-aliased line.
 
     The line is a strip ``length`` pixels long. A pixel gets the part of it that the strip covers
-    along the motion, times a tent one pixel wide across it, so the kernel changes smoothly with
-    both arguments, and an odd length at angle 0 is exactly ``length`` equal taps in a row.
+    along the motion, times a tent across it that falls to 0 one pixel away. So the kernel changes
+    smoothly with both arguments, and an odd length at angle 0 is exactly ``length`` equal taps.
 
     Args:
         length: pixels, 1 or more.

@@ -36,31 +36,52 @@ def bootstrap(
     n_resamples: int = 10_000,
     rng_seed: int = 0,
 ) -> Interval:
-    """Percentile bootstrap of a mean, resampling seeds and scenes, each with replacement.
+    """Interval of a mean by a bootstrap that resamples seeds and scenes, with replacement.
 
     The mean is over images within a scene, then over scenes and seeds. Seeds and scenes are
-    crossed: every seed must have scored the same images (Owen 2007, "The pigeonhole bootstrap").
-    With one seed (a method without training) only scenes are resampled.
+    crossed, and resampled independently (Owen 2007, "The pigeonhole bootstrap"). Percentiles of
+    so few seeds would be far too narrow, so the interval is the bootstrap's standard error, each
+    factor's spread widened by sqrt(n / (n - 1)), times Student's t with Satterthwaite's degrees of
+    freedom. With one seed (a method without training) only scenes are resampled.
 
     Args:
         values: one number an image and seed, for instance a gain in dB.
         seeds, scenes: of each value, in the same order.
 
     Raises:
-        InputError: fewer than two scenes, values that are not finite, seeds that did not score the
-            same images.
+        InputError: fewer than two scenes, values that are not finite, seeds that did not score
+            equally many images of the same scenes.
     """
     table, n_images = _cell_means(values, seeds, scenes)
     n_seeds, n_scenes = table.shape
     if n_scenes < 2:
         raise InputError("an interval needs at least two scenes: one scene says nothing of others")
     rng = np.random.default_rng(rng_seed)
-    by_seed = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), n_resamples) / n_seeds
-    by_scene = rng.multinomial(n_scenes, np.full(n_scenes, 1 / n_scenes), n_resamples) / n_scenes
+    by_seed = _resampled_weights(rng, n_seeds, n_resamples)
+    by_scene = _resampled_weights(rng, n_scenes, n_resamples)
     means = np.einsum("rs,sn,rn->r", by_seed, table, by_scene, optimize=True)
-    tail = (1 - confidence) / 2
-    lo, hi = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(table.mean()), float(lo), float(hi), n_seeds, n_scenes, n_images)
+    reach = scipy_stats.t.ppf((1 + confidence) / 2, _degrees_of_freedom(table)) * means.std()
+    mean = float(table.mean())
+    return Interval(mean, mean - reach, mean + reach, n_seeds, n_scenes, n_images)
+
+
+def _resampled_weights(rng: np.random.Generator, n: int, n_resamples: int) -> np.ndarray:
+    """Weights (n_resamples, n) of a mean over n resampled units, their spread widened."""
+    counts = rng.multinomial(n, np.full(n, 1 / n), n_resamples)
+    return 1 / n + np.sqrt(n / max(n - 1, 1)) * (counts - 1) / n
+
+
+def _degrees_of_freedom(table: np.ndarray) -> float:
+    """Satterthwaite's, of the mean's variance: mean squares between seeds and between scenes."""
+    total, freedom = 0.0, 0.0
+    for axis in (0, 1):
+        n = table.shape[axis]
+        if n > 1:
+            means = table.mean(1 - axis)
+            mean_square = table.shape[1 - axis] * means.var(ddof=1)
+            total += mean_square
+            freedom += mean_square**2 / (n - 1)
+    return total**2 / freedom if freedom > 0 else max(table.size - 1, 1)
 
 
 def paired_difference(
@@ -94,12 +115,15 @@ def _cell_means(
     np.add.at(counts, (seed_at, scene_at), 1)
     np.add.at(sums, (seed_at, scene_at), values)
     if (counts != counts[0]).any():
-        raise InputError("every seed must have scored the same images of the same scenes")
+        raise InputError("every seed must have scored equally many images of the same scenes")
     return sums / counts, int(counts[0].sum())
 
 
 def differs(interval: Interval, margin: float, expected: int = 1) -> str:
-    """Verdict on "the difference has this sign": confirmed, refuted or undecided.
+    """Verdict on "the difference is larger than the margin": confirmed, refuted or undecided.
+
+    Refuted means that the interval lies wholly below the margin: the difference is too small to
+    count, or has the other sign; the interval says which.
 
     Args:
         interval: of the difference.

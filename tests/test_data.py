@@ -118,8 +118,9 @@ def test_a_table_of_scenes_overrules_the_folders(tree, table, scenes):
     assert open_tree(tree).scenes == scenes
 
 
-def test_a_table_of_scenes_without_its_columns_is_named(tree):
-    (tree / "scenes.csv").write_text("name,scene\n0,zoo\n")
+@pytest.mark.parametrize("columns", ["name,scene", "stem,place"])
+def test_a_table_of_scenes_without_its_columns_is_named(tree, columns):
+    (tree / "scenes.csv").write_text(f"{columns}\n0,zoo\n")
     with pytest.raises(InputError, match=r"scenes\.csv: needs the columns stem and scene"):
         open_tree(tree)
 

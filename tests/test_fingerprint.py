@@ -94,6 +94,16 @@ def test_a_change_of_meaning_counts(before, after):
     assert fingerprint.of_source(CODE.replace(before, after)) != fingerprint.of_source(CODE)
 
 
+def test_values_that_look_alike_differ():
+    values = ["0", "0.0", "0j", "False", "None", "...", "''", "'0'", "b'0'", "'None'", "[]", "()"]
+    assert len({fingerprint.of_source(f"x = {value}") for value in values}) == len(values)
+
+
+def test_a_call_that_comes_first_is_no_docstring():
+    assert fingerprint.of_source("f()\nx = 1") != fingerprint.of_source("x = 1")
+    assert fingerprint.of_source("f'{x}'\nx = 1") != fingerprint.of_source("x = 1")
+
+
 def test_where_a_part_ends_counts():
     assert fingerprint.of_bytes(b"ab", b"c") != fingerprint.of_bytes(b"a", b"bc")
     assert fingerprint.of_bytes(b"a", b"") != fingerprint.of_bytes(b"a")

@@ -165,6 +165,7 @@ def assert_one_line_with(name, error):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # Pillow's own
 @pytest.mark.parametrize("name", BAD_FILES)
 def test_a_bad_file_is_named_in_one_line(tmp_path, name):
     (tmp_path / name).write_bytes(BAD_FILES[name])

@@ -193,6 +193,7 @@ def test_a_valid_file_passes():
         (lambda file, rows: file["summary"][0].update(method="unet"), "identity .* is missing"),
         (lambda file, rows: file["claims"][0].update(verdict="proved"), "claims/0/verdict"),
         (lambda file, rows: file["claims"][0].update(margin=-1), "claims/0/margin"),
+        (lambda file, rows: file["claims"][0].update(n_seeds=2), "01a: two seeds are too few"),
         (lambda file, rows: file.update(profile="quick"), "01a: no verdict"),
         (lambda file, rows: file["stamp"]["data"][0].update(name="sample"), "01a: no verdict"),
         (lambda file, rows: rows[0].update(psnr=""), "line 1: no 'psnr'"),
@@ -274,8 +275,18 @@ def test_a_page_has_descriptions_and_static_explorers():
     assert "text/html" in cell.outputs[1].data
 
 
-def test_the_chapter_table_says_what_failed(good):
+def test_the_chapter_table_says_what_failed(good, tmp_path):
     failed = execute.Outcome(good.notebook, good.copy, 1.0, error="cell 3 raised X")
-    table = site.chapter_table([good, failed])
-    assert "| Does it run? | failed |" in table
-    assert f"| Does it run? | {good.seconds:.0f} s |" in table
+    table = site.chapter_table([good, failed], tmp_path)
+    assert "| Does it run? | failed | not yet |" in table
+    assert f"| Does it run? | {good.seconds:.0f} s | not yet |" in table
+
+
+def test_published_results_of_other_code_are_called_stale(good, tmp_path):
+    publish.publish(good, tmp_path)
+    results = tmp_path / "reports" / "results"
+    assert site.published_state(good.notebook, results) == "report, current"
+    file = json.loads((results / "01.json").read_text("utf-8"))
+    file["stamp"]["code"] = "0" * 12
+    (results / "01.json").write_text(json.dumps(file), "utf-8")
+    assert site.published_state(good.notebook, results).startswith("report, stale")

@@ -116,6 +116,8 @@ def validate(results: Mapping[str, object], rows: Sequence[Mapping[str, object]]
             raise InputError(f"rows: the identity is missing for {image}")
     sample_only = {d["name"] for d in results["stamp"]["data"]} == {"sample"}
     for claim in results["claims"]:
+        if claim.get("verdict") and claim["n_seeds"] == 2:
+            raise InputError(f"claim {claim['id']}: two seeds are too few for a verdict")
         if claim.get("verdict") and (sample_only or results["profile"] in ("smoke", "quick")):
             raise InputError(f"claim {claim['id']}: no verdict on sample data or a quick profile")
 
@@ -148,14 +150,7 @@ def _processor() -> str:
 
 def versions() -> dict[str, str]:
     """The versions that decide the numbers."""
-    packages = (
-        "deblurlib",
-        "torch",
-        "torchvision",
-        "numpy",
-        "opencv-python-headless",
-        "scikit-image",
-    )
+    packages = ("deblurlib", "torch", "numpy", "scipy", "pillow", "opencv-python-headless")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 

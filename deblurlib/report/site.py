@@ -6,6 +6,7 @@ explorers are self-contained.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError
+from . import stamp
 from .execute import Outcome
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -43,7 +45,7 @@ def build(outcomes: Sequence[Outcome], root: Path, out: Path) -> Path:
         if outcome.copy.exists():
             page = for_reading(nbformat.read(outcome.copy, as_version=4))
             nbformat.write(page, chapters / outcome.notebook.name)
-    (source / "chapter-table.md").write_text(chapter_table(outcomes), "utf-8")
+    (source / "chapter-table.md").write_text(chapter_table(outcomes, root), "utf-8")
     site = out / "site"
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]
@@ -79,13 +81,28 @@ def _is_scaffolding(cell: nbformat.NotebookNode) -> bool:
     )
 
 
-def chapter_table(outcomes: Sequence[Outcome]) -> str:
-    """The start page's table: chapter, its question, what it took on this machine."""
-    lines = ["| chapter | the question it answers | time here |", "| :--- | :--- | ---: |"]
+def chapter_table(outcomes: Sequence[Outcome], root: Path) -> str:
+    """The start page's table: chapter, question, time here, state of what is published."""
+    lines = [
+        "| chapter | the question it answers | time here | published |",
+        "| :--- | :--- | ---: | :--- |",
+    ]
     for outcome in outcomes:
         notebook = nbformat.read(outcome.notebook, as_version=4)
         about = notebook.metadata["deblurlib"]
         link = f"[{outcome.chapter} {about['title']}](chapters/{outcome.notebook.stem})"
         took = "failed" if outcome.error else f"{outcome.seconds:.0f} s"
-        lines.append(f"| {link} | {about['question']} | {took} |")
+        state = published_state(outcome.notebook, root / "reports" / "results")
+        lines.append(f"| {link} | {about['question']} | {took} | {state} |")
     return "\n".join(lines) + "\n"
+
+
+def published_state(notebook: Path, results: Path) -> str:
+    """Whether a chapter's published results were made with the code as it is now."""
+    path = results / f"{notebook.name[:2]}.json"
+    if not path.exists():
+        return "not yet"
+    published = json.loads(path.read_text("utf-8"))
+    now = stamp.code_hash(notebook, published["stamp"]["data"])
+    fresh = published["stamp"]["code"] == now
+    return f"{published['profile']}, " + ("current" if fresh else "stale: the code has changed")
