@@ -1,8 +1,8 @@
 """Explorers: sliders that answer a question, live in JupyterLab, as a flip book on a page.
 
-An explorer is one output with two faces. JupyterLab shows live ipywidgets. A rendered page, where
+An explorer is one output with three faces. JupyterLab shows live ipywidgets. A rendered page, where
 no kernel runs, shows a few positions drawn beforehand, and a slider through them that works
-without any network.
+without any network. Where not even scripts run, a strip shows the positions side by side.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from __future__ import annotations
 import base64
 import html
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import ipywidgets
 import torch
 from IPython.display import display
+from matplotlib.figure import Figure
 
-from . import images
+from . import images, plots
 
 Panels = tuple[Mapping[str, torch.Tensor], str]
 HEIGHT = 256  # pixels; smaller panels are enlarged by whole numbers
+STRIP = 7  # positions at most, side by side
 
 
 def explorer(
@@ -38,11 +41,13 @@ def explorer(
         positions: for the rendered page: the control values to draw beforehand, in order.
         question: what the reader should find out by moving them.
     """
-    live = _live(draw, controls, question)
-    bundle = dict(live._repr_mimebundle_())
+    drawn = [(_label(position), *draw(**position)) for position in positions]
+    bundle = dict(_live(draw, controls, question)._repr_mimebundle_())
     bundle["text/plain"] = f"[explorer: {question}]"
-    bundle["text/html"] = _flip_book(draw, positions, question)
-    display(bundle, raw=True, metadata={"deblurlib": {"artefact": "explorer"}})
+    bundle["text/html"] = _flip_book(drawn, question)
+    bundle["image/png"] = base64.b64encode(plots.png(_strip(drawn))).decode()
+    metadata = {"deblurlib": {"artefact": "explorer"}, "image/png": {"alt": question}}
+    display(bundle, raw=True, metadata=metadata)
 
 
 def _live(
@@ -77,14 +82,29 @@ def _encode(x: torch.Tensor, suffix: str) -> bytes:
     return cv2.imencode(suffix, array[..., ::-1])[1].tobytes()
 
 
-def _flip_book(
-    draw: Callable[..., Panels], positions: Sequence[Mapping[str, object]], question: str
-) -> str:
+def _label(position: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in position.items())
+
+
+def _strip(drawn: Sequence[tuple[str, Mapping[str, torch.Tensor], str]]) -> Figure:
+    """Evenly chosen positions as columns, their panels as rows."""
+    step = math.ceil(len(drawn) / STRIP)
+    columns = drawn[::step]
+    captions = list(columns[0][1])
+    fig, axes = plots.figure(len(captions), len(columns), plots.WIDTH / len(columns) + 0.3)
+    for column, (label, panels, _) in enumerate(columns):
+        for row, caption in enumerate(captions):
+            title = label.replace(", ", "\n") if row == 0 else ""
+            plots.picture(axes[row, column], panels[caption], title)
+    for ax, caption in zip(axes[:, 0], captions, strict=True):
+        ax.text(-0.08, 0.5, caption, rotation=90, ha="right", va="center", transform=ax.transAxes)
+    return fig
+
+
+def _flip_book(drawn: Sequence[tuple[str, Mapping[str, torch.Tensor], str]], question: str) -> str:
     """Self-contained HTML: the positions' pictures, a range input, and what to do when it moves."""
     frames = []
-    for position in positions:
-        panels, text = draw(**position)
-        label = ", ".join(f"{name} {value}" for name, value in position.items())
+    for label, panels, text in drawn:
         sources = [
             "data:image/jpeg;base64," + base64.b64encode(_encode(x, ".jpg")).decode()
             for x in panels.values()

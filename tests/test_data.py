@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import data, images, psf, storage
+from deblurlib import data, degrade, images, psf, storage
 from deblurlib.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -48,6 +48,23 @@ def test_a_missing_package_of_the_sample_is_named(monkeypatch):
 def test_each_image_is_its_own_scene():
     sample = data.open_images("sample")
     assert len(set(sample.scenes)) == len(sample) == 7
+
+
+def test_keys_belong_to_the_image_not_to_its_place(tmp_path, save_picture):
+    for name in ("test/b.png", "train/b.png", "train/c.png"):
+        save_picture(tmp_path / name)
+    before = data.open_images(str(tmp_path))
+    save_picture(tmp_path / "test/a.png")
+    after = data.open_images(str(tmp_path))
+    assert len({*after.keys}) == 4
+    assert after.keys[1:] == before.keys
+    assert data.open_images(str(tmp_path), "train").keys == before.keys[1:]
+
+
+def test_keys_seed_degradations():
+    sample = data.open_images("sample")
+    noise = degrade.add_noise(torch.zeros(7, 1, 8, 8), 1.0, 0, sample.keys)
+    assert len({image.sum().item() for image in noise}) == 7
 
 
 def test_a_set_without_the_split_asked_for_says_so(tmp_path, save_picture):

@@ -143,6 +143,15 @@ def test_the_flip_book_holds_every_position(shown):
     assert not re.search(r"https?://", page)
 
 
+def test_the_strip_shows_the_positions_side_by_side(shown):
+    _, bundle = open_explorer(shown)
+    strip = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).convert("L")
+    array = np.asarray(strip)
+    left, right = array[:, : array.shape[1] // 2], array[:, array.shape[1] // 2 :]
+    assert (left == 0).mean() > 0.5  # level 0 is black
+    assert (abs(right.astype(int) - 128) <= 1).mean() > 0.5  # level 5 is grey
+
+
 def test_small_panels_are_enlarged_by_whole_numbers():
     x = torch.rand(1, 17, 17)
     data = np.frombuffer(widgets._encode(x, ".png"), np.uint8).tobytes()

@@ -75,16 +75,11 @@ def _as_markdown(
     output: nbformat.NotebookNode, chapter: str, figures: Path
 ) -> nbformat.NotebookNode:
     artefact = output.get("metadata", {}).get("deblurlib", {}).get("artefact", "")
-    data = output.get("data", {})
-    if artefact.startswith("figure:"):
-        name = f"{chapter}_{artefact.removeprefix('figure:')}.png"
-        (figures / name).write_bytes(base64.b64decode(data["image/png"]))
-        alt = output.metadata["image/png"]["alt"]
-        return _markdown_output(f"![{alt}](../figures/{name})")
-    if "text/html" in data:  # an explorer: scripts do not run in Markdown
-        return _markdown_output(f"*{data['text/plain'].strip('[]')} (live in JupyterLab)*")
-    return output
-
-
-def _markdown_output(text: str) -> nbformat.NotebookNode:
+    if "image/png" not in output.get("data", {}):
+        return output
+    name = f"{chapter}_{artefact.removeprefix('figure:')}.png"
+    (figures / name).write_bytes(base64.b64decode(output.data["image/png"]))
+    text = f"![{output.metadata['image/png']['alt']}](../figures/{name})"
+    if artefact == "explorer":
+        text += "\n\n*Some of the explorer's positions; in JupyterLab it is live.*"
     return nbformat.v4.new_output("display_data", data={"text/markdown": text})
