@@ -68,7 +68,8 @@ def _live(
             pictures[caption].value = _encode(x, ".png")
         line.value = text
 
-    for control in controls.values():
+    for name, control in controls.items():
+        control.description = control.description or name
         control.observe(update, names="value")
     update()
     return ipywidgets.VBox([ipywidgets.Label(question), *controls.values(), row, line])

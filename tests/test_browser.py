@@ -123,6 +123,7 @@ def test_a_chapter_runs_in_jupyterlab_and_its_explorer_answers(lab, page):
 
     explorer = page.locator(".jp-OutputArea-output", has=page.locator(".widget-slider"))
     pictures, line = explorer.locator("img"), explorer.locator(".widget-label").last
+    assert all(explorer.locator(".widget-slider > .widget-label").all_text_contents()), "no name"
     handle = explorer.get_by_role("slider").first
     handle.focus()
     seconds = []
@@ -200,6 +201,16 @@ def test_figures_are_loaded_and_described(chapter):
         assert not re.search(r"_images|\.(png|jpe?g)$", alt), "the default: the file's name"
 
 
+def test_a_dark_theme_leaves_the_pictures_as_they_are(chapter):
+    chapter.emulate_media(color_scheme="dark")
+    expect(chapter.locator("html")).to_have_attribute("data-theme", "dark")
+    styles = chapter.locator(".cell_output img").evaluate_all(
+        "images => images.map(i => getComputedStyle(i)).map(s => [s.filter, s.padding])"
+    )
+    assert styles
+    assert all(style == ["none", "0px"] for style in styles), styles
+
+
 def test_formulas_are_typeset(chapter):
     expect(chapter.locator("mjx-container[display=true] svg").first).to_be_visible()
     chapter.evaluate("MathJax.startup.promise")
@@ -231,6 +242,7 @@ def test_the_explorer_steps_through_its_pictures(chapter):
 
 
 def test_the_stamp_is_on_the_page(chapter):
-    stamp = chapter.locator("blockquote", has_text="How this page was made")
+    stamp = chapter.locator("details", has_text="How this page was made")
     expect(stamp).to_be_visible()
-    expect(stamp).to_contain_text("Profile smoke")
+    stamp.locator("summary").click()
+    expect(stamp.locator("p", has_text="Profile smoke")).to_be_visible()

@@ -97,6 +97,14 @@ def test_one_seed_agrees_with_students_interval(rng, n):
     assert ours.hi - ours.lo == pytest.approx(theirs.high - theirs.low, rel=0.03)
 
 
+def test_seeds_and_scenes_that_add_up_agree_with_welchs_interval(rng):
+    of_seeds, of_scenes = rng.normal(size=3), 2 * rng.normal(size=10)
+    welch = scipy.stats.ttest_ind(of_seeds, of_scenes, equal_var=False).confidence_interval()
+    rows = crossed(of_seeds[:, None] + of_scenes)
+    ours = stats.bootstrap(*rows, n_resamples=100_000)
+    assert ours.hi - ours.lo == pytest.approx(welch.high - welch.low, rel=0.01)
+
+
 def test_order_of_rows_does_not_matter(rng):
     values, seeds, scenes = crossed(rng.normal(size=(3, 12)))
     order = rng.permutation(36)
