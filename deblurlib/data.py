@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -37,6 +37,10 @@ class ImageSet:
     def names(self) -> list[str]:
         """Each image's path within the set."""
         return [item.name for item in self.items]
+
+    def first(self, n: int | None) -> ImageSet:
+        """The first ``n`` images as a set of their own; all of them for ``None``."""
+        return replace(self, items=self.items[:n])
 
     @property
     def keys(self) -> list[int]:
@@ -100,9 +104,10 @@ class PairSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A short hash of all names and contents, in order."""
+        """A short hash of all names, contents and scenes, in order."""
         kernels = [k for k in self.kernels if k is not None]
-        return storage.hash_items([*self.blurred, *self.sharp, *kernels])
+        contents = storage.hash_items([*self.blurred, *self.sharp, *kernels])
+        return fingerprint.of_bytes(contents.encode(), *(s.encode() for s in self.scenes))
 
 
 def open_images(source: str, split: str | None = None) -> ImageSet:

@@ -117,7 +117,7 @@ def _fold(z: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
 
 
 def generator(seed: int, index: int) -> torch.Generator:
-    """The random numbers of image ``index`` under ``seed``, and of no other.
+    """The random numbers of image ``index`` under ``seed``.
 
     They are drawn on the CPU, so they are equal on every device, and depend neither on the batch
     an image is in nor on what was drawn before. Images of different sets or splits need different

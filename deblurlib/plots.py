@@ -95,7 +95,7 @@ def centred_log(power: torch.Tensor) -> torch.Tensor:
     return torch.fft.fftshift(1 + decades / 6)
 
 
-def png(fig: Figure, dpi: int = 110) -> bytes:
+def png(fig: Figure, dpi: int = 150) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 
@@ -144,8 +145,9 @@ def _require(condition: bool, message: str) -> None:
 
 def _odd(size: int | None, default: int) -> int:
     size = default if size is None else size
-    _require(isinstance(size, int) and size > 0 and size % 2 == 1, f"size must be odd, not {size}")
-    return size
+    whole = isinstance(size, Integral)
+    _require(whole and size > 0 and size % 2 == 1, f"size must be odd, not {size}")
+    return int(size)
 
 
 def _coordinates(size: int) -> torch.Tensor:

@@ -107,6 +107,8 @@ def open_source(source: str) -> tuple[str, list[Item]]:
         items = _folder_items(path)
     elif zipfile.is_zipfile(path):
         items = _npz_items(path) if path.suffix == ".npz" else _zip_items(path)
+    elif path.suffix in (".zip", ".npz"):
+        raise InputError(f"{path}: damaged, or no {path.suffix} file")
     else:
         raise InputError(f"{path}: a data set must be a folder, a .zip or a .npz")
     return name, sorted(items, key=lambda item: item.name)
@@ -186,9 +188,14 @@ def _visible(name: str) -> bool:
 
 
 def _folder_items(folder: Path) -> list[Item]:
+    names, seen = [], set()
     # os.walk, for it can follow links: large sets are often linked in
-    paths = (Path(top) / f for top, _, files in os.walk(folder, followlinks=True) for f in files)
-    names = (path.relative_to(folder).as_posix() for path in paths)
+    for top, folders, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(top)) in seen:  # a link back to where we were
+            folders.clear()
+            continue
+        seen.add(real)
+        names += [(Path(top) / file).relative_to(folder).as_posix() for file in files]
     return [Item(n, partial(images.read_bytes, folder / n)) for n in names if _visible(n)]
 
 

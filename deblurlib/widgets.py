@@ -53,7 +53,7 @@ def explorer(
 def _live(
     draw: Callable[..., Panels], controls: Mapping[str, ipywidgets.ValueWidget], question: str
 ) -> ipywidgets.VBox:
-    row, line = ipywidgets.HBox(layout={"flex_flow": "row wrap"}), ipywidgets.Label()
+    row, line = ipywidgets.HBox(layout={"flex_flow": "row wrap"}), ipywidgets.HTML()  # HTML wraps
     pictures: dict[str, ipywidgets.Image] = {}
 
     def update(_change: object = None) -> None:
@@ -66,13 +66,14 @@ def _live(
             ]
         for caption, x in panels.items():
             pictures[caption].value = _encode(x, ".png")
-        line.value = text
+        line.value = html.escape(text)
 
     for name, control in controls.items():
         control.description = control.description or name
         control.observe(update, names="value")
     update()
-    return ipywidgets.VBox([ipywidgets.Label(question), *controls.values(), row, line])
+    asked = ipywidgets.HTML(f"<strong>{html.escape(question)}</strong>")
+    return ipywidgets.VBox([asked, *controls.values(), line, row])
 
 
 def _encode(x: torch.Tensor, suffix: str) -> bytes:
@@ -113,9 +114,9 @@ def _flip_book(drawn: Sequence[tuple[str, Mapping[str, torch.Tensor], str]], que
         frames.append({"label": label, "text": text, "captions": list(panels), "sources": sources})
     first = frames[0]
     panels = "".join(
-        f'<figure style="margin:0 8px 8px 0;max-width:{HEIGHT}px"><img src="{source}" '
-        f'alt="{html.escape(caption)}" style="width:100%"><figcaption>{html.escape(caption)}'
-        "</figcaption></figure>"
+        f'<figure style="margin:0 8px 8px 0;padding:0;max-width:{HEIGHT}px">'
+        f'<img src="{source}" alt="{html.escape(caption + ", " + first["label"])}" '
+        f'style="width:100%"><figcaption>{html.escape(caption)}</figcaption></figure>'
         for caption, source in zip(first["captions"], first["sources"], strict=True)
     )
     return _PAGE.format(
@@ -131,8 +132,8 @@ def _flip_book(drawn: Sequence[tuple[str, Mapping[str, torch.Tensor], str]], que
 _PAGE = """<div class="deblurlib-explorer"><p><strong>{question}</strong></p>
 <label>Position <input type="range" min="0" max="{last}" value="0" step="1"
  style="width:min(24em,90%)"> <output>{label}</output></label>
-<div class="panels" style="display:flex;flex-wrap:wrap">{panels}</div>
 <p class="line">{text}</p>
+<div class="panels" style="display:flex;flex-wrap:wrap">{panels}</div>
 <script type="application/json">{frames}</script>
 <script>(function () {{
   const root = document.currentScript.parentElement;

@@ -122,7 +122,7 @@ def test_a_chapter_runs_in_jupyterlab_and_its_explorer_answers(lab, page):
     assert prompts.all_text_contents() == [f"[{n}]:" for n in range(1, len(cells) + 1)]
 
     explorer = page.locator(".jp-OutputArea-output", has=page.locator(".widget-slider"))
-    pictures, line = explorer.locator("img"), explorer.locator(".widget-label").last
+    pictures, line = explorer.locator("img"), explorer.locator(".widget-html-content").last
     assert all(explorer.locator(".widget-slider > .widget-label").all_text_contents()), "no name"
     handle = explorer.get_by_role("slider").first
     handle.focus()
