@@ -96,7 +96,7 @@ def test_a_data_set_reaches_the_notebook_without_its_path(deblur, tmp_path, give
         (["data", "text.txt"], "text.txt: a data set must be a folder, a .zip or a .npz"),
         (["data", "disguised"], "a.png: not an image file that can be read"),
         (["data", "cut"], "a.png: damaged image file"),
-        (["data", "damaged.zip"], "damaged.zip: a data set must be"),
+        (["data", "damaged.zip"], "damaged.zip: damaged, or no .zip file"),
         (["data", "lonely"], "sharp/b.png has no partner in blur/"),
         (["data", "unequal"], "blur/a.png has 7 x 9 pixels, but sharp/a.png has 7 x 11"),
         (["data", "altered"], "a.png: its checksum is wrong"),
