@@ -180,7 +180,7 @@ def valid():
 
 
 def test_a_valid_file_passes():
-    report.validate(*valid())
+    assert report.validate(*valid()) is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -152,8 +151,3 @@ def versions() -> dict[str, str]:
     """The versions that decide the numbers."""
     packages = ("deblurlib", "torch", "numpy", "scipy", "pillow", "opencv-python-headless")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def finite(value: float) -> float | None:
-    """A score as JSON can hold it: infinite and undefined become ``None``."""
-    return value if math.isfinite(value) else None
