@@ -1,4 +1,4 @@
-# The course's commands. Everything they make is below .venv/ and build/, but for `publish`.
+# The course's commands. Everything they make is below .venv/ and build/, but for `publish`, `bench`.
 # PYTHON: the Python 3.11 or 3.12 to build .venv with. PIP_FLAGS: more flags for pip.
 PYTHON ?= python3
 VENV ?= .venv
@@ -6,12 +6,13 @@ PROFILE ?= quick
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help course test lab publish clean
+.PHONY: help course test lab publish bench clean
 help:
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
 	@echo "make lab                              open JupyterLab on the notebooks"
 	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
+	@echo "make bench                            time the library beside others, into benchmarks/results/"
 	@echo "make clean                            remove build/"
 
 $(READY): pyproject.toml constraints.txt
@@ -36,6 +37,9 @@ lab: $(READY)
 publish: $(READY)
 	@test -n "$(CHAPTER)" || { echo "name a chapter: make publish CHAPTER=01 PROFILE=report"; exit 2; }
 	$(BIN)/deblur publish $(CHAPTER) --profile $(PROFILE)
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf build

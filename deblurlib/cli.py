@@ -106,6 +106,39 @@ def describe_data(
     print(f"fingerprint {found.fingerprint}; {listed or 'no'} checksums listed")
 
 
+@app.command()
+def pairs(
+    video: Annotated[Path, typer.Argument(help="A video file, or a folder of its frames.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The set's folder, or its train/ or test/.")
+    ],
+    window: Annotated[int, typer.Option(help="Frames to average, an odd number.")] = 7,
+    average: Annotated[
+        str, typer.Option(help="light (as GoPro's blur_gamma) or encoded (as its blur).")
+    ] = "light",
+    stride: Annotated[
+        int | None, typer.Option(help="Frames from one window to the next; by default, window.")
+    ] = None,
+) -> None:
+    """Average the frames of a video into pairs of a blurred and a sharp image."""
+    from .video import GHOSTS, write_pairs
+
+    motions: list[float] = []
+    target = write_pairs(
+        video, out, window, average, stride, lambda pair: motions.append(pair.motion)
+    )
+    print(f"{_short(target)}: {len(motions)} pairs of {window} frames, average of {average}")
+    ghosts = [motion for motion in motions if motion > GHOSTS]
+    if ghosts:
+        print(
+            f"warning: in {len(ghosts)} of {len(motions)} pairs, things move more than {GHOSTS:g} "
+            f"pixels from frame to frame (up to {max(ghosts):.0f}): the mean then shows copies "
+            f"(ghosts) instead of blur. Use a video of more frames a second, a smaller copy of "
+            f"it, or insert frames between them first. frames.csv has the motion of each pair.",
+            file=sys.stderr,
+        )
+
+
 def _run(
     chapters: Sequence[str],
     profile: str,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from .degrade import convolve
 from .errors import InputError
 from .images import luma
 from .images import quantise as to_8_bit
@@ -121,6 +122,13 @@ def ssim(
             raise InputError(f"SSIM {protocol} needs RGB images, not {x.shape[1]} channels")
         x_hat, x = luma(x_hat / data_range), luma(x / data_range)
         data_range = 1.0
+    # On the processor one image at a time: the maps of a batch would not stay in its cache.
+    chunk = 1 if x.device.type == "cpu" else len(x)
+    parts = zip(x_hat.split(chunk), x.split(chunk), strict=True)
+    return torch.cat([_ssim(a, b, p, data_range) for a, b in parts])
+
+
+def _ssim(x_hat: torch.Tensor, x: torch.Tensor, p: Protocol, data_range: float) -> torch.Tensor:
     score = 1.0
     for scale, exponent in enumerate(p.scales):
         if scale > 0:
@@ -153,20 +161,17 @@ def _ssim_terms(
 
 
 def _local_mean(maps: torch.Tensor, p: Protocol) -> torch.Tensor:
-    """Weighted mean in a sliding window, one axis at a time."""
+    """Weighted mean in a sliding window."""
     offsets = torch.arange(p.window, device=maps.device, dtype=maps.dtype) - p.window // 2
     weights = (
         torch.ones_like(offsets) if p.sigma is None else (-0.5 * (offsets / p.sigma) ** 2).exp()
     )
     weights = weights / weights.sum()
-    batch, channels = maps.shape[:2]
     if p.region == "replicate":
         maps = F.pad(maps, [p.window // 2] * 4, mode="replicate")
     if p.colour == "3d":
         maps = _channel_mean(maps, weights)
-    flat = maps.flatten(0, 1).unsqueeze(1)
-    flat = F.conv2d(F.conv2d(flat, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
-    return flat.squeeze(1).unflatten(0, (batch, channels))
+    return convolve(maps, torch.outer(weights, weights), "valid")
 
 
 def _channel_mean(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

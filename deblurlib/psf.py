@@ -7,6 +7,7 @@ rows counted downwards. Taught in chapter 01.
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Sequence
 from numbers import Integral
@@ -42,9 +43,9 @@ def box(size: int) -> torch.Tensor:
 def motion(length: float, angle: float = 0.0, size: int | None = None) -> torch.Tensor:
     """Straight, even motion: an anti-aliased line.
 
-    The line is a strip ``length`` pixels long. A pixel gets the part of it that the strip covers
-    along the motion, times a tent across it that falls to 0 one pixel away. So the kernel changes
-    smoothly with both arguments, and an odd length at angle 0 is exactly ``length`` equal taps.
+    A strip ``length`` pixels long: a pixel gets the part of it that the strip covers along the
+    motion, times a tent across it that falls to 0 one pixel away. So the kernel changes smoothly
+    with both arguments, and an odd length at angle 0 is exactly ``length`` equal taps.
 
     Args:
         length: pixels, 1 or more.
@@ -83,6 +84,86 @@ def disk(radius: float, size: int | None = None) -> torch.Tensor:
     inside = (grid[:, None] ** 2 + grid**2 <= radius**2).double()
     covered = torch.nn.functional.avg_pool2d(inside[None, None], fine)[0, 0]
     return _fit(covered, size, f"a disk of radius {radius}")
+
+
+def trajectory(
+    generator: torch.Generator, length: float, anxiety: float = 0.005, steps: int = 2000
+) -> torch.Tensor:
+    """The path of a shaking hand: a random walk at constant speed.
+
+    The velocity is pushed about by Gaussian impulses, pulled back to where it began, and now and
+    then nearly reversed (Boracchi and Foi, "Modeling the performance of image restoration from
+    motion blur", IEEE Transactions on Image Processing 21(8), 2012; the constants are those of its
+    public re-implementations, such as DeblurGAN's ``generate_trajectory.py``).
+
+    Args:
+        length: of the way that is gone, pixels; where it ends up is less far away.
+        anxiety: how hard it is pushed at each step: 0: a straight line, 0.005: a gentle curve,
+            0.1: a scribble.
+        steps: points on the path, evenly spaced along it.
+
+    Returns:
+        ``(steps, 2)``, float64: down and right in pixels, their mean 0.
+    """
+    _require(math.isfinite(length) and length > 0, f"length must be more than 0, not {length}")
+    _require(steps >= 2, f"a path needs 2 steps or more, not {steps}")
+    _require(math.isfinite(anxiety) and anxiety >= 0, f"anxiety must be 0 or more, not {anxiety}")
+    uniform = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+    pull, reversal, impulse = 0.7 * uniform[0], 0.2 * uniform[1], 10 * uniform[2]
+    reversed_here = torch.rand(steps, generator=generator) < reversal * anxiety
+    turn = torch.rand(steps, generator=generator, dtype=torch.float64) - 0.5  # radians
+    pushes = torch.randn(steps, 2, generator=generator, dtype=torch.float64)
+
+    step = length / (steps - 1)
+    velocity = cmath.rect(step, 2 * math.pi * uniform[3])
+    place, path = 0j, [0j]
+    for back, angle, (a, b) in zip(
+        reversed_here[1:].tolist(), turn[1:].tolist(), pushes[1:].tolist(), strict=True
+    ):
+        push = anxiety * (impulse * complex(a, b) - pull * place) * step
+        if back:
+            push += 2 * velocity * cmath.exp(1j * (math.pi + angle))
+        velocity += push
+        velocity *= step / abs(velocity)
+        place += velocity
+        path.append(place)
+    points = torch.tensor([(p.imag, p.real) for p in path], dtype=torch.float64)
+    return points - points.mean(0)
+
+
+def from_path(path: torch.Tensor, size: int | None = None) -> torch.Tensor:
+    """The kernel of an image that moves along a path, resting equally long at each of its points.
+
+    A point between pixels is shared out linearly among the four around it (bilinear splatting).
+
+    Args:
+        path: ``(T, 2)``: down and right in pixels from the kernel's centre.
+        size: odd side; by default the smallest that holds the path; too small a one is an error.
+    """
+    whole = path.ndim == 2 and path.shape[1] == 2 and len(path) > 0
+    _require(whole, f"a path is (T, 2), not {tuple(path.shape)}")
+    _require(bool(torch.isfinite(path).all()), "the path holds NaN or infinite values")
+    centre = math.ceil(path.abs().max().item()) + 1
+    k = torch.zeros(2 * centre + 1, 2 * centre + 1, dtype=torch.float64)
+    corner = path.double().floor()
+    share = path.double() - corner
+    row, column = (corner.long() + centre).unbind(1)
+    for down in (0, 1):
+        for right in (0, 1):
+            part = (share - torch.tensor([1 - down, 1 - right])).abs().prod(1)
+            k.index_put_((row + down, column + right), part, accumulate=True)
+    return _fit(k, size, "the path")
+
+
+def shake(generator: torch.Generator, length: float, size: int | None = None) -> torch.Tensor:
+    """Camera shake: the kernel of a :func:`trajectory`, its light centred on the middle pixel.
+
+    ``length`` is the path's, in pixels; ``size`` is odd, by default enough for any such path.
+    """
+    path = trajectory(generator, length)
+    # no point of a path at constant speed is further than half its length from its mean
+    size = 2 * math.ceil(length / 2) + 1 if size is None else size
+    return from_path(path, size)
 
 
 def stack(kernels: Sequence[torch.Tensor]) -> torch.Tensor:

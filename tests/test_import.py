@@ -18,6 +18,8 @@ LAYERS = [
     "degrade",
     "storage",
     "data",
+    "batches",
+    "video",
     "metrics",
     "stats",
 ]
@@ -56,7 +58,11 @@ def imported(path):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_module_imports_only_what_stands_below_it(name):
-    assert imported(PACKAGE / f"{name}.py") <= set(LAYERS[: LAYERS.index(name)])
+    below = {name, *LAYERS[: LAYERS.index(name)]}
+    files = [PACKAGE / f"{name}.py", *(PACKAGE / name).glob("*.py")]
+    assert any(path.exists() for path in files)
+    for path in files:
+        assert not path.exists() or imported(path) <= below, path
 
 
 def test_nothing_below_the_presentation_imports_pictures():

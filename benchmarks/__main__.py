@@ -1,0 +1,41 @@
+"""Run all benchmarks, print their tables, write their results."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import convolution, output, ssim, timing
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = {"convolution": convolution, "ssim": ssim}
+
+
+def main() -> None:
+    """Written only when all have run, so that a failure leaves the last results as they were."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each case, at least")
+    parser.add_argument("--quick", action="store_true", help="small images, to try the scripts")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder; default: benchmarks/results, with --quick build/benchmarks",
+    )
+    arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds must be 1 or more")
+    default = ROOT / "build" / "benchmarks" if arguments.quick else ROOT / "benchmarks" / "results"
+
+    timing.set_threads()
+    stored, sections = {}, []
+    for name, benchmark in BENCHMARKS.items():
+        begin = timing.clocks()
+        about, cases = benchmark.run(arguments.rounds, arguments.quick)
+        stored[name] = output.results(benchmark.PACKAGES, cases, timing.others_since(begin))
+        sections.append(output.section(benchmark.TITLE, about, stored[name]))
+        print(sections[-1], flush=True)
+    output.write(arguments.out or default, stored, sections)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Batches of pairs, made on the device from sharp images, each sample from a seed and its number.
+
+Sample ``n = step * batch + j`` of a training is a function of (seed, n): which image, which crop,
+which blur, which noise. So a training goes on after a stop without replaying anything, and two
+processes that share a batch see what one would have seen. Taught in chapter 01.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from . import degrade, images
+from .data import ImageSet, PairSet
+from .degrade import Pair
+from .errors import InputError
+
+
+def hold(
+    items: ImageSet | PairSet, device: torch.device | str = "cpu", share: float = 0.5
+) -> list[torch.Tensor]:
+    """Read all images of a set once, as uint8 tensors ``(3, H, W)``; 16-bit ones are rounded.
+
+    Args:
+        items: sharp images, or pairs: then each tensor is ``(2, 3, H, W)``, blurred and sharp.
+        device: where to keep them, if they fit into ``share`` of its free memory; else they stay
+            in the main memory, and each crop is carried over.
+    """
+    held = [_bytes(items[i]) for i in range(len(items))]
+    device = torch.device(device)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if sum(image.numel() for image in held) > share * free:
+            return [image.pin_memory() for image in held]
+    return [image.to(device) for image in held]
+
+
+def training_batch(
+    held: Sequence[torch.Tensor],
+    draw: degrade.Draw,
+    step: int,
+    batch: int,
+    crop: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+    flip: bool = True,
+    boundary: str = "valid",
+) -> Pair:
+    """The pairs that process ``rank`` of ``world`` trains on in one step.
+
+    Each image is seen once in ``len(held)`` samples, in a new order each time. It is cropped,
+    flipped sideways or not, blurred, and made noisy.
+
+    Args:
+        held: sharp images as of :func:`hold`, all on one device.
+        draw: a degradation, such as ``degrade.SETTINGS[name]``.
+        step: counted from 0.
+        batch: samples in the step, of all processes together; a multiple of ``world``.
+        crop: side of ``x`` and ``y``, pixels.
+        device: where the work is done and the noise drawn.
+        boundary: of the blur. For ``"valid"`` the crop is so much larger that the blur needs
+            nothing from beyond; the others invent what lies beyond the crop.
+
+    Returns:
+        ``batch / world`` pairs of ``crop`` x ``crop`` pixels.
+    """
+    numbers = _numbers(step, batch, rank, world)
+    degradations = [draw(degrade.generator(seed, n)) for n in numbers]
+    top, left = degradations[0].margins if boundary == "valid" else (0, 0)
+    cuts = [_cut(held, n, seed, crop + 2 * top, crop + 2 * left, flip, device) for n in numbers]
+    return degrade.apply(torch.stack(cuts), degradations, seed, numbers, boundary, device)
+
+
+def training_pairs(
+    held: Sequence[torch.Tensor],
+    step: int,
+    batch: int,
+    crop: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+    flip: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As :func:`training_batch`, from recorded pairs: ``y`` and ``x``, ``(B, 3, crop, crop)``."""
+    numbers = _numbers(step, batch, rank, world)
+    cuts = torch.stack([_cut(held, n, seed, crop, crop, flip, device) for n in numbers])
+    return cuts[:, 0], cuts[:, 1]
+
+
+def evaluation_pairs(
+    sharp: ImageSet,
+    draw: degrade.Draw,
+    seed: int,
+    side: int | None = None,
+    device: torch.device | str = "cpu",
+    boundary: str = "valid",
+) -> Iterator[Pair]:
+    """A pair for each image of a set, one after the other, drawn on the CPU by (seed, its key).
+
+    So they are the same whatever the device, the number of images and their order.
+
+    Args:
+        side: of ``y`` and ``x``, pixels: the middle of each image, with as much around it as
+            ``"valid"`` takes off. By default all of each image is blurred.
+        boundary: of the blur; see :func:`deblurlib.degrade.convolve`.
+    """
+    for i, key in enumerate(sharp.keys):
+        degradation = draw(degrade.generator(seed, key))
+        x = sharp[i][None].to(device)
+        if side is not None:
+            top, left = degradation.margins if boundary == "valid" else (0, 0)
+            x = images.centre_crop(x, side + 2 * top, side + 2 * left)
+        yield degrade.apply(x, [degradation], seed, [key], boundary)
+
+
+def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    image = torch.stack(image) if isinstance(image, tuple) else image
+    return images.quantise(image).mul(255).round().to(torch.uint8)
+
+
+def _numbers(step: int, batch: int, rank: int, world: int) -> range:
+    """The numbers of a process's samples in a step."""
+    if batch % world or not 0 <= rank < world:
+        raise InputError(f"a batch of {batch} cannot be shared by rank {rank} of {world} processes")
+    part = batch // world
+    return range(step * batch + rank * part, step * batch + (rank + 1) * part)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def _cut(
+    held: Sequence[torch.Tensor],
+    n: int,
+    seed: int,
+    height: int,
+    width: int,
+    flip: bool,
+    device: torch.device | str,
+) -> torch.Tensor:
+    """The crop of sample ``n``, float32 in [0, 1]: ``(3, H, W)``, of pairs ``(2, 3, H, W)``."""
+    epoch, place = divmod(n, len(held))
+    which = int(_order(seed, epoch, len(held))[place])
+    image = held[which]
+    rows, columns = image.shape[-2] - height, image.shape[-1] - width
+    if min(rows, columns) < 0:
+        raise InputError(
+            f"image {which} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop needs "
+            f"{height} x {width} with what the blur takes from around it"
+        )
+    across, down, mirror = torch.rand(
+        3, generator=degrade.generator(seed, n, "crop"), dtype=torch.float64
+    ).tolist()
+    top, left = int(down * (rows + 1)), int(across * (columns + 1))
+    cut = image[..., top : top + height, left : left + width].to(device, non_blocking=True)
+    cut = cut.flip(-1) if flip and mirror < 0.5 else cut
+    return cut.float() / 255

@@ -1,0 +1,51 @@
+"""Blur and noise: the forward model ``y = k * x + n`` and what real cameras add to it.
+
+``convolution``: one blur everywhere, and its adjoint. ``field``: a blur that varies over the image.
+``exposure``: what a moving camera or a video sees, averaged. ``noise``: noise, highlights, and the
+random numbers of everything. ``sampling``: a degradation drawn for each image. ``settings``: those
+of the five sources, by name. Taught in chapter 01.
+"""
+
+from .convolution import BOUNDARIES, convolve, convolve_adjoint
+from .exposure import (
+    camera_shake,
+    decode_gamma,
+    encode_gamma,
+    expose,
+    frame_windows,
+    homographies,
+    reach,
+    warp,
+)
+from .field import convolve_field, convolve_field_adjoint, defocus_weights, grid_weights
+from .noise import add_noise, add_shot_noise, boost_highlights, generator
+from .sampling import Degradation, Draw, Pair, apply, sample
+from .settings import SETTINGS
+
+__all__ = [
+    "BOUNDARIES",
+    "SETTINGS",
+    "Degradation",
+    "Draw",
+    "Pair",
+    "add_noise",
+    "add_shot_noise",
+    "apply",
+    "boost_highlights",
+    "camera_shake",
+    "convolve",
+    "convolve_adjoint",
+    "convolve_field",
+    "convolve_field_adjoint",
+    "decode_gamma",
+    "defocus_weights",
+    "encode_gamma",
+    "expose",
+    "frame_windows",
+    "generator",
+    "grid_weights",
+    "homographies",
+    "reach",
+    "sample",
+    "warp",
+]

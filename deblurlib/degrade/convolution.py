@@ -1,0 +1,181 @@
+"""Convolution with a kernel, one for all images or one each, and its exact adjoint.
+
+Taught in chapter 01.
+"""
+
+from __future__ import annotations
+
+import scipy.fft
+import torch
+import torch.nn.functional as F
+
+from ..errors import InputError
+
+BOUNDARIES = ("reflect", "circular", "zero", "valid")
+
+# On the processor, summing taps is faster up to about this many (benchmarks/convolution.py); above
+# it, multiplying Fourier transforms is.
+DIRECT_TAPS = 21 * 21
+SEPARABLE_TAPS = 9 * 9  # from here on, two one-dimensional sums pay where the kernel allows it
+
+
+def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+    """Convolve each image with a kernel: ``y[p] = sum_d k[centre + d] x[p - d]``.
+
+    Args:
+        x: images ``(B, C, H, W)``, of any size from 1x1 on.
+        k: one kernel ``(h, w)`` for all images or ``(B, h, w)``, one for each; every channel of an
+            image gets the same.
+        boundary: what lies beyond the image. ``"reflect"``: its mirror image, the edge pixel not
+            repeated (OpenCV's ``BORDER_REFLECT_101``); ``"circular"``: the opposite side;
+            ``"zero"``: black; ``"valid"``: nothing, and the result shrinks by ``h - 1`` and
+            ``w - 1`` pixels, so that no pixel of it was made up.
+
+    Returns:
+        ``(B, C, H, W)``; for ``"valid"`` ``(B, C, H - h + 1, W - w + 1)``.
+
+    >>> x = torch.zeros(1, 1, 1, 5); x[..., 2] = 1
+    >>> convolve(x, torch.tensor([[0.5, 0.3, 0.2]]))
+    tensor([[[[0.0000, 0.5000, 0.3000, 0.2000, 0.0000]]]])
+    """
+    _check(x, k, boundary)
+    h, w = k.shape[-2:]
+    if boundary == "valid" and (h > x.shape[-2] or w > x.shape[-1]):
+        raise InputError(
+            f"a {h} x {w} kernel leaves nothing valid of {x.shape[-2]} x {x.shape[-1]} pixels"
+        )
+    return _slide(_extend(x, h // 2, w // 2, boundary), k)
+
+
+def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+    """The adjoint ``A'`` of :func:`convolve` with the same arguments: ``<A x, y> = <x, A' y>``.
+
+    Deconvolution needs exactly this. It is correlation with ``k`` inside the image; near the
+    border, what ``convolve`` took from beyond is given back to the pixel it stood for.
+
+    Args:
+        y: ``(B, C, H, W)``, of the size that ``convolve`` returns.
+
+    Returns:
+        a tensor of the size of ``convolve``'s input.
+    """
+    _check(y, k, boundary)
+    h, w = k.shape[-2:]
+    spread = _slide(F.pad(y, (w - 1, w - 1, h - 1, h - 1)), k.flip(-2, -1))
+    return _fold(spread, h // 2, w // 2, boundary)
+
+
+def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
+    if x.ndim != 4 or x.numel() == 0:
+        raise InputError(f"images must be (B, C, H, W) and not empty, not {tuple(x.shape)}")
+    if boundary not in BOUNDARIES:
+        raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
+    if k.ndim not in (2, 3) or k.shape[-1] % 2 == 0 or k.shape[-2] % 2 == 0:
+        raise InputError(f"a kernel must be (h, w) or (B, h, w), sides odd, not {tuple(k.shape)}")
+    if k.ndim == 3 and k.shape[0] != x.shape[0]:
+        raise InputError(f"{k.shape[0]} kernels were given for {x.shape[0]} images")
+
+
+def _slide(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """Convolution where the whole kernel fits: ``(B, C, H - h + 1, W - w + 1)``."""
+    k = k.to(x).expand(x.shape[0], *k.shape[-2:])
+    return _slide_by_size(x, k) if k.requires_grad else _Slide.apply(x, k)
+
+
+class _Slide(torch.autograd.Function):
+    """Its derivative is its adjoint, which is several times faster than that of ``conv2d``."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(k)
+        separable = _separable(k) if k[0].numel() >= SEPARABLE_TAPS else torch.zeros(len(k)).bool()
+        if not bool(separable.any()):
+            return _slide_by_size(x, k)
+        if bool(separable.all()):
+            return _slide_separable(x, k)
+        # the way is chosen image by image: a result must not depend on the batch it is in
+        return torch.cat([_slide(x[i : i + 1], k[i]) for i in range(len(k))])
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (k,) = ctx.saved_tensors
+        h, w = k.shape[-2:]
+        return _slide(F.pad(gradient, (w - 1, w - 1, h - 1, h - 1)), k.flip(-2, -1)), None
+
+
+def _slide_by_size(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    return _slide_fourier(x, k) if k[0].numel() > DIRECT_TAPS else _slide_direct(x, k)
+
+
+def _separable(k: torch.Tensor) -> torch.Tensor:
+    """For each kernel ``(B, h, w)``, whether it is the product of a column and a row."""
+    rows, columns = k.sum(-1, keepdim=True), k.sum(-2, keepdim=True)
+    total = rows.sum(-2, keepdim=True)
+    error = (k * total - rows * columns).abs().amax((-2, -1))
+    scale = (k * total).abs().amax((-2, -1))
+    return (scale > 0) & (error <= 8 * torch.finfo(k.dtype).eps * scale)
+
+
+def _slide_direct(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    # (B, C, H, W) as one image of B * C channels, each with its own kernel
+    batch, channels = x.shape[:2]
+    if batch * channels == 1:  # else PyTorch takes another algorithm, with other last bits
+        return _slide_direct(x.expand(2, -1, -1, -1), k.expand(2, -1, -1))[:1]
+    weights = k.flip(-2, -1).repeat_interleave(channels, 0).unsqueeze(1)
+    flat = F.conv2d(x.flatten(0, 1).unsqueeze(0), weights, groups=batch * channels)
+    return flat.squeeze(0).unflatten(0, (batch, channels))
+
+
+def _slide_separable(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    rows, columns = k.sum(-1, keepdim=True), k.sum(-2, keepdim=True)
+    return _slide_direct(_slide_direct(x, rows / rows.sum(-2, keepdim=True)), columns)
+
+
+def _slide_fourier(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    height, width = x.shape[-2:]
+    h, w = k.shape[-2:]
+    size = (scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width, real=True))
+
+    def multiply(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        product = torch.fft.rfft2(image, s=size) * torch.fft.rfft2(kernel, s=size).unsqueeze(-3)
+        return torch.fft.irfft2(product, s=size)[..., h - 1 : height, w - 1 : width]
+
+    if x.device.type != "cpu":
+        return multiply(x, k)
+    # one image at a time: the transforms of a batch may differ from it in the last bit
+    return torch.stack([multiply(image, kernel) for image, kernel in zip(x, k, strict=True)])
+
+
+def _source_index(n: int, reach: int, boundary: str, device: torch.device) -> torch.Tensor:
+    """For the pixels -reach ... n - 1 + reach of an extended line: the pixel each one copies."""
+    index = torch.arange(-reach, n + reach, device=device)
+    if boundary == "circular":
+        return index % n
+    period = max(2 * (n - 1), 1)  # reflect: 0 1 2 3 2 1 | 0 1 2 3 ...
+    index = index % period
+    return torch.minimum(index, period - index) if n > 1 else index * 0
+
+
+def _extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+    if boundary == "valid":
+        return x
+    if boundary == "zero":
+        return F.pad(x, (left, left, top, top))
+    if boundary == "reflect" and top < x.shape[-2] and left < x.shape[-1]:
+        return F.pad(x, (left, left, top, top), mode="reflect")  # the same, and faster
+    rows = _source_index(x.shape[-2], top, boundary, x.device)
+    columns = _source_index(x.shape[-1], left, boundary, x.device)
+    return x.index_select(-2, rows).index_select(-1, columns)
+
+
+def _fold(z: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+    """The adjoint of :func:`_extend`: every extended pixel is added to the one it copied."""
+    if boundary == "valid":
+        return z
+    height, width = z.shape[-2] - 2 * top, z.shape[-1] - 2 * left
+    if boundary == "zero":
+        return z[..., top : top + height, left : left + width]
+    rows = _source_index(height, top, boundary, z.device)
+    columns = _source_index(width, left, boundary, z.device)
+    z = z.new_zeros(*z.shape[:-2], height, z.shape[-1]).index_add_(-2, rows, z)
+    return z.new_zeros(*z.shape[:-1], width).index_add_(-1, columns, z)

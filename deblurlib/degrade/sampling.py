@@ -1,0 +1,149 @@
+"""A degradation drawn for each image, and the pair it makes of it.
+
+Taught in chapter 01.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from .. import images, psf
+from ..errors import InputError
+from .convolution import BOUNDARIES, convolve
+from .exposure import check_average, decode_gamma, encode_gamma, expose, reach, warp
+from .noise import add_noise, add_shot_noise, boost_highlights, generator
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """What happens to one image, in this order: highlights, blur, photons, noise, rounding.
+
+    ``average`` says in what the first three count: stored values, or light.
+    """
+
+    blur: torch.Tensor  # a kernel (h, w), or a camera's path of homographies (T, 3, 3)
+    parameters: dict[str, float] = field(default_factory=dict)  # what it was made from
+    average: str = "encoded"  # or "light"
+    highlights: float = 1.0  # how many times brighter a clipped pixel may have been
+    photons: float = math.inf  # caught by a white pixel; inf: no shot noise
+    noise: float = 0.0  # standard deviation of the Gaussian noise, stored values
+    quantise: bool = True  # clip to [0, 1] and round to 8 bit, as a file does
+    margin: int | None = None  # of a path: pixels that "valid" takes off each side
+
+    @property
+    def margins(self) -> tuple[int, int]:
+        """Pixels that the boundary ``"valid"`` takes off above and below, and off each side."""
+        if self.blur.ndim == 2:
+            return self.blur.shape[0] // 2, self.blur.shape[1] // 2
+        if self.margin is None:
+            raise InputError('the boundary "valid" needs the margin of a camera path')
+        return self.margin, self.margin
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Blurred and sharp images of the same pixels, and what was done to each."""
+
+    y: torch.Tensor  # (B, C, H, W)
+    x: torch.Tensor  # (B, C, H, W)
+    degradations: tuple[Degradation, ...]
+
+    @property
+    def kernels(self) -> torch.Tensor:
+        """The kernels ``(B, h, w)``; an error where a camera path blurred."""
+        if self.degradations[0].blur.ndim != 2:
+            raise InputError("a camera path has no one kernel")
+        return torch.stack([d.blur for d in self.degradations])
+
+    @property
+    def parameters(self) -> list[dict[str, float]]:
+        """Each image's drawn numbers."""
+        return [d.parameters for d in self.degradations]
+
+
+Draw = Callable[[torch.Generator], Degradation]
+
+
+def sample(
+    x: torch.Tensor,
+    draw: Draw,
+    seed: int,
+    index: Sequence[int],
+    boundary: str = "valid",
+    drawn_on: torch.device | str = "cpu",
+) -> Pair:
+    """Degrade each image in a way drawn for it.
+
+    Pair ``i`` is a function of ``seed`` and ``index[i]`` alone.
+
+    Args:
+        x: sharp images ``(B, C, H, W)``.
+        draw: a function of a random generator that returns a :class:`Degradation`, such as those
+            in :data:`SETTINGS`. All it returns must be of one shape, average and margin.
+        index: B integers, one an image, such as its set's ``keys``.
+        boundary: ``"valid"`` blurs all of ``x`` and keeps, of both images, the pixels that depend
+            on nothing outside it. The others are those of :func:`convolve`.
+        drawn_on: the device that draws the noise; see :func:`add_noise`.
+    """
+    return apply(x, [draw(generator(seed, i)) for i in index], seed, index, boundary, drawn_on)
+
+
+def apply(
+    x: torch.Tensor,
+    degradations: Sequence[Degradation],
+    seed: int,
+    index: Sequence[int],
+    boundary: str = "valid",
+    drawn_on: torch.device | str = "cpu",
+) -> Pair:
+    """As :func:`sample`, with degradations drawn before."""
+    if not degradations or len(degradations) != x.shape[0]:
+        raise InputError(f"{len(degradations)} degradations for {x.shape[0]} images")
+    first = degradations[0]
+    for d in degradations:
+        if (d.blur.shape, d.average, d.margin) != (first.blur.shape, first.average, first.margin):
+            raise InputError(
+                "degradations drawn together must be of one shape, average and margin; give the "
+                "psf functions a size"
+            )
+    check_average(first.average)
+    in_light = first.average == "light"
+    y = decode_gamma(x) if in_light else x
+    boosted = zip(y.split(1), degradations, strict=True)
+    y = torch.cat([boost_highlights(one, d.highlights) for one, d in boosted])
+    y = _blur(y, degradations, boundary)
+    y = add_shot_noise(y, [d.photons for d in degradations], seed, index, drawn_on)
+    y = encode_gamma(y) if in_light else y
+    y = add_noise(y, [d.noise for d in degradations], seed, index, drawn_on)
+    rounded = torch.tensor([d.quantise for d in degradations], device=y.device)
+    y = torch.where(rounded.view(-1, 1, 1, 1), images.quantise(y), y)
+    top, left = first.margins if boundary == "valid" else (0, 0)
+    return Pair(y, _crop(x, top, left), tuple(degradations))
+
+
+def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: str) -> torch.Tensor:
+    blurs = torch.stack([d.blur for d in degradations])
+    if blurs.ndim == 3:
+        return convolve(x, psf.check(blurs).to(x.device), boundary)
+    if boundary not in BOUNDARIES or boundary == "circular":
+        raise InputError(f"boundary {boundary!r} is none of reflect, zero, valid")
+    steps = blurs.unbind(1)
+    if boundary != "valid":
+        return expose((warp(x, h, boundary) for h in steps), "encoded")
+    margin, _ = degradations[0].margins
+    needed = reach(blurs, *x.shape[-2:])
+    if margin < needed:
+        raise InputError(f"the path reaches {needed} pixels, more than its margin of {margin}")
+    y = expose((warp(x, h, "reflect") for h in steps), "encoded")
+    return _crop(y, margin, margin)
+
+
+def _crop(x: torch.Tensor, top: int, left: int) -> torch.Tensor:
+    height, width = x.shape[-2] - 2 * top, x.shape[-1] - 2 * left
+    if min(height, width) < 1:
+        raise InputError(f"a margin of {max(top, left)} leaves nothing of {tuple(x.shape[-2:])}")
+    return x[..., top : top + height, left : left + width]

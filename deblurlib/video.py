@@ -1,0 +1,190 @@
+"""Pairs from a video: its sharp frames averaged into a blurred one, the middle frame for the sharp.
+
+After Nah, Kim and Lee, "Deep multi-scale convolutional neural network for dynamic scene
+deblurring", CVPR 2017, who averaged 7 to 13 frames at 240 a second. Taught in chapter 01.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from . import degrade, images
+from .errors import InputError
+
+GHOSTS = 2.0  # pixels between neighbouring frames, above which their mean shows copies
+LONG_SIDE = 480  # pixels, to which frames are reduced before their motion is measured
+
+
+@dataclass(frozen=True)
+class VideoPair:
+    """A blurred and a sharp frame, ``(3, H, W)`` in [0, 1]."""
+
+    y: torch.Tensor
+    x: torch.Tensor
+    frames: range  # those that were averaged, counted from 0; the sharp one is in the middle
+    motion: float  # pixels from frame to frame, see :func:`motion`
+
+
+def read_frames(source: str | Path) -> Iterator[np.ndarray]:
+    """The frames of a video file or of a folder of images (sorted by name), uint8 ``(H, W, 3)``.
+
+    Raises:
+        InputError: not there, not a video, no frame in it, frames of different sizes.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    frames = _folder_frames(source) if source.is_dir() else _file_frames(source)
+    shape = None
+    for number, frame in enumerate(frames):
+        if shape is not None and frame.shape != shape:
+            raise InputError(
+                f"{source}: frame {number} has {frame.shape[1]} x {frame.shape[0]} pixels, the "
+                f"ones before it {shape[1]} x {shape[0]}"
+            )
+        shape = frame.shape
+        yield frame
+    if shape is None:
+        raise InputError(f"{source}: no frame in it that can be read")
+
+
+def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
+            frame = images.decode(images.read_bytes(path), str(path))
+            yield images.to_array(images.to_tensor(frame))
+
+
+def _file_frames(path: Path) -> Iterator[np.ndarray]:
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it would print, we say below
+    capture = cv2.VideoCapture(str(path))
+    try:
+        if not capture.isOpened():
+            raise InputError(f"{path}: not a video that can be read")
+        promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        count = 0
+        while True:
+            there, frame = capture.read()
+            if not there:
+                break
+            count += 1
+            yield np.ascontiguousarray(frame[..., ::-1])  # BGR -> RGB
+        if count < 0.9 * promised:  # some containers only estimate their number
+            raise InputError(
+                f"{path}: damaged or cut short: {count} of {promised} frames are there"
+            )
+    finally:
+        capture.release()
+
+
+def motion(before: np.ndarray, after: np.ndarray) -> float:
+    """How far things move from one frame to the next: pixels, exceeded by one in twenty.
+
+    The 95th percentile of dense optical flow (OpenCV's DIS), measured on frames reduced to at most
+    480 pixels a side.
+    """
+    scale = min(LONG_SIDE / max(before.shape[:2]), 1.0)
+    size = [max(round(side * scale), 16) for side in before.shape[1::-1]]
+    small = [
+        cv2.resize(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+        for f in (before, after)
+    ]
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*small, None)
+    return float(np.percentile(np.linalg.norm(flow, axis=-1), 95)) / scale
+
+
+def pairs(
+    frames: Iterator[np.ndarray], window: int, average: str, stride: int | None = None
+) -> Iterator[VideoPair]:
+    """Average windows of frames; see :func:`deblurlib.degrade.frame_windows` and ``expose``.
+
+    Only one window of frames is held in memory.
+
+    Raises:
+        InputError: fewer frames than one window.
+    """
+    stride = window if stride is None else stride
+    degrade.frame_windows(window, window, stride)  # refuses a bad window or stride
+    held: list[np.ndarray] = []
+    first = 0
+    count = 0
+    for number, frame in enumerate(frames):
+        count = number + 1
+        if number < first:  # between two windows
+            continue
+        held.append(frame)
+        if len(held) == window:
+            y = degrade.expose((images.to_tensor(f) for f in held), average)
+            steps = [motion(a, b) for a, b in pairwise(held)]
+            x = images.to_tensor(held[window // 2])
+            yield VideoPair(y, x, range(first, first + window), max(steps, default=0.0))
+            first += stride
+            held = held[stride:]
+    if count < window:
+        raise InputError(f"a window of {window} frames does not fit into {count}")
+
+
+def write_pairs(
+    source: str | Path,
+    out: str | Path,
+    window: int = 7,
+    average: str = "light",
+    stride: int | None = None,
+    progress: Callable[[VideoPair], None] = lambda pair: None,
+) -> Path:
+    """Make the pairs of a video and write them as a set of pairs that the library reads.
+
+    Into ``out/STEM/``, named after the video: ``blur/`` and ``sharp/`` with PNG files of the same
+    names, and ``frames.csv``, which tells what each was made of. The folder appears whole or not
+    at all.
+
+    Args:
+        source: a video file, or a folder of frames.
+        out: the set's folder, or its ``train/`` or ``test/``; made if need be.
+        window: frames to average, odd.
+        average: ``"light"`` or ``"encoded"``; see :func:`deblurlib.degrade.expose`.
+        stride: frames from one window to the next; by default ``window``.
+        progress: called with each pair as it is written.
+
+    Returns:
+        the folder written.
+    """
+    target = Path(out) / Path(source).resolve().stem
+    if target.exists():
+        raise InputError(f"{target}: exists already; remove it or choose another folder")
+    degrade.exposure.check_average(average)
+    existed = Path(out).exists()
+    Path(out).mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=out))
+    try:
+        for side in ("blur", "sharp"):
+            (partial / side).mkdir()
+        rows = []
+        for pair in pairs(read_frames(source), window, average, stride):
+            name = f"{pair.frames[window // 2]:06d}"
+            images.write(partial / "blur" / f"{name}.png", pair.y)
+            images.write(partial / "sharp" / f"{name}.png", pair.x)
+            rows.append((name, pair.frames[0], pair.frames[-1], average, f"{pair.motion:.2f}"))
+            progress(pair)
+        with (partial / "frames.csv").open("w", newline="") as file:
+            header = ("stem", "first", "last", "average", "motion_px")
+            csv.writer(file).writerows([header, *rows])
+        partial.chmod(0o755)  # mkdtemp makes it private
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not existed and not any(Path(out).iterdir()):
+            Path(out).rmdir()
+        raise
+    return target

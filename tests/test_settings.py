@@ -1,0 +1,178 @@
+"""The sources' degradations: each as its source makes it."""
+
+import functools
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter
+
+from deblurlib import degrade, psf
+
+NAMES = [
+    "s1-gaussian",
+    "s1-box",
+    "s1-motion",
+    "s2-gaussian",
+    "s3-mixture",
+    "s4-camera",
+    "s4-camera-light",
+    "s5-gaussian",
+    "shake",
+]
+CAMERAS = ["s4-camera", "s4-camera-light"]
+KERNELS = [name for name in NAMES if name not in CAMERAS]
+SEEDS = range(50)
+PARAMETERS = {
+    "s1-gaussian": {"sigma": (2, 2)},
+    "s1-box": {"size": (7, 7)},
+    "s1-motion": {"length": (15, 15), "angle": (0, 0)},
+    "s2-gaussian": {"sigma": (1, 4)},
+    "s4-camera": {"length": (8, 24), "roll": (0, 1)},
+    "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
+    "s5-gaussian": {"sigma": (0, 30)},
+    "shake": {"length": (8, 24)},
+}
+MIXTURE = {"sigma": (0.5, 2), "length": (3, 9), "angle": (0, 180)}
+
+
+@functools.cache
+def drawn(name, seeds=SEEDS):
+    return [degrade.SETTINGS[name](degrade.generator(seed, 0)) for seed in seeds]
+
+
+def test_all_settings_are_tested():
+    assert list(degrade.SETTINGS) == NAMES
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_are_kernels_of_one_size(name):
+    kernels = torch.stack([d.blur for d in drawn(name)])
+    psf.check(kernels)
+    assert kernels.shape[1] == kernels.shape[2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draws_repeat_and_share_what_a_batch_must_share(name):
+    again = [degrade.SETTINGS[name](degrade.generator(seed, 0)) for seed in range(5)]
+    for a, b in zip(drawn(name)[:5], again, strict=True):
+        assert torch.equal(a.blur, b.blur)
+        assert a.parameters == b.parameters
+    assert len({(d.average, d.margin, d.blur.shape) for d in drawn(name)}) == 1
+
+
+@pytest.mark.parametrize(("name", "expected"), PARAMETERS.items())
+def test_parameters_are_spread_over_their_whole_range(name, expected):
+    parameters = [d.parameters for d in drawn(name)]
+    for parameter, (low, high) in expected.items():
+        values = [p[parameter] for p in parameters]
+        assert low <= min(values) <= max(values) <= high
+        assert max(values) - min(values) >= 0.85 * (high - low) or name == "s5-gaussian"
+    assert all(set(p) == set(expected) for p in parameters)
+
+
+def test_s1_box_is_that_of_pillow(rand):
+    array = (rand(3, 30, 25) * 255).to(torch.uint8)
+    blurred = Image.fromarray(array.permute(1, 2, 0).numpy()).filter(ImageFilter.BoxBlur(3))
+    y = degrade.sample(array[None] / 255, degrade.SETTINGS["s1-box"], 0, [0]).y[0]
+    expected = torch.from_numpy(np.array(blurred)).permute(2, 0, 1)[:, 3:-3, 3:-3]
+    assert (y * 255 - expected).abs().max() < 1.01
+
+
+def test_s1_motion_is_15_equal_taps_in_a_row():
+    (d,) = drawn("s1-motion", range(1))
+    expected = torch.zeros(15, 15)
+    expected[7] = 1 / 15
+    torch.testing.assert_close(d.blur, expected)
+
+
+def test_s1_gaussian_has_the_spread_of_the_box():
+    (gaussian,), (box,) = drawn("s1-gaussian", range(1)), drawn("s1-box", range(1))
+    spreads = []
+    for k in (gaussian.blur, box.blur):
+        place = torch.arange(len(k)) - len(k) // 2
+        spreads.append((k.sum(0) * place**2).sum().sqrt().item())
+    assert spreads == pytest.approx([2, 2], rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_s2_is_that_of_opencv_with_noise_and_without_clipping(rand, seed):
+    x = rand(1, 3, 150, 140).round()
+    pair = degrade.sample(x, degrade.SETTINGS["s2-gaussian"], seed, [0])
+    sigma = pair.parameters[0]["sigma"]
+    array = x[0].permute(1, 2, 0).numpy()
+    blurred = cv2.GaussianBlur(array, (5, 5), sigma)[2:-2, 2:-2]
+    noise = pair.y[0] - torch.from_numpy(blurred).permute(2, 0, 1)
+    assert noise.std().item() == pytest.approx(0.02, rel=0.02)
+    assert noise.mean().abs() < 0.0005
+    black = degrade.sample(torch.zeros_like(x), degrade.SETTINGS["s2-gaussian"], seed, [0])
+    assert black.y.min() < -0.05
+
+
+def test_s3_is_a_gaussian_for_one_half_and_a_motion_for_the_other():
+    each = drawn("s3-mixture", range(300))
+    motions = [d for d in each if "length" in d.parameters]
+    gaussians = [d for d in each if "sigma" in d.parameters]
+    assert len(motions) + len(gaussians) == 300
+    assert 120 < len(motions) < 180
+    for group, names in ((gaussians, {"sigma"}), (motions, {"length", "angle"})):
+        for name in names:
+            low, high = MIXTURE[name]
+            values = [d.parameters[name] for d in group]
+            assert low <= min(values) <= low + 0.1 * (high - low)
+            assert high - 0.1 * (high - low) <= max(values) <= high
+        assert all(set(d.parameters) == names for d in group)
+    for d in gaussians[:20]:
+        assert torch.equal(d.blur, psf.gaussian(d.parameters["sigma"], 13))
+    for d in motions[:20]:
+        assert torch.equal(d.blur, psf.motion(*d.parameters.values(), 13))
+
+
+def test_s5_sigma_is_the_size_of_a_normal_number():
+    sigmas = torch.tensor([d.parameters["sigma"] for d in drawn("s5-gaussian", range(2000))])
+    assert sigmas.mean().item() == pytest.approx(5 * (2 / torch.pi) ** 0.5, rel=0.05)  # 3.99
+    assert sigmas.square().mean().sqrt().item() == pytest.approx(5, rel=0.05)
+    assert (sigmas > 10).float().mean().item() == pytest.approx(0.0455, abs=0.015)
+    for d in drawn("s5-gaussian", range(5)):
+        assert torch.equal(d.blur, psf.gaussian(d.parameters["sigma"], 61))
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_cameras_stay_within_their_margin(name):
+    corners = torch.tensor([[a, b, 1] for a in (-255.5, 255.5) for b in (-255.5, 255.5)]).double()
+    for d in drawn(name):
+        moved = torch.linalg.inv(d.blur) @ corners.T
+        far = (moved / moved[:, 2:] - corners.T).abs().max()
+        assert far <= d.margin
+        assert d.margins == (d.margin, d.margin)
+    assert degrade.reach(d.blur[::5], 512, 512) <= d.margin
+
+
+def test_cameras_differ_in_what_they_average_alone():
+    for encoded, light in zip(*map(drawn, CAMERAS), strict=True):
+        assert torch.equal(encoded.blur, light.blur)
+        assert (encoded.average, light.average) == ("encoded", "light")
+
+
+def test_a_camera_wanders_and_turns_as_its_parameters_say():
+    for d in drawn("s4-camera"):
+        ways = d.blur[:, :2, 2].diff(dim=0).norm(dim=1)  # of the image's centre
+        length = d.parameters["length"]
+        assert 0.7 * length < ways.sum() <= 1.01 * length
+        turns = torch.rad2deg(torch.atan2(d.blur[:, 0, 1], d.blur[:, 0, 0])).abs()
+        assert turns.max().item() == pytest.approx(d.parameters["roll"], rel=0.1, abs=0.03)
+
+
+def test_a_shake_is_as_long_as_its_parameter_says():
+    for seed, d in enumerate(drawn("shake")):
+        generator = degrade.generator(seed, 0)
+        torch.rand((), generator=generator)  # the length's
+        assert torch.equal(d.blur, psf.shake(generator, d.parameters["length"], 27))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_s2_adds_noise_and_only_s2_does_not_round(name):
+    for d in drawn(name, range(3)):
+        assert (d.noise, d.quantise) == ((0.02, False) if name == "s2-gaussian" else (0, True))
+        assert (d.photons, d.highlights) == (float("inf"), 1)
