@@ -115,7 +115,10 @@ def evaluation_pairs(
         x = sharp[i][None].to(device)
         if side is not None:
             top, left = degradation.margins if boundary == "valid" else (0, 0)
-            x = images.centre_crop(x, side + 2 * top, side + 2 * left)
+            try:
+                x = images.centre_crop(x, side + 2 * top, side + 2 * left)
+            except InputError as error:
+                raise InputError(f"{sharp.names[i]}: {error}") from None
         yield degrade.apply(x, [degradation], seed, [key], boundary)
 
 
@@ -126,7 +129,7 @@ def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor]) -> torch.Ten
 
 def _numbers(step: int, batch: int, rank: int, world: int) -> range:
     """The numbers of a process's samples in a step."""
-    if batch % world or not 0 <= rank < world:
+    if min(batch, world) < 1 or batch % world or not 0 <= rank < world:
         raise InputError(f"a batch of {batch} cannot be shared by rank {rank} of {world} processes")
     part = batch // world
     return range(step * batch + rank * part, step * batch + (rank + 1) * part)
@@ -147,6 +150,8 @@ def _cut(
     device: torch.device | str,
 ) -> torch.Tensor:
     """The crop of sample ``n``, float32 in [0, 1]: ``(3, H, W)``, of pairs ``(2, 3, H, W)``."""
+    if not held:
+        raise InputError("there is no image to train on")
     epoch, place = divmod(n, len(held))
     which = int(_order(seed, epoch, len(held))[place])
     image = held[which]

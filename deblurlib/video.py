@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from .errors import InputError
 
 GHOSTS = 2.0  # pixels between neighbouring frames, above which their mean shows copies
 LONG_SIDE = 480  # pixels, to which frames are reduced before their motion is measured
+SHORT_SIDE = 32  # pixels; on lower frames OpenCV's optical flow crashes
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class VideoPair:
 
 
 def read_frames(source: str | Path) -> Iterator[np.ndarray]:
-    """The frames of a video file or of a folder of images (sorted by name), uint8 ``(H, W, 3)``.
+    """The frames of a video file or of a folder of images, by name and number, uint8 ``(H, W, 3)``.
 
     Raises:
         InputError: not there, not a video, no frame in it, frames of different sizes.
@@ -60,7 +62,11 @@ def read_frames(source: str | Path) -> Iterator[np.ndarray]:
 
 
 def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
-    for path in sorted(folder.iterdir()):
+    def in_order(path: Path) -> list[str | int]:  # frame_2 before frame_10
+        parts = re.split(r"(\d+)", path.name)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+    for path in sorted(folder.iterdir(), key=in_order):
         if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
             frame = images.decode(images.read_bytes(path), str(path))
             yield images.to_array(images.to_tensor(frame))
@@ -94,14 +100,16 @@ def motion(before: np.ndarray, after: np.ndarray) -> float:
     The 95th percentile of dense optical flow (OpenCV's DIS), measured on frames reduced to at most
     480 pixels a side.
     """
-    scale = min(LONG_SIDE / max(before.shape[:2]), 1.0)
-    size = [max(round(side * scale), 16) for side in before.shape[1::-1]]
+    full = before.shape[1::-1]  # width, height
+    scale = min(LONG_SIDE / max(full), 1.0)
+    size = [max(round(side * scale), SHORT_SIDE) for side in full]
     small = [
         cv2.resize(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         for f in (before, after)
     ]
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*small, None)
-    return float(np.percentile(np.linalg.norm(flow, axis=-1), 95)) / scale
+    flow = flow * (np.array(full) / np.array(size))  # back to pixels of the frame
+    return float(np.percentile(np.linalg.norm(flow, axis=-1), 95))
 
 
 def pairs(
@@ -145,9 +153,9 @@ def write_pairs(
 ) -> Path:
     """Make the pairs of a video and write them as a set of pairs that the library reads.
 
-    Into ``out/STEM/``, named after the video: ``blur/`` and ``sharp/`` with PNG files of the same
-    names, and ``frames.csv``, which tells what each was made of. The folder appears whole or not
-    at all.
+    Into a folder in ``out``, named after the video: ``blur/`` and ``sharp/`` with PNG files of the
+    same names, and ``frames.csv``, which tells what each was made of. The folder appears whole or
+    not at all.
 
     Args:
         source: a video file, or a folder of frames.
@@ -160,12 +168,13 @@ def write_pairs(
     Returns:
         the folder written.
     """
-    target = Path(out) / Path(source).resolve().stem
+    source, out = Path(source), Path(out)
+    target = out / (source.resolve().name if source.is_dir() else source.stem)
     if target.exists():
         raise InputError(f"{target}: exists already; remove it or choose another folder")
     degrade.exposure.check_average(average)
-    existed = Path(out).exists()
-    Path(out).mkdir(parents=True, exist_ok=True)
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=out))
     try:
         for side in ("blur", "sharp"):
@@ -184,7 +193,8 @@ def write_pairs(
         partial.rename(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
-        if not existed and not any(Path(out).iterdir()):
-            Path(out).rmdir()
+        for folder in new:
+            if not any(folder.iterdir()):
+                folder.rmdir()
         raise
     return target

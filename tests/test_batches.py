@@ -136,7 +136,14 @@ def test_a_too_small_image_is_named_with_both_sizes(height, width):
         batches.training_batch(held, degrade.SETTINGS["s1-box"], 0, 2, CROP, 0)
 
 
-@pytest.mark.parametrize(("batch", "rank", "world"), [(5, 0, 2), (4, 2, 2), (4, -1, 2), (4, 1, 1)])
+def test_nothing_to_train_on_is_an_error():
+    with pytest.raises(InputError, match="no image"):
+        batches.training_batch([], degrade.SETTINGS["s1-box"], 0, 4, 16, 0)
+
+
+@pytest.mark.parametrize(
+    ("batch", "rank", "world"), [(5, 0, 2), (4, 2, 2), (4, -1, 2), (4, 1, 1), (0, 0, 1), (4, 0, 0)]
+)
 def test_a_batch_that_cannot_be_shared_is_an_error(held, batch, rank, world):
     words = f"a batch of {batch} cannot be shared by rank {rank} of {world} processes"
     with pytest.raises(InputError, match=words):

@@ -236,3 +236,11 @@ def test_a_real_clip_of_24_frames_a_second_makes_pairs_with_ghosts(deblur, tmp_p
     pairs = data.open_pairs(str(tmp_path / "set"))
     assert len(pairs) == 16
     assert pairs[0][0].shape == (3, 240, 432)
+
+
+def test_folders_made_on_the_way_go_again_and_a_dot_in_a_name_stays(tmp_path):
+    source = save_frames(tmp_path / "fr.1", pan(8))
+    with pytest.raises(InputError):
+        video.write_pairs(source, tmp_path / "a/b/out", window=9)
+    assert [path.name for path in tmp_path.iterdir()] == ["fr.1"]
+    assert video.write_pairs(source, tmp_path / "a/b/out").name == "fr.1"

@@ -214,7 +214,7 @@ def test_wrong_photons_are_named(photons, index, named):
 
 
 def test_an_unknown_stream_is_named():
-    with pytest.raises(InputError, match="'bogus'.*shot noise"):
+    with pytest.raises(InputError, match=r"'bogus'.*shot noise"):
         degrade.generator(0, 0, "bogus")
 
 
