@@ -26,7 +26,7 @@ def main() -> None:
         parser.error("--rounds must be 1 or more")
     default = ROOT / "build" / "benchmarks" if arguments.quick else ROOT / "benchmarks" / "results"
 
-    timing.set_threads()
+    timing.settle()
     stored, sections = {}, []
     for name, benchmark in BENCHMARKS.items():
         begin = timing.clocks()

@@ -5,12 +5,15 @@ Taught in chapter 01.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import scipy.fft
 import torch
 import torch.nn.functional as F
 
 from ..errors import InputError
 
+Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 BOUNDARIES = ("reflect", "circular", "zero", "valid")
 
 # On the processor, summing taps is faster up to about this many (benchmarks/convolution.py); above
@@ -44,7 +47,11 @@ def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> tor
         raise InputError(
             f"a {h} x {w} kernel leaves nothing valid of {x.shape[-2]} x {x.shape[-1]} pixels"
         )
-    return _slide(_extend(x, h // 2, w // 2, boundary), k)
+
+    def slide(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        return _slide(_extend(x, k.shape[-2] // 2, k.shape[-1] // 2, boundary), k)
+
+    return _in_factors(slide, x, k)
 
 
 def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
@@ -60,9 +67,12 @@ def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect"
         a tensor of the size of ``convolve``'s input.
     """
     _check(y, k, boundary)
-    h, w = k.shape[-2:]
-    spread = _slide(F.pad(y, (w - 1, w - 1, h - 1, h - 1)), k.flip(-2, -1))
-    return _fold(spread, h // 2, w // 2, boundary)
+
+    def slide_back(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        h, w = k.shape[-2:]
+        return _fold(_slide_adjoint(y, k), h // 2, w // 2, boundary)
+
+    return _in_factors(slide_back, y, k)
 
 
 def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
@@ -76,10 +86,36 @@ def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
         raise InputError(f"{k.shape[0]} kernels were given for {x.shape[0]} images")
 
 
+def _in_factors(operation: Operation, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """Apply a convolution with ``k``, as one with its column and one with its row where it can be.
+
+    That is decided image by image: a result must not depend on the batch it is in.
+    """
+    k = k.to(x).expand(x.shape[0], *k.shape[-2:])
+    # not where k is learned: on this way its gradient would miss all that is not separable
+    if k[0].numel() < SEPARABLE_TAPS or min(k.shape[-2:]) == 1 or k.requires_grad:
+        return operation(x, k)
+    rows, columns = k.sum(-1, keepdim=True), k.sum(-2, keepdim=True)  # (B, h, 1), (B, 1, w)
+    total = rows.sum(-2, keepdim=True)
+    error = (k * total - rows * columns).abs().amax((-2, -1))
+    scale = (k * total).abs().amax((-2, -1))
+    separable = (scale > 0) & (error <= 8 * torch.finfo(k.dtype).eps * scale)
+    if bool(separable.all()):
+        return operation(operation(x, rows / total), columns)
+    if bool(separable.any()):
+        one_by_one = zip(x.split(1), k.split(1), strict=True)
+        return torch.cat([_in_factors(operation, *each) for each in one_by_one])
+    return operation(x, k)
+
+
 def _slide(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     """Convolution where the whole kernel fits: ``(B, C, H - h + 1, W - w + 1)``."""
-    k = k.to(x).expand(x.shape[0], *k.shape[-2:])
     return _slide_by_size(x, k) if k.requires_grad else _Slide.apply(x, k)
+
+
+def _slide_adjoint(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    h, w = k.shape[-2:]
+    return _slide(F.pad(y, (w - 1, w - 1, h - 1, h - 1)), k.flip(-2, -1))
 
 
 class _Slide(torch.autograd.Function):
@@ -88,32 +124,15 @@ class _Slide(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(k)
-        separable = _separable(k) if k[0].numel() >= SEPARABLE_TAPS else torch.zeros(len(k)).bool()
-        if not bool(separable.any()):
-            return _slide_by_size(x, k)
-        if bool(separable.all()):
-            return _slide_separable(x, k)
-        # the way is chosen image by image: a result must not depend on the batch it is in
-        return torch.cat([_slide(x[i : i + 1], k[i]) for i in range(len(k))])
+        return _slide_by_size(x, k)
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (k,) = ctx.saved_tensors
-        h, w = k.shape[-2:]
-        return _slide(F.pad(gradient, (w - 1, w - 1, h - 1, h - 1)), k.flip(-2, -1)), None
+        return _slide_adjoint(gradient, *ctx.saved_tensors), None
 
 
 def _slide_by_size(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     return _slide_fourier(x, k) if k[0].numel() > DIRECT_TAPS else _slide_direct(x, k)
-
-
-def _separable(k: torch.Tensor) -> torch.Tensor:
-    """For each kernel ``(B, h, w)``, whether it is the product of a column and a row."""
-    rows, columns = k.sum(-1, keepdim=True), k.sum(-2, keepdim=True)
-    total = rows.sum(-2, keepdim=True)
-    error = (k * total - rows * columns).abs().amax((-2, -1))
-    scale = (k * total).abs().amax((-2, -1))
-    return (scale > 0) & (error <= 8 * torch.finfo(k.dtype).eps * scale)
 
 
 def _slide_direct(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
@@ -124,11 +143,6 @@ def _slide_direct(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     weights = k.flip(-2, -1).repeat_interleave(channels, 0).unsqueeze(1)
     flat = F.conv2d(x.flatten(0, 1).unsqueeze(0), weights, groups=batch * channels)
     return flat.squeeze(0).unflatten(0, (batch, channels))
-
-
-def _slide_separable(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    rows, columns = k.sum(-1, keepdim=True), k.sum(-2, keepdim=True)
-    return _slide_direct(_slide_direct(x, rows / rows.sum(-2, keepdim=True)), columns)
 
 
 def _slide_fourier(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
