@@ -66,7 +66,8 @@ def test_every_link_in_the_pages_leads_somewhere():
         *(ROOT / "data").glob("*.md"),
         *(ROOT / "reports").glob("*.md"),
     ]:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)  # less code
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
