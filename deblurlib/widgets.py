@@ -89,15 +89,24 @@ def _label(position: Mapping[str, object]) -> str:
 
 
 def _strip(drawn: Sequence[tuple[str, Mapping[str, torch.Tensor], str]]) -> Figure:
-    """Evenly chosen positions as columns, their panels as rows."""
+    """Evenly chosen positions as columns, their panels as rows, their text below."""
     step = math.ceil(len(drawn) / STRIP)
     columns = drawn[::step]
     captions = list(columns[0][1])
     fig, axes = plots.figure(len(captions), len(columns), plots.WIDTH / len(columns) + 0.3)
-    for column, (label, panels, _) in enumerate(columns):
+    for column, (label, panels, text) in enumerate(columns):
         for row, caption in enumerate(captions):
             title = label.replace(", ", "\n") if row == 0 else ""
             plots.picture(axes[row, column], panels[caption], title)
+        axes[-1, column].text(
+            0.5,
+            -0.05,
+            text.replace(", ", "\n"),
+            ha="center",
+            va="top",
+            size=7,
+            transform=axes[-1, column].transAxes,
+        )
     for ax, caption in zip(axes[:, 0], captions, strict=True):
         ax.text(-0.08, 0.5, caption, rotation=90, ha="right", va="center", transform=ax.transAxes)
     return fig

@@ -14,8 +14,8 @@ from .sampling import Degradation, Draw
 
 
 def s1_gaussian(generator: torch.Generator) -> Degradation:
-    """S1's Gaussian is not in its files; sigma 2 is ours: the standard deviation of its box."""
-    return Degradation(psf.gaussian(2.0), {"sigma": 2.0})
+    """S1: Pillow's ``GaussianBlur(3)``, whose radius is the standard deviation, in pixels."""
+    return Degradation(psf.gaussian(3.0), {"sigma": 3.0})
 
 
 def s1_box(generator: torch.Generator) -> Degradation:
@@ -29,7 +29,7 @@ def s1_motion(generator: torch.Generator) -> Degradation:
 
 
 def s2_gaussian(generator: torch.Generator) -> Degradation:
-    """S2: OpenCV's ``GaussianBlur(x, (5, 5), sigma)``, sigma even in [1, 4]; noise of 0.02.
+    """S2: OpenCV's ``GaussianBlur(x, (5, 5), sigma)``, sigma uniform in [1, 4]; noise of 0.02.
 
     A window of 5 pixels holds little of a sigma above 2: the kernel is then nearly a box. Values
     are not clipped.
@@ -41,7 +41,7 @@ def s2_gaussian(generator: torch.Generator) -> Degradation:
 def s3_mixture(generator: torch.Generator) -> Degradation:
     """S3: Gaussian blur for one half of the images, motion blur for the other; all else is ours.
 
-    S3 gives no sizes. Ours, for faces of 64 pixels: sigma even in [0.5, 2], length in [3, 9],
+    S3 gives no sizes. Ours, for faces of 64 pixels: sigma uniform in [0.5, 2], length in [3, 9],
     any angle.
     """
     if _between(generator, 0.0, 1.0) < 0.5:
@@ -68,7 +68,7 @@ def s4_camera_light(generator: torch.Generator) -> Degradation:
 def s5_gaussian(generator: torch.Generator) -> Degradation:
     """S5: a Gaussian with sigma = abs(N(0, 5)); its window is not given, 61 pixels is ours.
 
-    The window holds three sigma up to 10; the 5 % of larger ones are cut off by it.
+    The window holds three sigma up to 10; the larger ones, 4.6 %, are cut off by it.
     """
     sigma = abs(5.0 * torch.randn((), generator=generator).item())
     return Degradation(psf.gaussian(sigma, 61), {"sigma": sigma})
