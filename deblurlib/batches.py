@@ -20,21 +20,25 @@ from .errors import InputError
 
 
 def hold(
-    items: ImageSet | PairSet, device: torch.device | str = "cpu", share: float = 0.5
+    items: ImageSet | PairSet,
+    device: torch.device | str = "cpu",
+    grey: bool = False,
+    share: float = 0.5,
 ) -> list[torch.Tensor]:
     """Read all images of a set once, as uint8 tensors ``(3, H, W)``; 16-bit ones are rounded.
 
     Args:
         items: sharp images, or pairs: then each tensor is ``(2, 3, H, W)``, blurred and sharp.
         device: where to keep them, if they fit into ``share`` of its free memory; else they stay
-            in the main memory, and each crop is carried over.
+            in the main memory, and each batch is carried over.
+        grey: make them grey, ``(1, H, W)``, as :func:`deblurlib.images.grey` does.
     """
-    held = [_bytes(items[i]) for i in range(len(items))]
+    held = [_bytes(items[i], grey) for i in range(len(items))]
     device = torch.device(device)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         if sum(image.numel() for image in held) > share * free:
-            return [image.pin_memory() for image in held]
+            return held
     return [image.to(device) for image in held]
 
 
@@ -72,8 +76,11 @@ def training_batch(
     numbers = _numbers(step, batch, rank, world)
     degradations = [draw(degrade.generator(seed, n)) for n in numbers]
     top, left = degradations[0].margins if boundary == "valid" else (0, 0)
-    cuts = [_cut(held, n, seed, crop + 2 * top, crop + 2 * left, flip, device) for n in numbers]
-    return degrade.apply(torch.stack(cuts), degradations, seed, numbers, boundary, device)
+    size = (crop + 2 * top, crop + 2 * left)
+    x = _crops(held, numbers, seed, size, flip, device)
+    if x.ndim != 4:
+        raise InputError("these are pairs: training_pairs takes them, training_batch blurs")
+    return degrade.apply(x, degradations, seed, numbers, boundary, device)
 
 
 def training_pairs(
@@ -86,11 +93,13 @@ def training_pairs(
     rank: int = 0,
     world: int = 1,
     flip: bool = True,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """As :func:`training_batch`, from recorded pairs: ``y`` and ``x``, ``(B, 3, crop, crop)``."""
+) -> Pair:
+    """As :func:`training_batch`, from recorded pairs; nothing is said of what degraded them."""
     numbers = _numbers(step, batch, rank, world)
-    cuts = torch.stack([_cut(held, n, seed, crop, crop, flip, device) for n in numbers])
-    return cuts[:, 0], cuts[:, 1]
+    cuts = _crops(held, numbers, seed, (crop, crop), flip, device)
+    if cuts.ndim != 5:
+        raise InputError("these are sharp images: training_batch blurs them")
+    return Pair(cuts[:, 0], cuts[:, 1], ())
 
 
 def evaluation_pairs(
@@ -100,6 +109,7 @@ def evaluation_pairs(
     side: int | None = None,
     device: torch.device | str = "cpu",
     boundary: str = "valid",
+    grey: bool = False,
 ) -> Iterator[Pair]:
     """A pair for each image of a set, one after the other, drawn on the CPU by (seed, its key).
 
@@ -109,10 +119,12 @@ def evaluation_pairs(
         side: of ``y`` and ``x``, pixels: the middle of each image, with as much around it as
             ``"valid"`` takes off. By default all of each image is blurred.
         boundary: of the blur; see :func:`deblurlib.degrade.convolve`.
+        grey: make the images grey first, rounded to 8 bit.
     """
     for i, key in enumerate(sharp.keys):
         degradation = draw(degrade.generator(seed, key))
-        x = sharp[i][None].to(device)
+        x = images.quantise(images.grey(sharp[i])) if grey else sharp[i]
+        x = x[None].to(device)
         if side is not None:
             top, left = degradation.margins if boundary == "valid" else (0, 0)
             try:
@@ -122,8 +134,9 @@ def evaluation_pairs(
         yield degrade.apply(x, [degradation], seed, [key], boundary)
 
 
-def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor], grey: bool) -> torch.Tensor:
     image = torch.stack(image) if isinstance(image, tuple) else image
+    image = images.grey(image) if grey else image
     return images.quantise(image).mul(255).round().to(torch.uint8)
 
 
@@ -140,31 +153,37 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def _cut(
+def _crops(
     held: Sequence[torch.Tensor],
-    n: int,
+    numbers: Sequence[int],
     seed: int,
-    height: int,
-    width: int,
+    size: tuple[int, int],
     flip: bool,
     device: torch.device | str,
 ) -> torch.Tensor:
-    """The crop of sample ``n``, float32 in [0, 1]: ``(3, H, W)``, of pairs ``(2, 3, H, W)``."""
+    """The crops of samples, float32 in [0, 1]: ``(B, C, H, W)``, of pairs ``(B, 2, C, H, W)``."""
+    cuts = torch.stack([_cut(held, n, seed, size, flip) for n in numbers])
+    return cuts.to(device).float() / 255
+
+
+def _cut(
+    held: Sequence[torch.Tensor], n: int, seed: int, size: tuple[int, int], flip: bool
+) -> torch.Tensor:
     if not held:
         raise InputError("there is no image to train on")
     epoch, place = divmod(n, len(held))
     which = int(_order(seed, epoch, len(held))[place])
-    image = held[which]
+    image, (height, width) = held[which], size
     rows, columns = image.shape[-2] - height, image.shape[-1] - width
     if min(rows, columns) < 0:
         raise InputError(
             f"image {which} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop needs "
-            f"{height} x {width} with what the blur takes from around it"
+            f"{height} x {width} with what the blur takes from around it: take a smaller crop, or "
+            f'a boundary other than "valid"'
         )
     across, down, mirror = torch.rand(
         3, generator=degrade.generator(seed, n, "crop"), dtype=torch.float64
     ).tolist()
     top, left = int(down * (rows + 1)), int(across * (columns + 1))
-    cut = image[..., top : top + height, left : left + width].to(device, non_blocking=True)
-    cut = cut.flip(-1) if flip and mirror < 0.5 else cut
-    return cut.float() / 255
+    cut = image[..., top : top + height, left : left + width]
+    return cut.flip(-1) if flip and mirror < 0.5 else cut

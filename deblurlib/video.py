@@ -28,7 +28,7 @@ LONG_SIDE = 480  # pixels, to which frames are reduced before their motion is me
 SHORT_SIDE = 32  # pixels; on lower frames OpenCV's optical flow crashes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VideoPair:
     """A blurred and a sharp frame, ``(3, H, W)`` in [0, 1]."""
 

@@ -11,6 +11,7 @@ import scipy.signal
 import torch
 
 from deblurlib import degrade, psf
+from deblurlib.errors import InputError
 
 OPERATIONS = [degrade.convolve, degrade.convolve_adjoint]
 MODES = {"reflect": "mirror", "circular": "wrap", "zero": "constant"}
@@ -176,3 +177,29 @@ def test_gradient_by_a_gaussian_is_the_correlation_of_both_images(rand, size):
     # <y, k * x> is linear in k: its gradient is what each tap meets, turned round
     expected = scipy.signal.correlate(x[0, 0].numpy(), y[0, 0].numpy(), "valid")[::-1, ::-1]
     np.testing.assert_allclose(k.grad, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("k", [psf.box(7), psf.gaussian(2), psf.motion(21, 30), psf.disk(13)])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32_and_given_back_as_it_came(rand, k, dtype):
+    x = rand(2, 3, 40, 41).to(dtype)
+    assert torch.equal(degrade.convolve(x, k), degrade.convolve(x.float(), k).to(dtype))
+    y = degrade.convolve_adjoint(x, k)
+    assert torch.equal(y, degrade.convolve_adjoint(x.float(), k).to(dtype))
+
+
+@pytest.mark.parametrize("k", [psf.box(7), psf.gaussian(2), psf.motion(21, 30)])
+def test_autocast_changes_neither_result_nor_gradient(rand, k):
+    x = rand(1, 3, 40, 41).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = degrade.convolve(x, k)
+    (gradient,) = torch.autograd.grad(y.square().sum(), x)
+    plain = degrade.convolve(x, k)
+    assert torch.equal(y, plain)
+    assert torch.equal(gradient, torch.autograd.grad(plain.square().sum(), x)[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_integer_images_are_refused(dtype):
+    with pytest.raises(InputError, match=str(dtype)):
+        degrade.convolve(torch.ones(1, 3, 9, 9, dtype=dtype), psf.box(7))

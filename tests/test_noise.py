@@ -222,3 +222,22 @@ def test_numbers_of_numpy_are_numbers():
     x = torch.zeros(2, 1, 3, 3)
     noisy = degrade.add_noise(x, np.float32(0.5), 0, [1, 2])
     assert torch.equal(noisy, degrade.add_noise(x, 0.5, 0, [1, 2]))
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ((0, 5 + 2**32, "blur"), (0, 5, "noise")),
+        ((1 + (2 << 32), 3, "blur"), (1, 2 + (3 << 32), "blur")),
+        ((0, 1, "blur"), (1, 0, "blur")),
+    ],
+)
+def test_large_seeds_and_indices_do_not_run_together(pair):
+    first, second = (torch.rand(4, generator=degrade.generator(*key)) for key in pair)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(("seed", "index"), [(-1, 0), (0, -1), (2**64, 0)])
+def test_a_seed_out_of_range_is_named(seed, index):
+    with pytest.raises(InputError, match="seed and index"):
+        degrade.generator(seed, index)

@@ -35,7 +35,9 @@ def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> tor
             ``w - 1`` pixels, so that no pixel of it was made up.
 
     Returns:
-        ``(B, C, H, W)``; for ``"valid"`` ``(B, C, H - h + 1, W - w + 1)``.
+        ``(B, C, H, W)``; for ``"valid"`` ``(B, C, H - h + 1, W - w + 1)``; of the type of ``x``.
+        Half precision, and what autocast would make half, is computed in float32. ``k`` is brought
+        to the type and device of ``x``. Derivatives are those of ``torch.autograd``.
 
     >>> x = torch.zeros(1, 1, 1, 5); x[..., 2] = 1
     >>> convolve(x, torch.tensor([[0.5, 0.3, 0.2]]))
@@ -51,7 +53,7 @@ def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> tor
     def slide(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
         return _slide(_extend(x, k.shape[-2] // 2, k.shape[-1] // 2, boundary), k)
 
-    return _in_factors(slide, x, k)
+    return _in_full_precision(slide, x, k)
 
 
 def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
@@ -72,18 +74,26 @@ def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect"
         h, w = k.shape[-2:]
         return _fold(_slide_adjoint(y, k), h // 2, w // 2, boundary)
 
-    return _in_factors(slide_back, y, k)
+    return _in_full_precision(slide_back, y, k)
 
 
 def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
     if x.ndim != 4 or x.numel() == 0:
         raise InputError(f"images must be (B, C, H, W) and not empty, not {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise InputError(f"images must be floating-point values in [0, 1], not {x.dtype}")
     if boundary not in BOUNDARIES:
         raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
     if k.ndim not in (2, 3) or k.shape[-1] % 2 == 0 or k.shape[-2] % 2 == 0:
         raise InputError(f"a kernel must be (h, w) or (B, h, w), sides odd, not {tuple(k.shape)}")
     if k.ndim == 3 and k.shape[0] != x.shape[0]:
         raise InputError(f"{k.shape[0]} kernels were given for {x.shape[0]} images")
+
+
+def _in_full_precision(operation: Operation, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    full = x if x.dtype == torch.float64 else x.float()
+    with torch.autocast(x.device.type, enabled=False):
+        return _in_factors(operation, full, k).to(x.dtype)
 
 
 def _in_factors(operation: Operation, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
@@ -103,8 +113,9 @@ def _in_factors(operation: Operation, x: torch.Tensor, k: torch.Tensor) -> torch
     if bool(separable.all()):
         return operation(operation(x, rows / total), columns)
     if bool(separable.any()):
-        one_by_one = zip(x.split(1), k.split(1), strict=True)
-        return torch.cat([_in_factors(operation, *each) for each in one_by_one])
+        groups = [separable.nonzero()[:, 0], (~separable).nonzero()[:, 0]]
+        results = torch.cat([_in_factors(operation, x[group], k[group]) for group in groups])
+        return results[torch.cat(groups).argsort()]
     return operation(x, k)
 
 

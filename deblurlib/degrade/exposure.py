@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -114,13 +115,13 @@ def homographies(path: torch.Tensor, focal: float) -> torch.Tensor:
         raise InputError(f"a camera's path is (T, 3), not {tuple(path.shape)}")
     if not focal > 0:
         raise InputError(f"the focal length must be more than 0 pixels, not {focal}")
-    down, right, roll = path.double().unbind(-1)
+    down, right, roll = path.double().cpu().unbind(-1)
     pitch = torch.atan(down / focal)
     yaw = torch.atan(right * torch.cos(pitch) / focal)  # so that the centre lands exactly there
     turned = _rotation(0, -pitch) @ _rotation(1, yaw) @ _rotation(2, -torch.deg2rad(roll))
     intrinsic = torch.diag(torch.tensor([focal, focal, 1.0], dtype=torch.float64))
     h = intrinsic @ turned @ torch.linalg.inv(intrinsic)
-    return h / h[..., 2:, 2:]
+    return (h / h[..., 2:, 2:]).to(path.device)
 
 
 def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
@@ -145,9 +146,11 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
     if boundary not in ("reflect", "zero"):
         raise InputError(f"boundary {boundary!r} is neither reflect nor zero")
     height, width = x.shape[-2:]
-    down, right = _places(height, width)
-    points = torch.stack([right.flatten(), down.flatten()]).to(x.device)
-    moved = _moved(torch.linalg.inv(h.double()).to(x.device), points)
+    if x.ndim != 4 or not x.is_floating_point():
+        raise InputError(f"images must be floating-point (B, C, H, W), not {tuple(x.shape)}")
+    full = x if x.dtype == torch.float64 else x.float()
+    points = _points(height, width).to(full)
+    moved = _moved(torch.linalg.inv(h.double()).to(full), points)
     right, down = (z.unflatten(-1, (height, width)) for z in moved)
     # grid_sample wants -1 and 1 at the centres of the first pixel and the last where it reflects
     # about them; else at the image's edges, which differ even where a side is one pixel
@@ -155,8 +158,9 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
     sides = [max(n - inner, 1) for n in (width, height)]
     grid = torch.stack([2 * right / sides[0], 2 * down / sides[1]], -1)
     mode = "reflection" if boundary == "reflect" else "zeros"
-    grid = grid.to(x).expand(x.shape[0], height, width, 2)
-    return F.grid_sample(x, grid, padding_mode=mode, align_corners=inner)
+    grid = grid.expand(x.shape[0], height, width, 2)
+    with torch.autocast(x.device.type, enabled=False):
+        return F.grid_sample(full, grid, padding_mode=mode, align_corners=inner).to(x.dtype)
 
 
 def reach(h: torch.Tensor, height: int, width: int) -> int:
@@ -167,20 +171,21 @@ def reach(h: torch.Tensor, height: int, width: int) -> int:
     moves points furthest.
     """
     inverse = torch.linalg.inv(h.double()).view(-1, 3, 3)
-    down, right = _places(height, width)
-    border = (down.abs() == down.max()) | (right.abs() == right.max())
-    still = torch.stack([right[border], down[border]])
+    points = _points(height, width)
+    border = (points.abs() == points.abs().amax(1, keepdim=True)).any(0)
+    still = points[:, border]
     moved = torch.stack(_moved(inverse.cpu(), still))
     far = (moved - still[:, None]).abs().max().item()
     return math.ceil(far - 1e-9)  # rounding errors reach nowhere
 
 
-def _places(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """How far down and right of the image's centre each pixel lies, (H, W) each."""
+@lru_cache(maxsize=4)
+def _points(height: int, width: int) -> torch.Tensor:
+    """How far right and down of the image's centre each pixel lies, (2, H * W), float64."""
     down = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
     right = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
     down, right = torch.meshgrid(down, right, indexing="ij")
-    return down, right
+    return torch.stack([right.flatten(), down.flatten()])
 
 
 def _moved(h: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

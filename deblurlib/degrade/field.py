@@ -100,10 +100,11 @@ def defocus_weights(radius: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
     if not (radii[0] <= least and most <= radii[-1]):
         raise InputError(f"radii {radii.tolist()} do not span the map's, {least:g} to {most:g}")
     if len(radii) == 1:
-        return torch.ones(1, *radius.shape)
+        return torch.ones(1, *radius.shape, device=radius.device)
+    radii = radii.to(radius)
     above = torch.searchsorted(radii, radius.contiguous()).clamp(1, len(radii) - 1)
     share = (radius - radii[above - 1]) / (radii[above] - radii[above - 1])
-    weights = torch.zeros(len(radii), *radius.shape)
+    weights = torch.zeros(len(radii), *radius.shape, device=radius.device)
     weights.scatter_(0, above[None], share[None].float())
     return weights.scatter_(0, above[None] - 1, 1 - share[None].float())
 

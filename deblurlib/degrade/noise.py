@@ -32,7 +32,11 @@ def generator(
     """
     if stream not in STREAMS:
         raise InputError(f"stream {stream!r} is none of {', '.join(STREAMS)}")
-    entropy = [seed, index, STREAMS.index(stream)]
+    if not (0 <= seed < 2**64 and 0 <= index < 2**64):
+        raise InputError(f"seed and index must lie in 0 ... 2^64 - 1, not {seed} and {index}")
+    # two words each, for SeedSequence would run numbers of different lengths together
+    words = [part for n in (seed, index) for part in (n % 2**32, n >> 32)]
+    entropy = [*words, STREAMS.index(stream)]
     mixed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(mixed >> 1))
 
@@ -115,10 +119,12 @@ def boost_highlights(x: torch.Tensor, gain: float, threshold: float = 0.9) -> to
 
 
 def _one_each(
-    value: float | Sequence[float], name: str, x: torch.Tensor, index: Sequence[int]
+    value: float | Sequence[float] | torch.Tensor, name: str, x: torch.Tensor, index: Sequence[int]
 ) -> list[float]:
     if len(index) != x.shape[0]:
         raise InputError(f"{len(index)} indices were given for {x.shape[0]} images")
+    if isinstance(value, torch.Tensor):
+        value = value.tolist()
     values = [value] * len(index) if isinstance(value, Real) else list(value)
     if len(values) != x.shape[0]:
         raise InputError(f"{len(values)} {name} were given for {x.shape[0]} images")

@@ -18,7 +18,7 @@ from .exposure import check_average, decode_gamma, encode_gamma, expose, reach, 
 from .noise import add_noise, add_shot_noise, boost_highlights, generator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Degradation:
     """What happens to one image, in this order: highlights, blur, photons, noise, rounding.
 
@@ -34,6 +34,14 @@ class Degradation:
     quantise: bool = True  # clip to [0, 1] and round to 8 bit, as a file does
     margin: int | None = None  # of a path: pixels that "valid" takes off each side
 
+    def __post_init__(self) -> None:
+        if self.blur.ndim == 2:
+            psf.check(self.blur)
+        elif self.blur.ndim != 3 or self.blur.shape[1:] != (3, 3) or self.blur.shape[0] == 0:
+            shape = tuple(self.blur.shape)
+            raise InputError(f"blur must be a kernel (h, w) or a path (T, 3, 3), not {shape}")
+        check_average(self.average)
+
     @property
     def margins(self) -> tuple[int, int]:
         """Pixels that the boundary ``"valid"`` takes off above and below, and off each side."""
@@ -44,7 +52,7 @@ class Degradation:
         return self.margin, self.margin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pair:
     """Blurred and sharp images of the same pixels, and what was done to each."""
 
@@ -57,7 +65,7 @@ class Pair:
         """The kernels ``(B, h, w)``; an error where a camera path blurred."""
         if self.degradations[0].blur.ndim != 2:
             raise InputError("a camera path has no one kernel")
-        return torch.stack([d.blur for d in self.degradations])
+        return torch.stack([d.blur for d in self.degradations]).to(self.y.device)
 
     @property
     def parameters(self) -> list[dict[str, float]]:
@@ -78,7 +86,8 @@ def sample(
 ) -> Pair:
     """Degrade each image in a way drawn for it.
 
-    Pair ``i`` is a function of ``seed`` and ``index[i]`` alone.
+    Pair ``i`` is a function of ``seed`` and ``index[i]`` alone, to the bit on the CPU. On a GPU the
+    blur's last bits may depend on the batch, and noise drawn there is its own.
 
     Args:
         x: sharp images ``(B, C, H, W)``.
@@ -110,17 +119,20 @@ def apply(
                 "degradations drawn together must be of one shape, average and margin; give the "
                 "psf functions a size"
             )
-    check_average(first.average)
     in_light = first.average == "light"
     y = decode_gamma(x) if in_light else x
-    boosted = zip(y.split(1), degradations, strict=True)
-    y = torch.cat([boost_highlights(one, d.highlights) for one, d in boosted])
+    if any(d.highlights != 1 for d in degradations):
+        boosted = zip(y.split(1), degradations, strict=True)
+        y = torch.cat([boost_highlights(one, d.highlights) for one, d in boosted])
     y = _blur(y, degradations, boundary)
     y = add_shot_noise(y, [d.photons for d in degradations], seed, index, drawn_on)
     y = encode_gamma(y) if in_light else y
     y = add_noise(y, [d.noise for d in degradations], seed, index, drawn_on)
-    rounded = torch.tensor([d.quantise for d in degradations], device=y.device)
-    y = torch.where(rounded.view(-1, 1, 1, 1), images.quantise(y), y)
+    if all(d.quantise for d in degradations):
+        y = images.quantise(y)
+    elif any(d.quantise for d in degradations):
+        each = zip(y.split(1), degradations, strict=True)
+        y = torch.cat([images.quantise(one) if d.quantise else one for one, d in each])
     top, left = first.margins if boundary == "valid" else (0, 0)
     return Pair(y, _crop(x, top, left), tuple(degradations))
 
@@ -128,7 +140,7 @@ def apply(
 def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: str) -> torch.Tensor:
     blurs = torch.stack([d.blur for d in degradations])
     if blurs.ndim == 3:
-        return convolve(x, psf.check(blurs).to(x.device), boundary)
+        return convolve(x, blurs, boundary)
     if boundary not in BOUNDARIES or boundary == "circular":
         raise InputError(f"boundary {boundary!r} is none of reflect, zero, valid")
     steps = blurs.unbind(1)

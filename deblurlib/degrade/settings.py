@@ -77,7 +77,7 @@ def s5_gaussian(generator: torch.Generator) -> Degradation:
 def shake(generator: torch.Generator) -> Degradation:
     """Camera shake as one kernel, 8 to 24 pixels long, after Boracchi and Foi; in no source."""
     length = _between(generator, 8.0, 24.0)
-    return Degradation(psf.shake(generator, length, 27), {"length": length})
+    return Degradation(psf.shake(generator, length, 25), {"length": length})
 
 
 #: name -> the function that draws it.
@@ -101,7 +101,7 @@ def _camera(generator: torch.Generator, average: str) -> Degradation:
     return Degradation(homographies(path, 1000.0), parameters, average, margin=CAMERA_MARGIN)
 
 
-CAMERA_MARGIN = 24  # pixels; enough for images of up to 512 pixels a side
+CAMERA_MARGIN = 20  # pixels; enough for images of up to 512 pixels a side
 
 
 def _between(generator: torch.Generator, low: float, high: float) -> float:
