@@ -31,6 +31,7 @@ def explorer(
     controls: Mapping[str, ipywidgets.ValueWidget],
     positions: Sequence[Mapping[str, object]],
     question: str,
+    alt: str,
 ) -> None:
     """Show panels that follow some controls; each control can be moved with the keyboard.
 
@@ -40,13 +41,14 @@ def explorer(
         controls: name -> ipywidgets slider, drop-down or the like.
         positions: for the rendered page: the control values to draw beforehand, in order.
         question: what the reader should find out by moving them.
+        alt: what the strip shows, for a reader who cannot see it.
     """
     drawn = [(_label(position), *draw(**position)) for position in positions]
     bundle = dict(_live(draw, controls, question)._repr_mimebundle_())
     bundle["text/plain"] = f"[explorer: {question}]"
     bundle["text/html"] = _flip_book(drawn, question)
     bundle["image/png"] = base64.b64encode(plots.png(_strip(drawn))).decode()
-    metadata = {"deblurlib": {"artefact": "explorer"}, "image/png": {"alt": question}}
+    metadata = {"deblurlib": {"artefact": "explorer"}, "image/png": {"alt": alt}}
     display(bundle, raw=True, metadata=metadata)
 
 

@@ -103,7 +103,8 @@ def draw(level=1, colour="grey"):
 
 def open_explorer(shown):
     controls = {"level": ipywidgets.IntSlider(1, 0, 10), "colour": ipywidgets.Text("red")}
-    widgets.explorer(draw, controls, [{"level": n} for n in (0, 5)], "How <bright>?")
+    positions = [{"level": n} for n in (0, 5)]
+    widgets.explorer(draw, controls, positions, "How <bright>?", "Two greys.")
     ((bundle, metadata),) = shown
     assert metadata["deblurlib"]["artefact"] == "explorer"
     return controls, bundle
