@@ -239,6 +239,19 @@ def test_publishing_writes_page_results_and_figures(good, tmp_path):
     report.validate(file, good.rows)
 
 
+def test_code_tagged_so_is_folded_on_a_published_page_and_its_outputs_are_not(tmp_path):
+    printed = nbformat.v4.new_output("stream", name="stdout", text="seen")
+    drawn = new_code_cell("draw()", outputs=[printed], metadata={"tags": ["hide-input"]})
+    page = publish.render(new_notebook(cells=[drawn, new_code_cell("shown()")]), "01", tmp_path)
+    fold = "<details><summary>Code</summary>\n\n```python\ndraw()\n```\n\n</details>"
+    assert page.count("draw()") == 1
+    before, _, after = page.partition(fold)
+    assert before == ""
+    assert "    seen" in after
+    assert "shown()" in after
+    assert "<details>" not in after
+
+
 def test_publishing_refuses_small_profiles_and_failed_runs(good, tmp_path):
     for profile in ("smoke", "quick"):
         with pytest.raises(InputError, match=f"'{profile}' is not for publishing"):

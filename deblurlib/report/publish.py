@@ -67,8 +67,18 @@ def render(executed: nbformat.NotebookNode, chapter: str, figures: Path) -> str:
     for cell in page.cells:
         if cell.cell_type == "code":
             cell.outputs = [_as_markdown(o, chapter, figures) for o in cell.outputs]
+    page.cells = [part for cell in page.cells for part in _folded(cell)]
     body, _ = MarkdownExporter().from_notebook_node(page)
     return body.strip() + "\n"
+
+
+def _folded(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """The code of a cell tagged ``hide-input``, to be unfolded by the reader; then its outputs."""
+    if cell.cell_type != "code" or "hide-input" not in cell.metadata.get("tags", []):
+        return [cell]
+    code = f"<details><summary>Code</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
+    cell.metadata["transient"] = {"remove_source": True}  # a word of nbconvert's templates
+    return [nbformat.v4.new_markdown_cell(code), cell]
 
 
 def _as_markdown(
