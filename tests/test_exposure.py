@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from moves import shift
 
 from deblurlib import degrade, psf
 from deblurlib.errors import InputError
@@ -14,12 +15,6 @@ from deblurlib.errors import InputError
 AVERAGES = ["encoded", "light"]
 
 over_averages = pytest.mark.parametrize("average", AVERAGES)
-
-
-def shift(down, right):
-    h = torch.eye(3, dtype=torch.float64)
-    h[0, 2], h[1, 2] = right, down
-    return h
 
 
 def seeded(seed):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from moves import path_of
 
 from deblurlib import degrade, images, psf
 from deblurlib.degrade import sampling
@@ -24,13 +25,6 @@ def draw(generator):
 def fixed(blur, **how):
     """A draw that is always the same."""
     return lambda generator: degrade.Degradation(blur, **how)
-
-
-def path_of(*places):
-    h = torch.eye(3, dtype=torch.float64).repeat(len(places), 1, 1)
-    for matrix, (down, right) in zip(h, places, strict=True):
-        matrix[0, 2], matrix[1, 2] = right, down
-    return h
 
 
 DRAWS = {**degrade.SETTINGS, "all": draw}

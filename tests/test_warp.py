@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from moves import shift
 
 from deblurlib import degrade, psf
 from deblurlib.errors import InputError
@@ -12,12 +13,6 @@ from deblurlib.errors import InputError
 BOUNDARIES = ["reflect", "zero"]
 
 over_boundaries = pytest.mark.parametrize("boundary", BOUNDARIES)
-
-
-def shift(down, right):
-    h = torch.eye(3, dtype=torch.float64)
-    h[0, 2], h[1, 2] = right, down
-    return h
 
 
 def general():
