@@ -117,13 +117,13 @@ def ssim(
         raise InputError(
             f"SSIM {protocol} needs {p.least_size} pixels a side, not {tuple(x.shape[-2:])}"
         )
+    if x.dtype != torch.float64:
+        x_hat, x = x_hat.float(), x.float()
     if p.colour == "luma":
         if x.shape[1] != 3:
             raise InputError(f"SSIM {protocol} needs RGB images, not {x.shape[1]} channels")
         x_hat, x = luma(x_hat / data_range), luma(x / data_range)
         data_range = 1.0
-    if x.dtype != torch.float64:
-        x_hat, x = x_hat.float(), x.float()
     # On the processor a few images at a time: the maps of a batch would not stay in its cache.
     chunk = 4 if x.device.type == "cpu" else len(x)
     parts = zip(x_hat.split(chunk), x.split(chunk), strict=True)

@@ -203,3 +203,12 @@ def test_autocast_changes_neither_result_nor_gradient(rand, k):
 def test_integer_images_are_refused(dtype):
     with pytest.raises(InputError, match=str(dtype)):
         degrade.convolve(torch.ones(1, 3, 9, 9, dtype=dtype), psf.box(7))
+
+
+def test_a_mixed_batch_keeps_its_order(rand):
+    x = rand(5, 1, 30, 31)
+    wide, line = psf.gaussian(2), psf.motion(13, 30)
+    k = psf.stack([line, wide, line, wide, wide])
+    y = degrade.convolve(x, k)
+    for i in range(5):
+        assert torch.equal(y[i : i + 1], degrade.convolve(x[i : i + 1], k[i]))

@@ -239,3 +239,11 @@ def test_wrong_input_is_named(operation, k, w, weighted, boundary, named):
 def test_valid_weights_at_the_result_are_of_its_size():
     with pytest.raises(InputError, match=r"\(6, 5\) pixels for \(4, 1\)"):
         degrade.convolve_field(X, K, W, "result", "valid")
+
+
+def test_radii_and_map_may_be_of_two_precisions():
+    radius = torch.linspace(0, 3, 12, dtype=torch.float64).view(3, 4)
+    mixed = degrade.defocus_weights(radius, torch.tensor([0.0, 1.0, 3.0]))
+    torch.testing.assert_close(
+        (mixed * torch.tensor([0, 1, 3])[:, None, None]).sum(0), radius.float()
+    )

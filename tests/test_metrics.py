@@ -203,3 +203,11 @@ def test_images_that_cannot_be_compared_are_named(score, x_hat, x):
     with pytest.raises(InputError) as error:
         score(x_hat, x)
     assert f"{tuple(x_hat.shape)} and {tuple(x.shape)}" in str(error.value)
+
+
+@pytest.mark.parametrize("protocol", ["gaussian-rgb", "uniform-rgb", "gaussian-3d", "gaussian-y"])
+def test_ssim_of_half_precision_is_computed_in_float32(rand, protocol):
+    x = rand(2, 3, 24, 25)
+    x_hat = (x + 0.1 * rand(2, 3, 24, 25, seed=1)).half()
+    expected = metrics.ssim(x_hat.float(), x.half().float(), protocol)
+    assert torch.equal(metrics.ssim(x_hat, x.half(), protocol), expected)

@@ -157,3 +157,9 @@ def test_small_panels_are_enlarged_by_whole_numbers():
     x = torch.rand(1, 17, 17)
     data = np.frombuffer(widgets._encode(x, ".png"), np.uint8).tobytes()
     assert Image.open(io.BytesIO(data)).size == (255, 255)
+
+
+def test_the_strip_shows_the_text_of_each_position():
+    x = torch.zeros(1, 8, 8)
+    strips = [plots.png(widgets._strip([("a", {"x": x}, text)])) for text in ("one, two", "other")]
+    assert strips[0] != strips[1]

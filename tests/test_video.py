@@ -127,6 +127,18 @@ def test_motion_of_a_tenth_of_the_frame_counts_and_of_a_hundredth_does_not():
         assert (video.motion(before, mixed) > 4) is moves
 
 
+def test_motion_of_frames_that_are_enlarged_first_is_in_their_own_pixels():
+    before, after = pan(2, 3, 24, 240)
+    assert video.motion(before, after) == pytest.approx(3, abs=0.7)
+    turned = [np.ascontiguousarray(f.swapaxes(0, 1)) for f in (before, after)]
+    assert video.motion(*turned) == pytest.approx(3, abs=0.7)
+
+
+def test_motion_along_a_low_side_is_in_its_own_pixels():
+    tall = [np.ascontiguousarray(f.swapaxes(0, 1)) for f in pan(2, 2, 240, 16)]
+    assert video.motion(*tall) < 4
+
+
 @pytest.mark.parametrize(
     ("height", "width"), [(4, 4), (16, 100), (30, 300), (16, 480), (100, 1920), (1920, 100)]
 )

@@ -149,3 +149,35 @@ def test_what_lies_beyond_arrives_only_within_reach_of_the_border(rand, seed):
     inside = (..., slice(margin, -margin), slice(margin, -margin))
     torch.testing.assert_close(y[0][inside], y[1][inside], rtol=0, atol=1e-5)
     assert (y[0] - y[1]).abs().max() > 0.1
+
+
+def test_no_pixel_moves_further_than_the_reach():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        path = (torch.rand(1, 3, generator=generator) - 0.5) * torch.tensor([60, 60, 20])
+        h = degrade.homographies(path, focal=300.0)
+        down, right = torch.meshgrid(torch.arange(81.0), torch.arange(120.0), indexing="ij")
+        place = torch.stack([right - 59.5, down - 40, torch.ones(81, 120)]).double().flatten(1)
+        moved = torch.linalg.inv(h[0]) @ place
+        far = (moved[:2] / moved[2] - place[:2]).abs().max().item()
+        assert 0 <= degrade.reach(h, 81, 120) - far < 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@over_boundaries
+def test_half_precision_is_computed_in_float32_and_given_back_as_it_came(rand, dtype, boundary):
+    x = rand(1, 3, 64, 300).to(dtype)
+    y = degrade.warp(x, general(), boundary)
+    assert torch.equal(y, degrade.warp(x.float(), general(), boundary).to(dtype))
+
+
+def test_integer_images_are_refused():
+    with pytest.raises(InputError, match="floating-point"):
+        degrade.warp(torch.ones(1, 1, 4, 4, dtype=torch.uint8), general())
+
+
+def test_autocast_does_not_move_anything(rand):
+    x = rand(1, 3, 64, 300)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = degrade.warp(x, general())
+    assert torch.equal(y, degrade.warp(x, general()))

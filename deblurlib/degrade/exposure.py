@@ -149,8 +149,8 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
     if x.ndim != 4 or not x.is_floating_point():
         raise InputError(f"images must be floating-point (B, C, H, W), not {tuple(x.shape)}")
     full = x if x.dtype == torch.float64 else x.float()
-    points = _points(height, width).to(full)
-    moved = _moved(torch.linalg.inv(h.double()).to(full), points)
+    with torch.autocast(x.device.type, enabled=False):
+        moved = _moved(torch.linalg.inv(h.double()).to(full), _points(height, width).to(full))
     right, down = (z.unflatten(-1, (height, width)) for z in moved)
     # grid_sample wants -1 and 1 at the centres of the first pixel and the last where it reflects
     # about them; else at the image's edges, which differ even where a side is one pixel
@@ -159,21 +159,18 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
     grid = torch.stack([2 * right / sides[0], 2 * down / sides[1]], -1)
     mode = "reflection" if boundary == "reflect" else "zeros"
     grid = grid.expand(x.shape[0], height, width, 2)
-    with torch.autocast(x.device.type, enabled=False):
-        return F.grid_sample(full, grid, padding_mode=mode, align_corners=inner).to(x.dtype)
+    return F.grid_sample(full, grid, padding_mode=mode, align_corners=inner).to(x.dtype)
 
 
 def reach(h: torch.Tensor, height: int, width: int) -> int:
     """By how many pixels, rounded up, homographies move any point of an image at most.
 
     A margin of that width is what ``boundary="valid"`` cuts off, for only there can light from
-    beyond the image have arrived. Looked for along the image's border, where a turning camera
-    moves points furthest.
+    beyond the image have arrived. Looked for at the corners, which a turning camera moves furthest.
     """
     inverse = torch.linalg.inv(h.double()).view(-1, 3, 3)
-    points = _points(height, width)
-    border = (points.abs() == points.abs().amax(1, keepdim=True)).any(0)
-    still = points[:, border]
+    edge = torch.tensor([[(width - 1) / 2], [(height - 1) / 2]], dtype=torch.float64)
+    still = edge * torch.tensor([[-1, -1, 1, 1], [-1, 1, -1, 1]])
     moved = torch.stack(_moved(inverse.cpu(), still))
     far = (moved - still[:, None]).abs().max().item()
     return math.ceil(far - 1e-9)  # rounding errors reach nowhere
