@@ -14,7 +14,10 @@ from .sampling import Degradation, Draw
 
 
 def s1_gaussian(generator: torch.Generator) -> Degradation:
-    """S1: Pillow's ``GaussianBlur(3)``, whose radius is the standard deviation, in pixels."""
+    """S1: Pillow's ``GaussianBlur(3)``, whose radius is the standard deviation, in pixels.
+
+    So says the stored version of its script that blurs the grey images; another has 5.
+    """
     return Degradation(psf.gaussian(3.0), {"sigma": 3.0})
 
 
