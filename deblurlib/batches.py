@@ -23,13 +23,12 @@ def hold(
     items: ImageSet | PairSet,
     device: torch.device | str = "cpu",
     grey: bool = False,
-    share: float = 0.5,
 ) -> list[torch.Tensor]:
     """Read all images of a set once, as uint8 tensors ``(3, H, W)``; 16-bit ones are rounded.
 
     Args:
         items: sharp images, or pairs: then each tensor is ``(2, 3, H, W)``, blurred and sharp.
-        device: where to keep them, if they fit into ``share`` of its free memory; else they stay
+        device: where to keep them, if they fit into half of its free memory; else they stay
             in the main memory, and each batch is carried over.
         grey: make them grey, ``(1, H, W)``, as :func:`deblurlib.images.grey` does.
     """
@@ -37,7 +36,7 @@ def hold(
     device = torch.device(device)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        if sum(image.numel() for image in held) > share * free:
+        if sum(image.numel() for image in held) > free / 2:
             return held
     return [image.to(device) for image in held]
 

@@ -115,15 +115,22 @@ def motion(before: np.ndarray, after: np.ndarray) -> float:
 def pairs(
     frames: Iterator[np.ndarray], window: int, average: str, stride: int | None = None
 ) -> Iterator[VideoPair]:
-    """Average windows of frames; see :func:`deblurlib.degrade.frame_windows` and ``expose``.
+    """Average windows of frames; see :func:`deblurlib.degrade.expose`.
 
     Only one window of frames is held in memory.
 
+    Args:
+        window: frames to average; odd, so that one is in the middle.
+        stride: from one window to the next; by default ``window``, so that none overlap.
+
     Raises:
-        InputError: fewer frames than one window.
+        InputError: a window that is even, a stride below 1, fewer frames than one window.
     """
     stride = window if stride is None else stride
-    degrade.frame_windows(window, window, stride)  # refuses a bad window or stride
+    if window < 1 or window % 2 == 0:
+        raise InputError(f"the window must be an odd number of frames, not {window}")
+    if stride < 1:
+        raise InputError(f"the stride must be 1 frame or more, not {stride}")
     held: list[np.ndarray] = []
     first = 0
     count = 0

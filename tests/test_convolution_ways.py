@@ -193,7 +193,9 @@ def test_autocast_changes_neither_result_nor_gradient(rand, k):
     x = rand(1, 3, 40, 41).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         y = degrade.convolve(x, k)
+        (inside,) = torch.autograd.grad(y.square().sum(), x, retain_graph=True)
     (gradient,) = torch.autograd.grad(y.square().sum(), x)
+    assert torch.equal(inside, gradient)
     plain = degrade.convolve(x, k)
     assert torch.equal(y, plain)
     assert torch.equal(gradient, torch.autograd.grad(plain.square().sum(), x)[0])

@@ -82,40 +82,6 @@ def test_wrong_views_are_named(views, average, named):
         degrade.expose(views, average)
 
 
-@given(st.integers(1, 60), st.integers(0, 6), st.none() | st.integers(1, 20))
-def test_windows_are_all_those_that_fit(count, half, stride):
-    window = 2 * half + 1
-    if count < window:
-        return
-    windows = degrade.frame_windows(count, window, stride)
-    step = window if stride is None else stride
-    assert [w[0] for w in windows] == [
-        i for i in range(count) if i % step == 0 and i + window <= count
-    ]
-    for w in windows:
-        assert list(w) == [w[window // 2] + i for i in range(-half, half + 1)]
-        assert w[-1] < count
-
-
-def test_windows_do_not_overlap_by_default():
-    assert degrade.frame_windows(9, 3) == [range(0, 3), range(3, 6), range(6, 9)]
-    assert degrade.frame_windows(8, 3, 4) == [range(0, 3), range(4, 7)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ((9, 4), "not 4"),
-        ((9, -1), "not -1"),
-        ((9, 3, 0), "not 0"),
-        ((6, 7), "7 frames does not fit into 6"),
-    ],
-)
-def test_wrong_windows_are_named(arguments, named):
-    with pytest.raises(InputError, match=named):
-        degrade.frame_windows(*arguments)
-
-
 @pytest.mark.parametrize(("length", "roll", "steps"), [(1, 0, 2), (12.5, 1, 31), (24, 0.3, 100)])
 def test_a_camera_path_is_centred_bounded_and_of_the_length_asked_for(length, roll, steps):
     for seed in range(20):

@@ -164,12 +164,23 @@ def flat(count):
     return [np.full((16, 16, 3), 3 * i, np.uint8) for i in range(count)]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [((4,), "not 4"), ((-1,), "not -1"), ((3, 0), "not 0"), ((13,), "13.*12")],
+)
+def test_wrong_windows_are_named(arguments, named):
+    window, *stride = arguments
+    with pytest.raises(InputError, match=named):
+        list(video.pairs(iter(flat(12)), window, "encoded", *stride))
+
+
 @pytest.mark.parametrize("window", [1, 3, 5, 7])
-def test_windows_and_what_is_made_of_them_are_as_degrade_says(window):
+def test_windows_follow_each_other_by_the_stride_as_long_as_they_fit(window):
     for count in (window, window + 1, 20, 23):
         for stride in (None, 1, 2, 3, 5, 8):
             made = list(video.pairs(iter(flat(count)), window, "encoded", stride))
-            windows = degrade.frame_windows(count, window, stride)
+            starts = range(0, count - window + 1, stride or window)
+            windows = [range(i, i + window) for i in starts]
             assert [pair.frames for pair in made] == windows
             for pair, w in zip(made, windows, strict=True):
                 assert torch.equal(pair.x, images.to_tensor(flat(count)[w[window // 2]]))

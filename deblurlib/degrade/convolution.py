@@ -139,7 +139,8 @@ class _Slide(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _slide_adjoint(gradient, *ctx.saved_tensors), None
+        with torch.autocast(gradient.device.type, enabled=False):
+            return _slide_adjoint(gradient, *ctx.saved_tensors), None
 
 
 def _slide_by_size(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:

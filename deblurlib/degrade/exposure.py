@@ -52,24 +52,6 @@ def expose(views: Iterable[torch.Tensor], average: str) -> torch.Tensor:
     return encode_gamma(mean) if average == "light" else mean
 
 
-def frame_windows(count: int, window: int, stride: int | None = None) -> list[range]:
-    """Which frames of a video to average for each blurred image, and the sharp one among them.
-
-    Args:
-        count: frames in the video.
-        window: frames to average; odd, so that one is in the middle: ``w[window // 2]``.
-        stride: from one window to the next; by default ``window``, so that none overlap.
-    """
-    stride = window if stride is None else stride
-    if window < 1 or window % 2 == 0:
-        raise InputError(f"the window must be an odd number of frames, not {window}")
-    if stride < 1:
-        raise InputError(f"the stride must be 1 frame or more, not {stride}")
-    if count < window:
-        raise InputError(f"a window of {window} frames does not fit into {count}")
-    return [range(i, i + window) for i in range(0, count - window + 1, stride)]
-
-
 def camera_shake(
     generator: torch.Generator, length: float, roll: float, steps: int = 31
 ) -> torch.Tensor:
