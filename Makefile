@@ -3,16 +3,20 @@
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= quick
+SEEDS ?= 0
+DATA ?= sample
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help course test lab publish bench clean
+.PHONY: help course test test-slow lab publish bench batch clean
 help:
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
+	@echo "make test-slow                        20 kills at random moments, beside what make test does"
 	@echo "make lab                              open JupyterLab on the notebooks"
 	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
 	@echo "make bench                            time the library beside others, into benchmarks/results/"
+	@echo "make batch PROFILE=report SEEDS=0,1,2 train every recipe, then execute the chapters"
 	@echo "make clean                            remove build/"
 
 $(READY): pyproject.toml constraints.txt
@@ -20,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	  || { echo "Python 3.11 or 3.12 is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt \
-	  --editable '.[site,test,bench]'
+	  --editable '.[site,test,bench,batch]'
 	@touch $@
 
 course: $(READY)
@@ -31,6 +35,9 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
@@ -40,6 +47,13 @@ publish: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Writes runs/ and build/batch/; runs as many jobs at a time as there are GPUs, at least one.
+batch: $(READY)
+	mkdir -p build/batch
+	$(BIN)/snakemake --directory build/batch --cores all --rerun-incomplete \
+	  --resources gpu=$$($(BIN)/python -c 'import torch; print(max(1, torch.cuda.device_count()))') \
+	  --config profile=$(PROFILE) seeds=$(SEEDS) data=$(DATA)
 
 clean:
 	rm -rf build

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -40,7 +42,11 @@ class ImageSet:
 
     def first(self, n: int | None) -> ImageSet:
         """The first ``n`` images as a set of their own; all of them for ``None``."""
-        return replace(self, items=self.items[:n])
+        return self.take(range(len(self))[:n])
+
+    def take(self, places: Sequence[int]) -> ImageSet:
+        """Some of the images, by their places, as a set of their own."""
+        return replace(self, items=tuple(self.items[i] for i in places))
 
     @property
     def keys(self) -> list[int]:
@@ -86,6 +92,15 @@ class PairSet:
             )
         return y, x
 
+    def first(self, n: int | None) -> PairSet:
+        """The first ``n`` pairs as a set of their own; all of them for ``None``."""
+        return self.take(range(len(self))[:n])
+
+    def take(self, places: Sequence[int]) -> PairSet:
+        """Some of the pairs, by their places, as a set of their own."""
+        fields = ("blurred", "sharp", "kernels", "scenes")
+        return replace(self, **{f: tuple(getattr(self, f)[i] for i in places) for f in fields})
+
     def kernel(self, i: int) -> torch.Tensor | None:
         """The known kernel ``(h, w)`` of pair ``i`` (``kernel/STEM.npy``), or ``None``."""
         item = self.kernels[i]
@@ -108,6 +123,9 @@ class PairSet:
         kernels = [k for k in self.kernels if k is not None]
         contents = storage.hash_items([*self.blurred, *self.sharp, *kernels])
         return fingerprint.of_bytes(contents.encode(), *(s.encode() for s in self.scenes))
+
+
+Set = TypeVar("Set", ImageSet, PairSet)
 
 
 def open_images(source: str, split: str | None = None) -> ImageSet:
@@ -169,6 +187,28 @@ def open_pairs(source: str, split: str | None = None) -> PairSet:
         part = f" under {split}/" if split else ""
         raise InputError(f"{source}: no folder{part} with images in blur/ and sharp/ side by side")
     return PairSet(name, split, tuple(blurred), tuple(sharp), tuple(kernels), tuple(scenes))
+
+
+def hold_out(items: Set, share: float, seed: int = 0) -> tuple[Set, Set]:
+    """Set whole scenes aside, to validate on: the rest, and what was set aside.
+
+    Args:
+        items: an :class:`ImageSet` or a :class:`PairSet`, of which both parts are.
+        share: of the scenes, rounded, but at least one; drawn from ``seed``.
+
+    Raises:
+        InputError: there is only one scene, or nothing would be left.
+    """
+    scenes = sorted(set(items.scenes))
+    count = max(1, round(share * len(scenes)))
+    if not 0 < share < 1 or count >= len(scenes):
+        raise InputError(
+            f"{items.name}: a share of {share:g} of {len(scenes)} scenes cannot be set aside"
+        )
+    drawn = np.random.default_rng(seed).choice(len(scenes), count, replace=False)
+    aside = {scenes[i] for i in drawn}
+    places = [[i for i, s in enumerate(items.scenes) if (s in aside) == held] for held in (0, 1)]
+    return items.take(places[0]), items.take(places[1])
 
 
 def _side(item: Item) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+import importlib.util
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 SHORT = 12  # hex digits; enough to tell apart all that one person ever makes
@@ -39,6 +41,72 @@ def of_package(root: Path) -> str:
             for path in files
         )
     )
+
+
+def of_definitions(*roots: Callable) -> dict[str, str]:
+    """A hash of every definition that some functions and classes of a package use, and of theirs.
+
+    A definition is a function, a class or an assignment at the top of a module. What they use is
+    read off the names in their code, so a few more than needed may be found, such as what only an
+    annotation mentions. What other packages define is left out.
+
+    Returns:
+        ``"package.module:name"`` -> hash, sorted.
+    """
+    package = roots[0].__module__.split(".")[0]
+    todo = [(root.__module__, root.__qualname__.split(".")[0]) for root in roots]
+    seen, found = set(), {}
+    while todo:
+        module, name = todo.pop()
+        if (module, name) in seen or module.split(".")[0] != package:
+            continue
+        seen.add((module, name))
+        defined, imported = _top_level(module)
+        if name in imported:
+            todo.append(imported[name])
+        for node in defined.get(name, ()):
+            key = f"{module}:{name}"
+            found[key] = of_bytes(found.get(key, "").encode(), _describe(node).encode())
+            todo += [(module, used) for used in _names(node)]
+            todo += [
+                (".".join(imported[base]), attribute)
+                for base, attribute in _attributes(node)
+                if base in imported
+            ]
+    return dict(sorted(found.items()))
+
+
+@cache
+def _top_level(module: str) -> tuple[dict[str, list[ast.stmt]], dict[str, tuple[str, str]]]:
+    """A module's definitions by name, and what its imported names stand for: (module, name)."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return {}, {}  # no module, but a name in one: it is found as such, too
+    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+    package = module.split(".") if spec.submodule_search_locations else module.split(".")[:-1]
+    defined: dict[str, list[ast.stmt]] = {}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names = [getattr(node, "name", None), *(getattr(target, "id", None) for target in targets)]
+        for name in filter(None, names):
+            defined.setdefault(name, []).append(node)
+    imported = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *filter(None, [node.module])])
+            imported |= {alias.asname or alias.name: (source, alias.name) for alias in node.names}
+    return defined, imported
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _attributes(node: ast.AST) -> set[tuple[str, str]]:
+    """The ``a.b`` in some code: pairs of a name and what is taken from it."""
+    found = (n for n in ast.walk(node) if isinstance(n, ast.Attribute))
+    return {(n.value.id, n.attr) for n in found if isinstance(n.value, ast.Name)}
 
 
 def _describe(node: object) -> str:

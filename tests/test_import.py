@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "deblurlib"
-PRESENTATION = ("plots", "widgets", "report", "cli")
+PRESENTATION = ("plots", "widgets", "report", "cli", "__main__")
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
     "fingerprint",
+    "machine",
     "images",
     "psf",
     "degrade",
@@ -22,6 +23,13 @@ LAYERS = [
     "video",
     "metrics",
     "stats",
+    "losses",
+    "models",
+    "training",
+    "runs",
+    "restoration",
+    "evaluation",
+    "studies",
 ]
 
 IMPORT_ALL = """

@@ -9,15 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import platform
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 import jsonschema
-import torch
 
+from .. import machine
 from ..errors import InputError
 from ..metrics import SSIM_PROTOCOLS
 
@@ -68,8 +66,8 @@ def record(
         "chapter": chapter,
         "profile": profile,
         "stamp": {
-            "device": device_name(device),
-            "versions": versions(),
+            "device": machine.device_name(device),
+            "versions": machine.versions(),
             "seeds": list(seeds),
             "data": [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in data],
         },
@@ -129,25 +127,3 @@ def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     for row in rows:
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
     return buffer.getvalue()
-
-
-def device_name(device: str) -> str:
-    """A device as a reader knows it: the GPU's name, or the processor's and its cores."""
-    if device.startswith("cuda"):
-        return f"{device}: {torch.cuda.get_device_name(device)}"
-    return f"cpu: {_processor()}, {torch.get_num_threads()} threads"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def versions() -> dict[str, str]:
-    """The versions that decide the numbers."""
-    packages = ("deblurlib", "torch", "numpy", "scipy", "pillow", "opencv-python-headless")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

@@ -1,0 +1,67 @@
+"""The ``deblur`` command itself, and what its parts share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import InputError
+
+app = typer.Typer(
+    help="Deblurring, paper by paper: execute and publish chapters, train, score.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Profile = Annotated[str, typer.Option(help="smoke, quick, report or full.")]
+Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
+
+
+def register(given: str) -> str:
+    """Make a set known to the notebooks' kernels by name, so that no page holds its path."""
+    from .. import storage
+
+    if given == "sample":
+        return given
+    name, path = storage.locate(given)
+    known = os.environ.get("DEBLURLIB_DATA")
+    os.environ["DEBLURLIB_DATA"] = os.pathsep.join(
+        filter(None, [f"{name}={path.resolve()}", known])
+    )
+    return name
+
+
+def show(table: Table) -> None:
+    """Print a table; where there is no terminal whose width counts, without breaking its lines."""
+    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``"0,1,2"`` -> ``[0, 1, 2]``."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"seeds are whole numbers separated by commas, not {text!r}") from None
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def main() -> None:
+    """Entry point: an :class:`InputError` becomes one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        print(f"deblur: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a read-only folder, a file in the way
+        print(f"deblur: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,148 @@
+"""``deblur evaluate`` and ``deblur methods``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ..errors import InputError
+from .app import Seed, app, register, show
+
+
+@app.command()
+def evaluate(
+    method: Annotated[str, typer.Option(help="A method's name: see deblur methods.")],
+    pairs: Annotated[
+        str | None, typer.Option(help="Score on pairs: a folder with blur/ and sharp/, or a name.")
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Score on these sharp images, with --degradation.")
+    ] = None,
+    degradation: Annotated[
+        str | None, typer.Option(help="How they are blurred: a setting, such as s1-motion.")
+    ] = None,
+    seed: Seed = 0,
+    split: Annotated[
+        str | None, typer.Option(help="train or test; by default test, or all where there is none.")
+    ] = None,
+    ssim: Annotated[str, typer.Option(help="The SSIM's protocol.")] = "gaussian-rgb",
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all scores there, each image's too.")
+    ] = None,
+) -> None:
+    """Score a method beside the identity, on pairs or on images that are blurred for it."""
+    import torch
+
+    from .. import evaluation, machine, restoration
+    from ..data import open_images, open_pairs
+
+    if (pairs is None) == (images is None) or (images is None) != (degradation is None):
+        raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise InputError(f"the device {device!r} is not here")
+    found = restoration.find_method(method, device)
+    if pairs is not None:
+        cases = evaluation.cases_of_pairs(_open(open_pairs, register(pairs), split))
+    else:
+        sharp = _open(open_images, register(images), split)
+        cases = evaluation.cases_of_images(sharp, degradation, seed)
+    rows = evaluation.evaluate([found], cases, (ssim,), device)
+    line = evaluation.summary(rows, ssim)[-1]
+    results = line | {"device": machine.device_name(device), "images": _by_image(rows, ssim)}
+    if json_file is not None:
+        text = json.dumps(results, indent=1, ensure_ascii=False)
+        json_file.write_text(text + "\n", "utf-8")
+    _print(results, found)
+
+
+@app.command()
+def methods() -> None:
+    """List the methods, and the runs that are methods, too."""
+    from .. import restoration, runs
+
+    table = Table()
+    for column in ("method", "needs the kernel", "what it does"):
+        table.add_column(column)
+    for method in restoration.METHODS.values():
+        table.add_row(method.name, "no" if method.blind else "yes", method.describes)
+    for run in runs.listed(runs.root()):
+        if run.outcome != "stopped":
+            r = run.recipe
+            stale = ", stale" if runs.changes(run) else ""
+            trained = (
+                f"{r.name}, {r.model} trained on {r.data}, seed {r.seed}, {r.steps} steps{stale}"
+            )
+            table.add_row(run.id, "no", trained)
+    show(table)
+
+
+def _open(opened: Callable, source: str, split: str | None):
+    """A set's split or, by default, what it has not been trained on."""
+    found = opened(source, split)
+    has_test = split is None and any(name.startswith("test/") for name in found.names)
+    return opened(source, "test") if has_test else found
+
+
+def _by_image(rows: list[dict], protocol: str) -> list[dict]:
+    """One entry an image: the method's scores, and the identity's beside them."""
+    # of the identity alone, there is no other method
+    own = [r for r in rows if r["method"] != "identity"] or rows
+    base = {r["image"]: r for r in rows if r["method"] == "identity"}
+    return [
+        {
+            "image": r["image"],
+            "scene": r["scene"],
+            "psnr": _finite(r["psnr"]),
+            "ssim": r[f"ssim_{protocol}"],
+            "identity_psnr": _finite(base[r["image"]]["psnr"]),
+            "identity_ssim": base[r["image"]][f"ssim_{protocol}"],
+            "seconds": r["seconds"],
+        }
+        for r in own
+    ]
+
+
+def _finite(value: float) -> float | str:
+    """JSON has no infinity."""
+    return value if abs(value) < float("inf") else str(value)
+
+
+def _print(results: dict, method) -> None:
+    from .. import runs
+
+    table = Table()
+    for column in (
+        "method",
+        "n",
+        "PSNR",
+        f"SSIM {results['ssim_protocol']}",
+        "win rate",
+        "s/image",
+    ):
+        table.add_column(column, justify="left" if column == "method" else "right")
+
+    def text(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    n = str(results["n"])
+    base = (text(results["identity_psnr"]), text(results["identity_ssim"]))
+    table.add_row("identity", n, *base, "", "")
+    if results["method"] != "identity":
+        own = (text(results["psnr"]), text(results["ssim"]))
+        share = f"{results['win_rate']:.0%}"
+        table.add_row(results["method"], n, *own, share, f"{results['seconds']:.3g}")
+    show(table)
+    if results["perfect"]:
+        print(f"{results['perfect']} images restored perfectly, left out of the mean PSNR")
+    if method.run is not None and runs.changes(method.run):
+        print(f"run {method.run.id} is stale: its code or data changed since")
+    print(f"on {results['device']}")

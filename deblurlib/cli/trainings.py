@@ -1,0 +1,149 @@
+"""``deblur train``, ``deblur study`` and ``deblur runs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from .app import Profile, Seed, app, parse_seeds, register, show
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+Data = Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")]
+Minutes = Annotated[
+    float | None, typer.Option(help="Stop after so long, with a checkpoint, and exit code 1.")
+]
+Stale = Annotated[
+    str, typer.Option(help="What to do with a run whose code or data changed: retrain or load.")
+]
+Board = Annotated[Path | None, typer.Option(help="Also write the history there, for TensorBoard.")]
+
+store_app = typer.Typer(help="Look at the runs in the store.", no_args_is_help=True)
+app.add_typer(store_app, name="runs")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="NN/slug, such as 02/motion.")],
+    profile: Profile = "quick",
+    seed: Seed = 0,
+    data: Data = "sample",
+    max_minutes: Minutes = None,
+    stale: Stale = "retrain",
+    tensorboard: Board = None,
+) -> None:
+    """Train a recipe, or find the run it has led to; a killed training goes on where it was."""
+    from .. import runs, studies
+
+    wanted = studies.find_recipe(recipe, profile, seed, register(data))
+    run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
+    if run.outcome == "stopped":
+        last = run.history[-1]["step"] if run.history else 0
+        print(
+            f"stopped for time after row {last} of {wanted.steps} steps: the same command goes on"
+        )
+        raise typer.Exit(1)
+    print(_score(run))
+
+
+@app.command()
+def study(
+    chapter: Annotated[str, typer.Argument(help="The chapter's two digits.")],
+    profile: Profile = "quick",
+    seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0",
+    data: Data = "sample",
+    side: Annotated[
+        int | None, typer.Option(help="Score the middle of each image; by default all of it.")
+    ] = None,
+) -> None:
+    """Train all recipes of a chapter, or find their runs, and score them on the test images."""
+    from .. import evaluation, studies
+
+    trained = studies.train(chapter, profile, parse_seeds(seeds), register(data))
+    table = Table(title=f"Chapter {chapter}, profile {profile}, test images of {data}")
+    for column in ("recipe", "seed", "n", "identity", "PSNR", "gain", "SSIM", "win rate"):
+        table.add_column(column, justify="left" if column == "recipe" else "right")
+    for run in trained:
+        rows = studies.score([run], side=side, protocols=("gaussian-rgb",))
+        line = evaluation.summary(rows)[-1]
+        values = (line["identity_psnr"], line["psnr"], line["psnr_gain"], line["ssim"])
+        texts = ["-" if v is None else f"{v:.3f}" for v in values]
+        name = run.recipe.name + (" (stale)" if run.changed else "")
+        share = f"{line['win_rate']:.0%}"
+        table.add_row(name, str(run.recipe.seed), str(line["n"]), *texts, share)
+    show(table)
+
+
+@store_app.command("list")
+def list_runs() -> None:
+    """List all runs: which are complete, which are stale, and their validation scores."""
+    from .. import runs
+
+    table = Table(title=f"Runs in {runs.root()}")
+    for column in ("id", "recipe", "seed", "data", "steps", "state", "validation, dB", "identity"):
+        table.add_column(column, justify="right" if column in ("seed", "steps") else "left")
+    for run in runs.listed(runs.root()):
+        r = run.recipe
+        state, scores = _state(run), ["", ""]
+        if run.outcome != "stopped":
+            values = (run.metrics["val_psnr"], run.metrics["val_psnr_identity"])
+            scores = ["-" if v is None else f"{v:.2f}" for v in values]
+        table.add_row(run.id, r.name, str(r.seed), r.data, str(r.steps), state, *scores)
+    show(table)
+
+
+@store_app.command("show")
+def show_run(
+    run: Annotated[str, typer.Argument(help="An id or its beginning, or a recipe's name.")],
+) -> None:
+    """Show a run: its recipe, what it was made with, its history."""
+    from .. import runs
+
+    found = runs.find(runs.root(), run)
+    print(f"{found.folder}: {_state(found)}")
+    print(found.recipe.to_json())
+    env = found.env
+    print(f"made on {env['device']}; processes: {env['processes']}; data {env['data']}")
+    print(", ".join(f"{name} {number}" for name, number in env["versions"].items()))
+    if changed := runs.changes(found):
+        print(f"changed since: {', '.join(changed)}")
+    if found.outcome != "stopped":
+        print(_score(found))
+    for row in found.history:
+        print("  ".join(f"{key} {value:g}" for key, value in row.items()))
+
+
+@store_app.command("rm")
+def remove_runs(
+    wanted: Annotated[list[str], typer.Argument(metavar="RUN...", help="As for show.")],
+) -> None:
+    """Remove runs, with their checkpoints."""
+    from .. import runs
+
+    for run in [runs.find(runs.root(), name) for name in wanted]:  # all, before the first one goes
+        runs.remove(runs.root(), run.id)
+        print(f"removed {run.id} ({run.recipe.name}, seed {run.recipe.seed})")
+
+
+def _state(run: Run) -> str:
+    from .. import runs
+
+    if run.outcome == "stopped":
+        return f"stopped at step {int(run.folder.name)}"
+    changed = runs.changes(run)
+    ending = "complete" if run.metrics["ending"] == "done" else run.metrics["ending"]
+    return f"{ending}, stale" if changed else ending
+
+
+def _score(run: Run) -> str:
+    m = run.metrics
+    if m["val_psnr"] is None:
+        return f"{m['ending']} at step {m['step']}"
+    return (
+        f"{m['step']} steps, {m['parameters']} parameters; validation {m['val_psnr']:.2f} dB, "
+        f"identity {m['val_psnr_identity']:.2f} dB"
+    )

@@ -1,0 +1,152 @@
+"""Score methods on sets of pairs, the identity always among them. Taught in chapter 01."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from . import batches, images, metrics, stats
+from .data import ImageSet, PairSet
+from .degrade import SETTINGS
+from .errors import InputError
+from .restoration import METHODS, Method
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image to restore, what it should become, and what is known of it."""
+
+    image: str  # its name
+    scene: str
+    y: torch.Tensor  # (1, C, H, W)
+    x: torch.Tensor
+    kernel: torch.Tensor | None  # (h, w)
+
+
+def cases_of_pairs(pairs: PairSet) -> Iterator[Case]:
+    """The cases of recorded pairs."""
+    for i, name in enumerate(pairs.names):
+        y, x = pairs[i]
+        yield Case(name, pairs.scenes[i], y[None], x[None], pairs.kernel(i))
+
+
+def cases_of_images(sharp: ImageSet, degradation: str, seed: int, **options) -> Iterator[Case]:
+    """The cases of sharp images and a setting's blur, noise and rounding.
+
+    Args:
+        degradation: a key of :data:`deblurlib.degrade.SETTINGS`.
+        seed: of what is drawn; see :func:`deblurlib.batches.evaluation_pairs`, also for options.
+    """
+    if degradation not in SETTINGS:
+        raise InputError(f"degradation {degradation!r} is none of {', '.join(SETTINGS)}")
+    made = batches.evaluation_pairs(sharp, SETTINGS[degradation], seed, **options)
+    for name, scene, pair in zip(sharp.names, sharp.scenes, made, strict=True):
+        kernel = pair.kernels[0] if pair.degradations[0].blur.ndim == 2 else None
+        yield Case(name, scene, pair.y, pair.x, kernel)
+
+
+def evaluate(
+    methods: Sequence[Method],
+    cases: Iterable[Case],
+    protocols: Sequence[str] = ("gaussian-rgb",),
+    device: torch.device | str = "cpu",
+) -> list[dict]:
+    """Score methods on cases: a row an image and method, the identity's first.
+
+    What a method returns is clamped and rounded to 8 bit before it is scored, as in a file.
+
+    Args:
+        protocols: of SSIM; ``None`` stands where an image is too small, or grey where colour is
+            needed.
+
+    Returns:
+        rows with ``method``, ``image``, ``scene``, ``psnr`` (infinite for a perfect restoration),
+        ``ssim_<protocol>`` and ``seconds``, the time of the restoration alone.
+    """
+    for protocol in protocols:
+        if protocol not in metrics.SSIM_PROTOCOLS:
+            known = ", ".join(metrics.SSIM_PROTOCOLS)
+            raise InputError(f"SSIM protocol {protocol!r} is none of {known}")
+    identity = METHODS["identity"]
+    methods = [identity, *(m for m in methods if m.name != identity.name)]
+    device = torch.device(device)
+    rows = []
+    for number, case in enumerate(cases):
+        y, x = case.y.to(device), case.x.to(device)
+        kernel = None if case.kernel is None else case.kernel.to(device)
+        for method in methods:
+            if number == 0 and device.type == "cuda":
+                method(y, kernel)  # the first call prepares; it is not timed
+            x_hat, seconds = _timed(method, y, kernel)
+            if x_hat.shape != x.shape:
+                raise InputError(
+                    f"{method.name} made {tuple(x_hat.shape)} of {case.image}, {tuple(x.shape)}"
+                )
+            x_hat = images.quantise(x_hat)
+            row = {"method": method.name, "image": case.image, "scene": case.scene}
+            row["psnr"] = metrics.psnr(x_hat, x).item()
+            row |= {f"ssim_{p}": _ssim(x_hat, x, p) for p in protocols}
+            rows.append(row | {"seconds": seconds})
+    if not rows:
+        raise InputError("there is nothing to evaluate on")
+    return rows
+
+
+def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dict]:
+    """One row a method, the identity's first: means over images, beside the identity's.
+
+    ``psnr`` is the mean of the finite values; ``perfect`` counts the infinite ones; a method that
+    returned something that is not a number once has no mean. ``win_rate`` is the share of images
+    on which the method has the higher PSNR. ``seconds`` is of one image.
+    """
+    by_method: dict[str, list[Mapping]] = {}
+    for row in rows:
+        by_method.setdefault(row["method"], []).append(row)
+    base = by_method["identity"]
+    base_psnr, base_ssim = (
+        _mean(r["psnr"] for r in base),
+        _mean(r[f"ssim_{protocol}"] for r in base),
+    )
+    lines = []
+    for name, own in by_method.items():
+        psnr, ssim = _mean(r["psnr"] for r in own), _mean(r[f"ssim_{protocol}"] for r in own)
+        better = [float(a["psnr"] > b["psnr"]) for a, b in zip(own, base, strict=True)]
+        line = {"method": name, "n": len(own), "psnr": psnr, "ssim": ssim}
+        line |= {"identity_psnr": base_psnr, "identity_ssim": base_ssim}
+        line["psnr_gain"] = None if None in (psnr, base_psnr) else psnr - base_psnr
+        line["win_rate"] = stats.win_rate(better)
+        line["perfect"] = sum(math.isinf(r["psnr"]) for r in own)
+        line["seconds"] = _mean(r["seconds"] for r in own)
+        lines.append(line | {"ssim_protocol": protocol})
+    return lines
+
+
+def _timed(method: Method, y, kernel) -> tuple[torch.Tensor, float]:
+    _finish(y.device)
+    started = time.perf_counter()
+    x_hat = method(y, kernel)
+    _finish(y.device)
+    return x_hat, time.perf_counter() - started
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _ssim(x_hat: torch.Tensor, x: torch.Tensor, protocol: str) -> float | None:
+    needed = metrics.SSIM_PROTOCOLS[protocol]
+    if min(x.shape[-2:]) < needed.least_size or (needed.colour == "luma" and x.shape[1] != 3):
+        return None
+    return metrics.ssim(x_hat, x, protocol).item()
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of all but the infinite ones; ``None`` if there is none, or if one is not a number."""
+    counted = [v for v in values if v is not None and not math.isinf(v)]
+    mean = sum(counted) / len(counted) if counted else math.nan
+    return None if math.isnan(mean) else mean

@@ -1,0 +1,59 @@
+"""The networks, by name; one file for each architecture.
+
+A model takes ``y`` ``(B, C, H, W)`` in [0, 1] and returns ``x_hat`` of the same shape, unclamped.
+It says how many ``channels`` it takes and of what ``multiple`` the image's sides must be.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from ..errors import InputError
+from .srcnn import SRCNN
+from .unet import UNet
+
+__all__ = ["MODELS", "SRCNN", "UNet", "build", "load", "parameter_count", "save"]
+
+#: name -> class
+MODELS: dict[str, type[nn.Module]] = {"srcnn": SRCNN, "unet": UNet}
+
+
+def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:
+    """A model of :data:`MODELS` with its arguments, its first weights drawn from ``seed``."""
+    if name not in MODELS:
+        raise InputError(f"model {name!r} is none of {', '.join(MODELS)}")
+    known = list(inspect.signature(MODELS[name]).parameters)
+    if unknown := sorted(set(arguments) - set(known)):
+        raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(known)}")
+    with torch.random.fork_rng(devices=[]):  # what others draw afterwards stays as it was
+        torch.manual_seed(seed)
+        return MODELS[name](**arguments)
+
+
+def save(model: nn.Module, folder: Path) -> None:
+    """Write ``config.json`` and ``model.safetensors``, as ``from_pretrained`` of its class reads.
+
+    They go straight into ``folder``: a caller who needs all or nothing renames it afterwards.
+    """
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # a form for a model card, not filled in
+
+
+def load(name: str, folder: Path) -> nn.Module:
+    """The model ``name`` with the weights that :func:`save` wrote, on the CPU, to be used."""
+    # not from_pretrained: it prints, and turns a damaged file into an error of its own
+    model = MODELS[name](**json.loads((folder / "config.json").read_text("utf-8")))
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model.eval()
+
+
+def parameter_count(model: nn.Module) -> int:
+    """How many numbers a training adjusts."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

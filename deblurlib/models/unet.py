@@ -1,0 +1,64 @@
+"""A UNet of three encoding and three decoding levels: S5's end-to-end network.
+
+Ronneberger, Fischer, Brox, "U-Net", 2015. S5 gives the number of levels and, for its second phase,
+a connection from input to output; widths, upsampling and the lack of normalisation are ours.
+Taught in chapter 06.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from huggingface_hub import PyTorchModelHubMixin
+from torch import nn
+
+LEVELS = 3
+
+
+class UNet(nn.Module, PyTorchModelHubMixin):
+    """Down by maxima of 2 x 2 pixels, up bilinearly, and what was halved is put beside it again.
+
+    Nothing is normalised over a batch or an image, so an output pixel depends on the input pixels
+    near it only. Bilinear upsampling leaves no checkerboard, as transposed convolutions may.
+
+    Args:
+        width: channels of the first level; each further one has twice as many.
+        channels: of the image, in and out.
+        residual: add the input to the output: ``unet-residual``.
+    """
+
+    multiple = 2**LEVELS  # of the sides of an image
+
+    def __init__(self, width: int = 32, channels: int = 3, residual: bool = False):
+        super().__init__()
+        sides = [width * 2**level for level in range(LEVELS + 1)]
+        inputs = [channels, *sides[:-2]]
+        self.encoder = nn.ModuleList(_block(a, b) for a, b in zip(inputs, sides[:-1], strict=True))
+        self.bottom = _block(sides[-2], sides[-1])
+        self.decoder = nn.ModuleList(_block(below + side, side) for side, below in pairwise(sides))
+        self.last = nn.Conv2d(width, channels, 1)
+        self.channels, self.residual = channels, residual
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        """Restore ``y`` ``(B, C, H, W)``; H and W are multiples of 8."""
+        z, skips = y, []
+        for block in self.encoder:
+            skips.append(block(z))
+            z = F.max_pool2d(skips[-1], 2)
+        z = self.bottom(z)
+        for block, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
+            z = F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=False)
+            z = block(torch.cat([z, skip], 1))
+        z = self.last(z)
+        return y + z if self.residual else z
+
+
+def _block(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ReLU(),
+    )

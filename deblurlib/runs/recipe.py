@@ -1,0 +1,82 @@
+"""A recipe: all that decides a training, as plain values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+
+from .. import fingerprint
+from ..degrade import SETTINGS
+from ..errors import InputError
+from ..losses import LOSSES
+from ..models import MODELS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, on what, and how.
+
+    A new field needs a default that means what was done before, and a default never changes: runs
+    are found by the fields that differ from theirs.
+    """
+
+    name: str  # NN/slug: the chapter that uses it, and its own name there
+    model: str  # a key of models.MODELS
+    data: str  # a source's name, see data.open_images; its train split is used
+    steps: int
+    batch: int  # samples a step, of all processes together
+    crop: int  # side of a sample, pixels
+    degradation: str | None = None  # a key of degrade.SETTINGS; None: the data are pairs
+    model_args: Mapping[str, object] = field(default_factory=dict)
+    loss: str = "mse"  # a key of losses.LOSSES
+    optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
+    schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
+    clip: Mapping[str, object] | None = None  # these three: see training.fit
+    ema: float | None = None
+    precision: str = "32"
+    channels_last: bool = False
+    compile: str | None = None
+    grey: bool = False  # the images are made grey first
+    images: int | None = None  # the first so many of the train split; None: all
+    holdout: float = 0.1  # share of the scenes that is set aside to validate on
+    every: int | None = None  # steps from one row of the history to the next; None: a tenth
+    seed: int = 0  # of the first weights, and of every sample
+
+    def __post_init__(self):
+        if not re.fullmatch(r"[0-9]{2}/[a-z0-9][a-z0-9-]*", self.name):
+            raise InputError(f"a recipe's name is NN/slug, such as 02/motion, not {self.name!r}")
+        known = {"model": MODELS, "loss": LOSSES, "degradation": SETTINGS}
+        for key, table in known.items():
+            value = getattr(self, key)
+            if value not in table and not (key == "degradation" and value is None):
+                raise InputError(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
+        for key in ("steps", "batch", "crop", "every", "images"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
+                raise InputError(f"{self.name}: {key} must be 1 or more, not {value}")
+
+    @property
+    def interval(self) -> int:
+        """Steps from one row of the history, and one checkpoint, to the next."""
+        return self.every or max(1, self.steps // 10)
+
+    def to_json(self) -> str:
+        """The recipe as text; :meth:`from_json` reads it."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe that :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def run_id(self, data: str) -> str:
+        """The name of the run with data of fingerprint ``data``: a short hash of both."""
+        values = json.loads(self.to_json())
+        given = {f.name: values[f.name] for f in fields(self) if values[f.name] != _default(f)}
+        return fingerprint.of_bytes(json.dumps(given, sort_keys=True).encode(), data.encode())
+
+
+def _default(f) -> object:
+    return f.default_factory() if f.default_factory is not MISSING else f.default

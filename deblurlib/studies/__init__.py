@@ -1,0 +1,91 @@
+"""The chapters' experiments: which recipes at which profile, and how they are scored.
+
+One file a chapter; it has ``recipes(profile, seed, data)``. A profile sets sizes only, never what
+is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import evaluation, restoration, runs
+from ..data import ImageSet, open_images, open_pairs
+from ..errors import InputError
+from ..metrics import SSIM_PROTOCOLS
+from ..runs import Recipe, Run
+from . import srcnn
+
+__all__ = ["CHAPTERS", "PROFILES", "find_recipe", "recipes", "score", "train"]
+
+PROFILES = ("smoke", "quick", "report", "full")
+#: chapter -> its module
+CHAPTERS = {"02": srcnn}
+
+
+def recipes(chapter: str, profile: str, seed: int = 0, data: str = "sample") -> list[Recipe]:
+    """All recipes of a chapter, for one seed."""
+    if chapter not in CHAPTERS:
+        raise InputError(f"chapter {chapter!r} trains nothing; these do: {', '.join(CHAPTERS)}")
+    if profile not in PROFILES:
+        raise InputError(f"profile {profile!r} is none of {', '.join(PROFILES)}")
+    return CHAPTERS[chapter].recipes(profile, seed, data)
+
+
+def find_recipe(name: str, profile: str, seed: int = 0, data: str = "sample") -> Recipe:
+    """A recipe by its name, ``NN/slug``."""
+    known = recipes(name.partition("/")[0], profile, seed, data)
+    for recipe in known:
+        if recipe.name == name:
+            return recipe
+    raise InputError(f"no recipe {name!r}; there are: {', '.join(r.name for r in known)}")
+
+
+def train(
+    chapter: str, profile: str, seeds: Sequence[int], data: str = "sample", **options
+) -> list[Run]:
+    """The runs of all recipes of a chapter for some seeds.
+
+    Options are those of :func:`deblurlib.runs.train_or_load`.
+
+    Raises:
+        InputError: one was stopped for time, see ``max_minutes``; those before it are complete.
+    """
+    done = []
+    for seed in seeds:
+        for recipe in recipes(chapter, profile, seed, data):
+            done.append(runs.train_or_load(recipe, **options))
+            if done[-1].outcome == "stopped":
+                raise InputError(f"{recipe.name} was stopped for time: the same call goes on")
+    return done
+
+
+def score(
+    trained: Sequence[Run],
+    test: ImageSet | None = None,
+    side: int | None = None,
+    protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
+    store: Path | None = None,
+) -> list[dict]:
+    """Rows for ``NN_rows.csv``: each run, and the identity, on the test images.
+
+    Every run is scored under its own degradation, drawn from seed 0: the same pairs for all.
+
+    Args:
+        test: the sharp test images; by default the ``test`` split of the run's data, all of it.
+        side: of the scored middle of each image, pixels; by default all of it.
+    """
+    rows = []
+    for run in trained:
+        recipe = run.recipe
+        if recipe.degradation is None:
+            cases = evaluation.cases_of_pairs(open_pairs(recipe.data, "test"))
+        else:
+            images = open_images(recipe.data, "test") if test is None else test
+            options = {"side": side, "grey": recipe.grey}
+            cases = evaluation.cases_of_images(images, recipe.degradation, 0, **options)
+        method = restoration.find_method(run.id, store=store)
+        common = {"recipe": recipe.name, "run": run.id, "seed": recipe.seed, "data": recipe.data}
+        common["degradation"] = recipe.degradation or "recorded"
+        rows += [common | row for row in evaluation.evaluate([method], cases, protocols)]
+    return rows
