@@ -98,7 +98,9 @@ def test_modules_and_functions_are_short():
         assert text.count("\n") <= 250, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
+                documented = ast.get_docstring(node) is not None
+                begins = node.body[0].end_lineno if documented else node.lineno
+                assert node.end_lineno - begins < 60, f"{path}: {node.name}"
 
 
 def test_the_sets_of_images_are_not_committed():
