@@ -48,11 +48,12 @@ publish: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# Writes runs/ and build/batch/; runs as many jobs at a time as there are GPUs, at least one.
+# Writes runs/ and build/batch/; runs as many jobs at a time as there are GPUs, at least one. After a
+# kill the same command goes on. Without Snakemake's lock, for runs have locks of their own.
 batch: $(READY)
 	mkdir -p build/batch
 	$(BIN)/snakemake --directory build/batch --cores all --rerun-incomplete \
-	  --resources gpu=$$($(BIN)/python -c 'import torch; print(max(1, torch.cuda.device_count()))') \
+	  --nolock --resources gpu=$$($(BIN)/python -c 'import torch; print(max(1, torch.cuda.device_count()))') \
 	  --config profile=$(PROFILE) seeds=$(SEEDS) data=$(DATA)
 
 clean:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -43,12 +43,15 @@ def of_package(root: Path) -> str:
     )
 
 
-def of_definitions(*roots: Callable) -> dict[str, str]:
+def of_definitions(*roots: Callable, without: Collection[str] = ()) -> dict[str, str]:
     """A hash of every definition that some functions and classes of a package use, and of theirs.
 
     A definition is a function, a class or an assignment at the top of a module. What they use is
     read off the names in their code, so a few more than needed may be found, such as what only an
     annotation mentions. What other packages define is left out.
+
+    Args:
+        without: names to leave out, and what only they use: tables of which the roots are entries.
 
     Returns:
         ``"package.module:name"`` -> hash, sorted.
@@ -58,7 +61,7 @@ def of_definitions(*roots: Callable) -> dict[str, str]:
     seen, found = set(), {}
     while todo:
         module, name = todo.pop()
-        if (module, name) in seen or module.split(".")[0] != package:
+        if (module, name) in seen or name in without or module.split(".")[0] != package:
             continue
         seen.add((module, name))
         defined, imported = _top_level(module)

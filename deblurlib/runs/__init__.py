@@ -2,6 +2,7 @@
 
 from .drive import changes, train_or_load
 from .recipe import Recipe
-from .store import Run, find, listed, remove, root
+from .run import Run
+from .store import find, listed, remove, root
 
 __all__ = ["Recipe", "Run", "changes", "find", "listed", "remove", "root", "train_or_load"]

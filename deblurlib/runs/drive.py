@@ -6,13 +6,14 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from .. import batches, data, fingerprint, machine, metrics, models, training
+from .. import data, fingerprint, machine, models, training
 from ..data import ImageSet, PairSet
 from ..degrade import SETTINGS
 from ..errors import InputError
@@ -20,7 +21,7 @@ from ..losses import LOSSES
 from . import display, samples, store
 from .recipe import Recipe
 from .samples import Score
-from .store import Run
+from .run import Run, read_history, read_state, write_metrics, write_records
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -53,7 +54,9 @@ def train_or_load(
     run_id = recipe.run_id(images.fingerprint)
     code = code_of(recipe)
     run = _usable(folder, recipe, run_id, code, stale)
-    if run is None:
+    if run is not None:
+        store.tidy(folder, run.id)
+    else:
         fabric = training.start_fabric(recipe.precision)
         with _alone(folder, run_id, fabric):
             run = store.complete(folder, run_id)  # another process may just have trained it
@@ -75,14 +78,14 @@ def train_or_load(
 
 def code_of(recipe: Recipe) -> dict[str, str]:
     """The definitions that decide what a recipe leads to, with a hash of each one's meaning."""
-    # Functions taken out of their tables: another model or setting in a table changes nothing.
-    roots = [models.MODELS[recipe.model], LOSSES[recipe.loss], training.fit]
-    roots += [data.hold_out, batches.hold, metrics.psnr]
-    if recipe.degradation:
-        roots += [SETTINGS[recipe.degradation], batches.training_batch, batches.evaluation_pairs]
-    else:
-        roots += [batches.training_pairs]
-    return fingerprint.of_definitions(*(r for r in roots if r.__module__.startswith("deblurlib.")))
+    roots = [training.fit, data.hold_out, samples.batches_of, samples.scorer]
+    chosen = [models.MODELS[recipe.model], LOSSES[recipe.loss]]
+    chosen += [SETTINGS[recipe.degradation]] if recipe.degradation else []
+    ours = [c for c in chosen if c.__module__.startswith("deblurlib.")]
+    others = {f"{c.__module__}:{c.__qualname__}": "" for c in chosen if c not in ours}
+    # What is taken out of a table counts, the rest of the table does not.
+    tables = ("MODELS", "LOSSES", "SETTINGS", "Recipe")
+    return others | fingerprint.of_definitions(*roots, *ours, without=tables)
 
 
 def changes(run: Run, code: dict[str, str] | None = None) -> tuple[str, ...]:
@@ -109,7 +112,7 @@ def _usable(folder: Path, recipe: Recipe, run_id: str, code: dict, stale: str) -
         if not changed:
             return run
         if stale == "load":
-            return store.as_outcome(run, "stale", changed)
+            return replace(run, outcome="stale", changed=changed)
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         why = ", ".join(changed[:3]) + more
     else:
@@ -119,7 +122,7 @@ def _usable(folder: Path, recipe: Recipe, run_id: str, code: dict, stale: str) -
         if old is None:
             return None
         if stale == "load":
-            return store.as_outcome(old, "stale", ("data",))
+            return replace(old, outcome="stale", changed=("data",))
         why = f"the data of {old.id}"
     print(f"{recipe.name}, seed {recipe.seed}: stale, {why} changed")
     return None
@@ -175,7 +178,7 @@ def _resume(target: Path, env: dict) -> tuple[list[dict], tuple | None]:
     if Run(last).env["code"] != env["code"]:
         print(f"the code has changed since {target.name} was stopped: it begins again")
         return [], None
-    return store.read_history(last), store.read_state(last)
+    return read_history(last), read_state(last)
 
 
 def _write(
@@ -185,7 +188,7 @@ def _write(
     checkpoint = state.checkpoint()
 
     def records(folder: Path) -> None:
-        store.write_records(folder, recipe, env, rows, checkpoint)
+        write_records(folder, recipe, env, rows, checkpoint)
 
     def everything(folder: Path) -> None:
         records(folder)
@@ -193,7 +196,7 @@ def _write(
         last = {k: v if math.isfinite(v) else None for k, v in rows[-1].items()}
         identity = {f"{k}_identity": v for k, v in score(nn.Identity()).items()}
         size = {"parameters": models.parameter_count(state.model)}
-        store.write_metrics(folder, {"ending": state.ending, **last, **identity, **size})
+        write_metrics(folder, {"ending": state.ending, **last, **identity, **size})
 
     if state.ending in ("done", "diverged"):
         store.put(target, everything)

@@ -1,85 +1,23 @@
 """The run store: a folder of runs, each complete or absent.
 
-``<store>/<id>/`` holds a complete run::
-
-    recipe.json         what was asked for
-    env.json            what it was made with: code, data, versions, device
-    config.json, model.safetensors      the model, as from_pretrained of its class reads it
-    state.safetensors   all that fit would need to go on
-    history.csv         a row an interval
-    metrics.json        how it ended
-
-``<store>/.partial/<id>/<step>/`` is a checkpoint of a run that is not complete. Whatever is
-written is written beside its place and renamed, so a kill leaves the old or the new.
+``<store>/<id>/`` holds a complete run, ``<store>/.partial/<id>/<step>/`` a checkpoint of one that is
+not. Whatever is written is written beside its place and renamed, so a kill leaves the old or the
+new.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import nn
+from safetensors import SafetensorError
 
-from .. import models
 from ..errors import InputError
-from .recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Run:
-    """A complete run in the store, or the last checkpoint of one that was stopped."""
-
-    folder: Path
-    #: how it was come by: "hit", "trained", "resumed", "stale" (loaded although what it was made
-    #: with has changed) or "stopped" (for time: not complete)
-    outcome: str = "hit"
-    changed: tuple[str, ...] = ()  # what has changed since; the run is stale if there is anything
-
-    @property
-    def id(self) -> str:
-        """Its name in the store."""
-        return self.folder.parent.name if self.outcome == "stopped" else self.folder.name
-
-    @property
-    def recipe(self) -> Recipe:
-        """What was asked for."""
-        return Recipe.from_json((self.folder / "recipe.json").read_text("utf-8"))
-
-    @property
-    def env(self) -> dict:
-        """What it was made with: ``code``, ``data``, ``versions``, ``device``."""
-        return json.loads((self.folder / "env.json").read_text("utf-8"))
-
-    @property
-    def history(self) -> list[dict[str, float]]:
-        """The rows of the training: ``step``, ``loss``, ``val_loss``, ``val_psnr``, ``seconds``."""
-        return read_history(self.folder)
-
-    @property
-    def metrics(self) -> dict:
-        """How the training ended."""
-        return json.loads((self.folder / "metrics.json").read_text("utf-8"))
-
-    def model(self) -> nn.Module:
-        """The trained model, on the CPU, in evaluation mode."""
-        if self.outcome == "stopped":
-            raise InputError(f"the run {self.id} is not complete: train it to its end first")
-        try:
-            return models.load(self.recipe.model, self.folder)
-        except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{self.folder}: a damaged run; deblur runs rm {self.id} removes it ({error})"
-            ) from None
+from .run import Run
 
 
 def root() -> Path:
@@ -128,49 +66,9 @@ def last_checkpoint(store: Path, run_id: str) -> Path | None:
     return max((store / ".partial" / run_id).glob("[0-9]*"), default=None)
 
 
-def read_history(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's or a checkpoint's history."""
-    with (folder / "history.csv").open(newline="") as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return [row | {"step": int(row["step"])} for row in rows]
-
-
-def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-    """The checkpoint that :meth:`deblurlib.training.State.checkpoint` gave."""
-    try:
-        with safe_open(folder / "state.safetensors", "pt") as file:
-            numbers = json.loads(file.metadata()["numbers"])
-            return {key: file.get_tensor(key) for key in file.keys()}, numbers  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"{folder}: a damaged checkpoint; remove it ({error})") from None
-
-
 def checkpoint_folder(store: Path, run_id: str, step: int) -> Path:
     """Where the checkpoint after some steps belongs."""
     return store / ".partial" / run_id / f"{step:09d}"
-
-
-def write_metrics(folder: Path, values: Mapping[str, object]) -> None:
-    """How the training ended; the file by which a complete run is known."""
-    (folder / "metrics.json").write_text(json.dumps(values, indent=1), "utf-8")
-
-
-def write_records(
-    folder: Path,
-    recipe: Recipe,
-    env: Mapping,
-    rows: Sequence[Mapping[str, float]],
-    checkpoint: tuple[dict[str, torch.Tensor], dict[str, float]],
-) -> None:
-    """What a checkpoint and a complete run have in common."""
-    (folder / "recipe.json").write_text(recipe.to_json(), "utf-8")
-    (folder / "env.json").write_text(json.dumps(env, indent=1), "utf-8")
-    with (folder / "history.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["step"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    tensors, numbers = checkpoint
-    save_file(tensors, folder / "state.safetensors", {"numbers": json.dumps(numbers)})
 
 
 def put(target: Path, write: Callable[[Path], None]) -> None:
@@ -196,6 +94,13 @@ def remove(store: Path, run_id: str) -> None:
     with lock(store, run_id, wait=False):
         _remove(store / run_id)
         forget(store, run_id)
+
+
+def tidy(store: Path, run_id: str) -> None:
+    """Remove what a kill right after the completion of a run left of its checkpoints."""
+    if (store / ".partial" / run_id).exists():
+        with suppress(InputError), lock(store, run_id, wait=False):
+            forget(store, run_id)
 
 
 def forget(store: Path, run_id: str, but: Path | None = None) -> None:
@@ -237,8 +142,3 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
         os.replace(folder, gone)
         shutil.rmtree(gone, ignore_errors=True)
-
-
-def as_outcome(run: Run, outcome: str, changed: Sequence[str] = ()) -> Run:
-    """The run, told how it was come by."""
-    return replace(run, outcome=outcome, changed=tuple(changed))

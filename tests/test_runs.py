@@ -1,0 +1,362 @@
+"""Recipes and the run store, in one process."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import deblurlib
+from deblurlib import runs
+from deblurlib.data import open_images
+from deblurlib.degrade import SETTINGS
+from deblurlib.errors import InputError
+from deblurlib.losses import LOSSES
+from deblurlib.models import SRCNN
+from deblurlib.runs import store
+
+RECIPE = runs.Recipe(
+    "02/small",
+    model="srcnn",
+    data="sample",
+    steps=4,
+    batch=2,
+    crop=16,
+    degradation="s1-box",
+    grey=True,
+    every=2,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    return folder, runs.train_or_load(RECIPE, folder=folder)
+
+
+def weights(run):
+    return (run.folder / "model.safetensors").read_bytes()
+
+
+def test_a_recipe_survives_its_text():
+    recipe = replace(RECIPE, clip={"norm": 3.0}, model_args={"dilation": (1, 2, 1)})
+    again = runs.Recipe.from_json(recipe.to_json())
+    assert again.to_json() == recipe.to_json()
+    assert again.run_id("data") == recipe.run_id("data")
+
+
+def test_a_run_is_found_by_each_field_and_by_the_data():
+    others = {
+        "name": "02/other",
+        "model": "unet",
+        "data": "bsds500",
+        "degradation": "s1-motion",
+        "model_args": {"layers": "9-5-1-5"},
+        "loss": "l1",
+        "optimiser": {"name": "sgd", "lr": 1e-4},
+        "schedule": {"name": "cosine"},
+        "clip": {"norm": 1.0},
+        "ema": 0.99,
+        "precision": "bf16",
+        "channels_last": True,
+        "compile": "inductor",
+        "grey": False,
+        "holdout": 0.2,
+    }
+    changed = [replace(RECIPE, **{f.name: others.get(f.name, 7)}) for f in fields(RECIPE)]
+    ids = [recipe.run_id("data") for recipe in [RECIPE, *changed]]
+    ids.append(RECIPE.run_id("other data"))
+    assert len(set(ids)) == len(ids) == len(fields(RECIPE)) + 2
+
+
+def test_a_run_id_does_not_change_when_a_field_is_added():
+    # by hand: the fields that differ from their defaults, sorted; a new field is not among them
+    given = {
+        "batch": 2,
+        "crop": 16,
+        "data": "sample",
+        "degradation": "s1-box",
+        "every": 2,
+        "grey": True,
+        "model": "srcnn",
+        "name": "02/small",
+        "steps": 4,
+    }
+    text = json.dumps(given, sort_keys=True).encode()
+    assert RECIPE.run_id("data") == deblurlib.fingerprint.of_bytes(text, b"data")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "motion"),
+        ("name", "02/Motion blur"),
+        ("model", "srnn"),
+        ("loss", "psnr"),
+        ("degradation", "fog"),
+        ("steps", 0),
+        ("batch", -1),
+        ("crop", 0),
+        ("every", 0),
+        ("images", 0),
+    ],
+)
+def test_a_recipe_with_a_wrong_value_is_refused(field, value):
+    with pytest.raises(InputError, match=field if field != "name" else "NN/slug"):
+        replace(RECIPE, **{field: value})
+
+
+def test_the_second_time_is_a_hit(trained, capsys):
+    folder, first = trained
+    again = runs.train_or_load(RECIPE, folder=folder)
+    assert (first.outcome, again.outcome) == ("trained", "hit")
+    assert again.folder == first.folder
+    assert capsys.readouterr().out == f"02/small, seed 0: hit ({first.id})\n"
+
+
+def test_the_same_recipe_gives_the_same_bits_and_another_seed_gives_others(trained, tmp_path):
+    _, first = trained
+    torch.rand(7)  # what was drawn before does not count
+    same = runs.train_or_load(RECIPE, folder=tmp_path)
+    other = runs.train_or_load(replace(RECIPE, seed=1), folder=tmp_path)
+    assert weights(same) == weights(first)
+    assert weights(other) != weights(first)
+    assert same.id != other.id
+
+
+def test_a_run_says_what_it_is_and_what_it_was_made_with(trained):
+    _, run = trained
+    names = {p.name for p in run.folder.iterdir()}
+    assert names == {
+        *("recipe.json", "env.json", "config.json", "history.csv", "metrics.json"),
+        *("model.safetensors", "state.safetensors"),
+    }
+    assert run.recipe == RECIPE
+    assert [row["step"] for row in run.history] == [2, 4]
+    assert run.metrics["ending"] == "done"
+    assert run.metrics["step"] == 4
+    assert run.metrics["val_psnr"] == run.history[-1]["val_psnr"]
+    assert run.env["data"]["fingerprint"] == open_images("sample", "train").fingerprint
+    assert run.env["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert "deblurlib.models.srcnn:SRCNN" in run.env["code"]
+    assert not any("models.unet" in name for name in run.env["code"])
+
+
+def test_the_identity_is_scored_on_the_same_validation_pairs(trained, tmp_path):
+    _, run = trained
+    # a rate of nearly 0, and a network that adds nothing yet: the identity but for a small term
+    other = replace(RECIPE, name="02/still", optimiser={"name": "sgd", "lr": 0.0})
+    still = runs.train_or_load(other, folder=tmp_path)
+    assert still.metrics["val_psnr_identity"] == run.metrics["val_psnr_identity"]
+    assert still.history[0]["val_psnr"] == still.history[1]["val_psnr"]
+
+
+def test_the_model_is_loaded_as_the_ecosystem_does(trained, rand):
+    _, run = trained
+    y = rand(1, 1, 20, 20)
+    expected = SRCNN.from_pretrained(str(run.folder))(y)
+    assert run.model()(y).equal(expected)
+
+
+def test_pairs_are_trained_on_as_well(tmp_path, save_picture, monkeypatch):
+    for scene in "abc":
+        for side in ("blur", "sharp"):
+            path = tmp_path / "set" / "train" / scene / side / "0.png"
+            save_picture(path, seed=hash(side) % 97, height=20, width=24)
+    monkeypatch.setenv("DEBLURLIB_DATA", f"own={tmp_path / 'set'}")
+    recipe = replace(RECIPE, data="own", degradation=None, grey=False, model="unet")
+    run = runs.train_or_load(replace(recipe, model_args={"width": 2}), folder=tmp_path / "store")
+    assert run.outcome == "trained"
+    assert not any("settings" in name for name in run.env["code"])
+
+
+def test_a_changed_data_file_is_stale(tmp_path, save_picture, monkeypatch, capsys):
+    for i in range(3):
+        save_picture(tmp_path / "set" / "train" / f"{i}.png", seed=i, height=32, width=32)
+    monkeypatch.setenv("DEBLURLIB_DATA", f"own={tmp_path / 'set'}")
+    recipe, folder = replace(RECIPE, data="own"), tmp_path / "store"
+    first = runs.train_or_load(recipe, folder=folder)
+    save_picture(tmp_path / "set" / "train" / "1.png", seed=9, height=32, width=32)
+    assert runs.changes(first) == ("data",)
+    loaded = runs.train_or_load(recipe, "load", folder=folder)
+    assert (loaded.outcome, loaded.id, loaded.changed) == ("stale", first.id, ("data",))
+    capsys.readouterr()
+    second = runs.train_or_load(recipe, folder=folder)
+    assert second.outcome == "trained"
+    assert second.id != first.id
+    assert f"stale, the data of {first.id} changed" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "set")
+    assert runs.changes(first) == ()  # nothing can be said
+
+
+STALE = """
+import sys
+from pathlib import Path
+import deblurlib
+from deblurlib import fingerprint, runs
+from test_runs import RECIPE
+package, folder = Path(deblurlib.__file__).parent, Path(sys.argv[1])
+
+def edit(name, old, new):
+    text = (package / name).read_text()
+    assert old in text
+    (package / name).write_text(text.replace(old, new))
+    fingerprint._top_level.cache_clear()
+
+runs.train_or_load(RECIPE, folder=folder)
+edit("psf.py", "def box(", "# a comment\\ndef box(")
+edit("psf.py", "def motion(", "def unused(): pass\\n\\n\\ndef motion(")
+edit("models/unet.py", "LEVELS = 3", "LEVELS = 4")
+runs.train_or_load(RECIPE, folder=folder)
+edit("training/rates.py", "return (1 - end) * (1 - t) ** power + end", "return 1.0")
+print(*runs.changes(runs.listed(folder)[0]))
+print(runs.train_or_load(RECIPE, "load", folder=folder).changed)
+runs.train_or_load(RECIPE, folder=folder)
+runs.train_or_load(RECIPE, folder=folder)
+"""
+
+
+def test_a_changed_comment_is_not_stale_and_a_changed_formula_is(tmp_path):
+    shutil.copytree(Path(deblurlib.__file__).parent, tmp_path / "deblurlib")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", STALE, str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    name = "deblurlib.training.rates:_polynomial"
+    run_id = RECIPE.run_id(open_images("sample", "train").fingerprint)
+    say = "02/small, seed 0: {} (" + run_id + ")"
+    assert done.stdout.splitlines() == [
+        say.format("trained"),
+        say.format("hit"),
+        name,
+        say.format("stale"),
+        f"('{name}',)",
+        f"02/small, seed 0: stale, {name} changed",
+        say.format("trained"),
+        say.format("hit"),
+    ]
+
+
+def test_another_function_of_the_same_name_in_a_table_is_stale(trained, monkeypatch):
+    _, run = trained
+    assert runs.changes(run) == ()
+    monkeypatch.setitem(LOSSES, "mse", torch.nn.functional.huber_loss)
+    assert set(runs.changes(run)) == {f"torch.nn.functional:{n}_loss" for n in ("mse", "huber")}
+    monkeypatch.undo()
+    monkeypatch.setitem(SETTINGS, "s1-box", SETTINGS["s1-motion"])
+    assert "deblurlib.degrade.settings:s1_motion" in runs.changes(run)
+    monkeypatch.undo()
+    monkeypatch.setitem(SETTINGS, "s1-motion", SETTINGS["s1-box"])  # of no recipe here
+    assert runs.changes(run) == ()
+
+
+def test_a_stopped_training_whose_code_changed_begins_again(tmp_path, capsys):
+    stopped = runs.train_or_load(RECIPE, folder=tmp_path, max_minutes=0)
+    env = stopped.env
+    env["code"]["deblurlib.psf:box"] = "0" * 12
+    (stopped.folder / "env.json").write_text(json.dumps(env))
+    run = runs.train_or_load(RECIPE, folder=tmp_path)
+    assert run.outcome == "trained"
+    assert "it begins again" in capsys.readouterr().out
+
+
+def test_a_diverged_training_is_a_run_that_says_so(tmp_path):
+    recipe = replace(RECIPE, steps=40, optimiser={"name": "sgd", "lr": 1e12})
+    run = runs.train_or_load(recipe, folder=tmp_path)
+    assert run.metrics["ending"] == "diverged"
+    assert run.metrics["step"] < 40
+    json.loads((run.folder / "metrics.json").read_text(), parse_constant=pytest.fail)
+    assert runs.train_or_load(recipe, folder=tmp_path).outcome == "hit"
+
+
+def test_a_stopped_run_is_listed_and_gives_no_model(tmp_path):
+    stopped = runs.train_or_load(RECIPE, folder=tmp_path, max_minutes=0)
+    assert stopped.outcome == "stopped"
+    assert [r.outcome for r in runs.listed(tmp_path)] == ["stopped"]
+    assert runs.find(tmp_path, stopped.id[:5]).folder == stopped.folder
+    with pytest.raises(InputError, match="not complete"):
+        stopped.model()
+    assert runs.train_or_load(RECIPE, folder=tmp_path).outcome == "resumed"
+    assert [r.outcome for r in runs.listed(tmp_path)] == ["hit"]
+
+
+def test_a_run_is_removed_with_its_checkpoints(tmp_path):
+    run = runs.train_or_load(RECIPE, folder=tmp_path)
+    stopped = runs.train_or_load(replace(RECIPE, seed=1), folder=tmp_path, max_minutes=0)
+    runs.remove(tmp_path, run.id)
+    runs.remove(tmp_path, stopped.id)
+    assert runs.listed(tmp_path) == []
+    assert not [p for p in tmp_path.rglob("*.safetensors")]
+    assert runs.train_or_load(RECIPE, folder=tmp_path).outcome == "trained"
+
+
+def test_a_run_is_found_by_its_name_if_only_one_has_it(tmp_path):
+    first = runs.train_or_load(RECIPE, folder=tmp_path)
+    assert runs.find(tmp_path, "02/small").id == first.id
+    second = runs.train_or_load(replace(RECIPE, seed=1), folder=tmp_path)
+    with pytest.raises(InputError, match=f"{first.id}.*{second.id}|{second.id}.*{first.id}"):
+        runs.find(tmp_path, "02/small")
+    with pytest.raises(InputError, match="no run 'ffff'"):
+        runs.find(tmp_path, "ffff")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    stopped = runs.train_or_load(RECIPE, folder=tmp_path, max_minutes=0)
+    path = stopped.folder / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="damaged checkpoint"):
+        runs.train_or_load(RECIPE, folder=tmp_path)
+
+
+def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", Path("/proc/runs")):
+        with pytest.raises(InputError, match=f"{folder}: cannot be written"):
+            runs.train_or_load(RECIPE, folder=folder)
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+    target = tmp_path / "run"
+    store.put(target, lambda folder: (folder / "a").write_text("old"))
+
+    def fail(folder):
+        (folder / "a").write_text("new")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match="No space left"):
+        store.put(target, fail)
+    assert (target / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+    store.put(target, lambda folder: (folder / "b").write_text("new"))
+    assert [p.name for p in target.iterdir()] == ["b"]
+
+
+def test_the_store_is_the_one_named_or_the_checkouts(monkeypatch, tmp_path):
+    monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path))
+    assert runs.root() == tmp_path
+    monkeypatch.delenv("DEBLURLIB_RUNS")
+    monkeypatch.chdir(tmp_path)
+    assert runs.root() == Path(__file__).resolve().parents[1] / "runs"
+
+
+def test_stale_is_retrained_or_loaded_and_nothing_else():
+    with pytest.raises(InputError, match="retrain"):
+        runs.train_or_load(RECIPE, stale="ignore")
+
+
+def test_a_bar_is_shown_on_a_terminal_only(tmp_path, capsys, monkeypatch):
+    runs.train_or_load(RECIPE, folder=tmp_path)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    runs.train_or_load(replace(RECIPE, seed=1), folder=tmp_path)
+    assert "02/small, seed 1" in capsys.readouterr().err

@@ -1,0 +1,280 @@
+"""The chapters' recipes, and the rows that their runs are scored to."""
+
+import math
+from dataclasses import asdict
+
+import pytest
+import torch
+from test_evaluation import write_pairs, write_set
+
+from deblurlib import data, evaluation, models, restoration, runs, studies, training
+from deblurlib.errors import InputError
+from deblurlib.metrics import SSIM_PROTOCOLS
+from deblurlib.report import results
+from deblurlib.runs import Recipe
+from deblurlib.studies import CHAPTERS, PROFILES, find_recipe, recipes, score, train
+
+SIZES = {"steps", "batch", "crop", "every", "images"}
+CASES = [(chapter, profile) for chapter in CHAPTERS for profile in PROFILES]
+
+
+def test_the_profiles_are_those_of_the_reports():
+    assert PROFILES == results.PROFILES
+
+
+@pytest.mark.parametrize(("chapter", "profile"), CASES)
+def test_the_recipes_of_a_chapter_have_names_of_their_own(chapter, profile):
+    names = [recipe.name for recipe in recipes(chapter, profile)]
+    assert names
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(f"{chapter}/") for name in names)
+
+
+@pytest.mark.parametrize(("chapter", "profile"), CASES)
+def test_the_recipes_of_a_chapter_can_be_trained(chapter, profile):
+    for recipe in recipes(chapter, profile):
+        model = models.build(recipe.model, recipe.model_args, 0)
+        assert model.channels == (1 if recipe.grey else 3)
+        assert recipe.crop % model.multiple == 0
+        assert recipe.interval <= recipe.steps
+        training.make_optimiser(model, recipe.optimiser)
+        for step in (0, recipe.steps - 1):
+            assert training.rate_factor(recipe.schedule, step, recipe.steps) >= 0
+        assert recipe.precision in training.PRECISIONS
+        assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_profile_sets_sizes_only(chapter):
+    computed = [
+        [{k: v for k, v in asdict(r).items() if k not in SIZES} for r in recipes(chapter, profile)]
+        for profile in PROFILES
+    ]
+    assert all(one == computed[0] for one in computed)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_each_profile_trains_longer_than_the_one_before(chapter):
+    for same in zip(*(recipes(chapter, profile) for profile in PROFILES), strict=True):
+        samples = [recipe.steps * recipe.batch for recipe in same]
+        assert samples == sorted(set(samples))
+        assert same[0].steps <= 10
+
+
+@pytest.mark.parametrize(("chapter", "profile"), CASES)
+def test_seed_and_data_are_passed_on_and_change_nothing_else(chapter, profile):
+    plain, other = recipes(chapter, profile), recipes(chapter, profile, 7, "photos")
+    for one, two in zip(plain, other, strict=True):
+        assert (one.seed, one.data) == (0, "sample")
+        assert (two.seed, two.data) == (7, "photos")
+        assert asdict(one) | {"seed": 7, "data": "photos"} == asdict(two)
+
+
+def test_chapter_02_has_a_recipe_for_each_blur_of_s1():
+    found = {recipe.name: recipe.degradation for recipe in recipes("02", "full")}
+    assert found == {f"02/{blur}": f"s1-{blur}" for blur in ("gaussian", "box", "motion")}
+
+
+@pytest.mark.parametrize(("chapter", "profile"), CASES)
+def test_a_recipe_is_found_by_its_name(chapter, profile):
+    for recipe in recipes(chapter, profile, 3, "photos"):
+        assert find_recipe(recipe.name, profile, 3, "photos") == recipe
+        assert find_recipe(recipe.name, profile).seed == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("99/motion", "smoke"), "chapter '99' trains nothing; these do: 02"),
+        (("motion", "smoke"), "'motion'"),
+        (("02/motion", "huge"), "profile 'huge' is none of smoke, quick, report, full"),
+        (("02/fog", "smoke"), "no recipe '02/fog'; there are: 02/gaussian, 02/box, 02/motion"),
+        (("02/mot", "smoke"), "no recipe '02/mot'"),
+        (("02", "smoke"), "no recipe '02'"),
+    ],
+)
+def test_a_recipe_that_is_not_there_is_an_input_error(arguments, message):
+    with pytest.raises(InputError, match=message):
+        find_recipe(*arguments)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A store and a set of photos; what it is called is known while the module is tested."""
+    folder = tmp_path_factory.mktemp("world")
+    train_names = [f"train/{i}.png" for i in range(4)]
+    write_set(folder / "photos", train_names, 64, 60)
+    write_set(folder / "photos" / "test", ["p.png", "q.png"], 45, 50)
+    write_pairs(folder / "clips", ("a", "b", "c"), split="train")
+    write_pairs(folder / "clips", ("z",), split="test")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEBLURLIB_RUNS", str(folder / "runs"))
+        patch.setenv("DEBLURLIB_DATA", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def trained(world):
+    """The runs of chapter 02 for two seeds."""
+    return train("02", "smoke", [1, 0], "photos")
+
+
+def test_all_recipes_are_trained_for_all_seeds_in_order(trained, world):
+    expected = [recipe for seed in (1, 0) for recipe in recipes("02", "smoke", seed, "photos")]
+    assert [run.recipe for run in trained] == expected
+    assert len({run.id for run in trained}) == 6
+    assert {run.outcome for run in trained} <= {"trained", "hit"}
+    assert {run.folder.parent for run in trained} == {world / "runs"}
+    again = train("02", "smoke", [1, 0], "photos")
+    assert [run.id for run in again] == [run.id for run in trained]
+    assert {run.outcome for run in again} == {"hit"}
+
+
+def test_a_study_stopped_for_time_says_so_and_goes_on(world, tmp_path):
+    with pytest.raises(InputError, match="02/gaussian was stopped for time: the same call goes on"):
+        train("02", "smoke", [0], "photos", max_minutes=0, folder=tmp_path)
+    assert [run.outcome for run in runs.listed(tmp_path)] == ["stopped"]
+    outcomes = [run.outcome for run in train("02", "smoke", [0], "photos", folder=tmp_path)]
+    assert outcomes == ["resumed", "trained", "trained"]
+
+
+def test_what_was_complete_before_a_stop_stays(world, trained, tmp_path):
+    first, second, _ = recipes("02", "smoke", 0, "photos")
+    runs.train_or_load(first, folder=tmp_path)
+    with pytest.raises(InputError, match=f"{second.name} was stopped"):
+        train("02", "smoke", [0], "photos", max_minutes=0, folder=tmp_path)
+    assert [(r.recipe.name, r.outcome) for r in runs.listed(tmp_path)] == [
+        (first.name, "hit"),
+        (second.name, "stopped"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("07", "smoke"), "chapter '07' trains nothing"), (("02", "tiny"), "profile 'tiny' is none")],
+)
+def test_an_unknown_chapter_or_profile_is_not_trained(world, tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        train(*arguments, [0], folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def rows(trained):
+    return score(trained)
+
+
+def test_the_rows_are_those_of_a_results_file(rows, trained):
+    for row in rows:
+        assert set(row) == set(results.ROW_COLUMNS)
+    sets = [{"name": "photos", "n": 2, "fingerprint": data.open_images("photos").fingerprint}]
+    stamp = {"device": "cpu", "versions": {"python": "3"}, "seeds": [0, 1], "data": sets}
+    summary = [{"method": "identity", "n": 2, "psnr": 20.0}]
+    whole = {"schema": 1, "chapter": "02", "profile": "smoke", "stamp": stamp}
+    results.validate(whole | {"summary": summary, "claims": [], "rows": rows}, rows)
+    assert len(results.to_csv(rows).splitlines()) == 1 + len(rows)
+
+
+def test_each_run_and_the_identity_have_a_row_for_each_test_image(rows, trained):
+    found = [tuple(row[k] for k in ("run", "image", "method")) for row in rows]
+    names = ("test/p.png", "test/q.png")
+    expected = [
+        (run.id, name, method)
+        for run in trained
+        for name in names
+        for method in ("identity", run.recipe.name)
+    ]
+    assert found == expected
+    by_id = {run.id: run.recipe for run in trained}
+    for row in rows:
+        recipe = by_id[row["run"]]
+        assert (row["recipe"], row["seed"], row["data"]) == (recipe.name, recipe.seed, "photos")
+        assert row["degradation"] == recipe.degradation
+        assert row["scene"] == row["image"]
+
+
+def test_the_scores_are_those_of_evaluate_under_the_run_s_own_degradation(rows, trained):
+    sharp = data.open_images("photos", "test")
+    for run in trained[:3]:
+        cases = evaluation.cases_of_images(sharp, run.recipe.degradation, 0, grey=True)
+        method = restoration.find_method(run.id)
+        expected = evaluation.evaluate([method], cases, tuple(SSIM_PROTOCOLS))
+        for row, one in zip((r for r in rows if r["run"] == run.id), expected, strict=True):
+            assert {k: row[k] for k in one if k != "seconds"} == {
+                k: v for k, v in one.items() if k != "seconds"
+            }
+
+
+def test_the_identity_meets_the_same_pairs_whatever_the_seed_of_the_training(rows):
+    by_setting = {}
+    for row in rows:
+        if row["method"] == "identity":
+            key = (row["degradation"], row["image"])
+            by_setting.setdefault(key, []).append(row["psnr"])
+    assert len(by_setting) == 6
+    for scores in by_setting.values():
+        assert len(scores) == 2
+        assert scores[0] == scores[1]
+    assert len({scores[0] for scores in by_setting.values()}) == 6
+
+
+def test_the_runs_of_two_seeds_score_differently(rows):
+    own = {(r["seed"], r["image"]): r["psnr"] for r in rows if r["method"] == "02/motion"}
+    assert own[0, "test/p.png"] != own[1, "test/p.png"]
+
+
+def test_all_protocols_are_scored_where_the_image_allows_it(rows):
+    for row in rows:  # 45 pixels less the blur's margins; grey
+        assert row["ssim_gaussian-rgb"] is not None
+        assert row["ssim_multiscale"] is None
+        assert row["ssim_gaussian-y"] is None
+
+
+def test_the_middle_alone_is_scored_on_request_and_by_the_protocols_asked_for(trained):
+    run = trained[2]
+    scored = score([run], side=20, protocols=("uniform-rgb",))
+    assert set(scored[0]) == set(results.ROW_COLUMNS) - {
+        f"ssim_{p}" for p in SSIM_PROTOCOLS if p != "uniform-rgb"
+    }
+    sharp = data.open_images("photos", "test")
+    cases = list(evaluation.cases_of_images(sharp, "s1-motion", 0, side=20, grey=True))
+    identity = [r["psnr"] for r in scored if r["method"] == "identity"]
+    expected = [r["psnr"] for r in evaluation.evaluate([], cases, ())]
+    assert identity == expected
+
+
+def test_other_images_can_be_scored_on(trained):
+    other = data.open_images("photos", "train").first(1)
+    assert {row["image"] for row in score(trained[:1], other)} == {"train/0.png"}
+
+
+def test_runs_are_looked_up_in_the_store_that_is_given(trained, world, tmp_path):
+    with pytest.raises(InputError, match="no run"):
+        score(trained[:1], store=tmp_path)
+
+
+@pytest.mark.parametrize("grey", [False, pytest.param(True, marks=pytest.mark.xfail(strict=True))])
+def test_a_run_of_recorded_pairs_is_scored_on_the_recorded_test_pairs(world, grey):
+    arguments = {"width": 4, "channels": 1 if grey else 3, "residual": True}
+    recipe = Recipe("06/clips", "unet", "clips", 2, 2, 16, model_args=arguments, grey=grey)
+    run = runs.train_or_load(recipe)
+    scored = score([run], protocols=("gaussian-rgb",))
+    assert {row["degradation"] for row in scored} == {"recorded"}
+    assert {row["image"] for row in scored} == {"test/z/sharp/0.png", "test/z/sharp/1.png"}
+    assert {row["scene"] for row in scored} == {"test/z"}
+    pairs = data.open_pairs("clips", "test")
+    y, x = (torch.stack(z) for z in zip(*pairs, strict=True))
+    if grey:
+        y, x = (evaluation.images.grey(z) for z in (y, x))
+    mse = (y.double() - x.double()).square().mean((1, 2, 3))
+    expected = [10 * math.log10(1 / e) for e in mse.tolist()]
+    identity = [row["psnr"] for row in scored if row["method"] == "identity"]
+    assert identity == pytest.approx(expected, abs=0.02)
+
+
+def test_a_set_without_test_images_cannot_be_scored_on(world, trained, tmp_path, monkeypatch):
+    write_set(tmp_path / "half", [f"train/{i}.png" for i in range(3)], 64, 60)
+    monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
+    run = runs.train_or_load(find_recipe("02/motion", "smoke", data="half"), folder=tmp_path)
+    with pytest.raises(InputError, match="half: no test/ folder with images"):
+        score([run], store=tmp_path)
