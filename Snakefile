@@ -58,7 +58,7 @@ rule train:
         gpu=1,
     shell:
         "{DEBLUR} train {params.recipe} --profile {PROFILE} --seed {params.seed} --data {DATA}"
-        " > {output}.part && mv {output}.part {output}"
+        " > {output}.$$ && mv {output}.$$ {output}"
 
 
 rule chapter:
@@ -70,4 +70,4 @@ rule chapter:
         gpu=1,
     shell:
         "{DEBLUR} report {wildcards.chapter} --profile {PROFILE} --out . --no-site"
-        " > {output}.part && mv {output}.part {output}"
+        " > {output}.$$ && mv {output}.$$ {output}"
