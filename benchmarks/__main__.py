@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import convolution, output, ssim, timing
+from . import convolution, output, ssim, timing, training
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHMARKS = {"convolution": convolution, "ssim": ssim}
+BENCHMARKS = {"convolution": convolution, "ssim": ssim, "training": training}
 
 
 def main() -> None:

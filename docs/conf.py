@@ -54,5 +54,11 @@ def _copy_mathjax(app):
 mathjax_path = "mathjax/tex-svg.js"
 
 
+def _copy_loop(app):
+    """The page on training shows the loop itself."""
+    shutil.copy(Path(deblurlib.__file__).parent / "training" / "loop.py", app.srcdir)
+
+
 def setup(app):
     app.connect("builder-inited", _copy_mathjax)
+    app.connect("builder-inited", _copy_loop)

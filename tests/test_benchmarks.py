@@ -12,10 +12,15 @@ ROOT = Path(__file__).resolve().parents[1]
 BLURS = {"kornia filter2d", "albumentations", "OpenCV"}
 GAUSSIANS = BLURS | {"kornia gaussian_blur2d"}
 SCORES = {"torchmetrics", "pytorch-msssim", "kornia"}
+LOADERS = {"DataLoader", "DataLoader, 2 workers"}
 EXPECTED = {
     "convolution": {
         **{f"random {size} x {size}": BLURS for size in (7, 15, 31, 63)},
         **{f"Gaussian, sigma {sigma}": GAUSSIANS for sigma in (1, 2, 5)},
+    },
+    "training": {
+        **{f"steps, {network}": {"bare loop"} for network in ("SRCNN", "UNet")},
+        **{f"batches, {blur}": LOADERS for blur in ("s1-motion", "shake")},
     },
     "ssim": {"forward": SCORES | {"scikit-image"}, "forward and backward": SCORES},
 }

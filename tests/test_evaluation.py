@@ -98,9 +98,7 @@ def test_the_scores_are_those_of_scikit_image_on_8_bit_images(case, method):
         psnr = peak_signal_noise_ratio(sharp, restored, data_range=255)
         assert row["psnr"] == pytest.approx(psnr, abs=1e-4)
         for protocol, options in protocols.items():
-            ssim = structural_similarity(
-                sharp, restored, channel_axis=2, data_range=255, **options
-            )
+            ssim = structural_similarity(sharp, restored, channel_axis=2, data_range=255, **options)
             assert row[f"ssim_{protocol}"] == pytest.approx(ssim, abs=1e-4)
 
 
@@ -129,7 +127,12 @@ def test_perfect_images_are_counted_and_left_out_of_the_mean(case):
 def test_where_all_is_perfect_there_is_no_mean(case):
     x = case(0).x
     (line,) = summary(evaluate([], [Case("a", "a", x, x, None)]))
-    assert (line["psnr"], line["psnr_gain"], line["perfect"], line["win_rate"]) == (None, None, 1, 0)
+    assert (line["psnr"], line["psnr_gain"], line["perfect"], line["win_rate"]) == (
+        None,
+        None,
+        1,
+        0,
+    )
 
 
 def test_what_is_not_a_number_has_no_mean_and_wins_nothing(case):

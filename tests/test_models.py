@@ -190,6 +190,7 @@ def test_what_a_model_says_of_itself_holds(rand, name):
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (12, 33)])
 def test_srcnn_keeps_any_size(rand, size):
+    assert models.SRCNN.multiple == 1
     y = rand(1, 1, *size)
     assert models.SRCNN()(y).shape == y.shape
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def test_the_readme_names_every_chapter():
     readme = (ROOT / "README.md").read_text("utf-8")
     for notebook in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
         assert f"notebooks/{notebook.name}" in readme
+
+
+def test_the_readmes_code_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert blocks
+    command = [sys.executable, "-c", "\n".join(blocks)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["blurred.png"]
 
 
 def test_published_results_are_valid():

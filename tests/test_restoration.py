@@ -232,8 +232,9 @@ def test_without_a_store_the_one_of_the_environment_is_used(store, monkeypatch):
 
 
 def test_the_model_of_a_run_is_put_where_it_is_wanted(store):
-    method = find_method("02/box", device="meta", store=store)
-    assert method(torch.zeros(1, 3, 8, 8, device="meta")).device.type == "meta"
+    y = torch.zeros(1, 3, 8, 8)
+    assert find_method("02/box", device="meta", store=store)(y).device.type == "meta"
+    assert find_method("02/box", store=store)(y).device.type == "cpu"
 
 
 def test_an_unknown_method_is_told_what_there_is(store):

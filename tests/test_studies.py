@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_evaluation import write_pairs, write_set
 
-from deblurlib import data, evaluation, models, restoration, runs, studies, training
+from deblurlib import data, evaluation, models, restoration, runs, training
 from deblurlib.errors import InputError
 from deblurlib.metrics import SSIM_PROTOCOLS
 from deblurlib.report import results
@@ -56,8 +56,8 @@ def test_a_profile_sets_sizes_only(chapter):
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_each_profile_trains_longer_than_the_one_before(chapter):
     for same in zip(*(recipes(chapter, profile) for profile in PROFILES), strict=True):
-        samples = [recipe.steps * recipe.batch for recipe in same]
-        assert samples == sorted(set(samples))
+        for amounts in ([r.steps for r in same], [r.steps * r.batch for r in same]):
+            assert amounts == sorted(set(amounts))
         assert same[0].steps <= 10
 
 
@@ -164,14 +164,19 @@ def rows(trained):
     return score(trained)
 
 
+def of_run(rows, run):
+    return [row for row in rows if row["run"] == run.id]
+
+
 def test_the_rows_are_those_of_a_results_file(rows, trained):
     for row in rows:
         assert set(row) == set(results.ROW_COLUMNS)
     sets = [{"name": "photos", "n": 2, "fingerprint": data.open_images("photos").fingerprint}]
-    stamp = {"device": "cpu", "versions": {"python": "3"}, "seeds": [0, 1], "data": sets}
-    summary = [{"method": "identity", "n": 2, "psnr": 20.0}]
-    whole = {"schema": 1, "chapter": "02", "profile": "smoke", "stamp": stamp}
-    results.validate(whole | {"summary": summary, "claims": [], "rows": rows}, rows)
+    stamp = {"code": 12 * "0", "commit": None, "dirty": None, "device": "cpu", "versions": {}}
+    stamp |= {"seeds": [0, 1], "wall_seconds": 1, "finished": "now", "data": sets}
+    whole = {"schema": 1, "chapter": "02", "profile": "smoke", "stamp": stamp, "claims": []}
+    summary = [line for run in trained for line in evaluation.summary(of_run(rows, run))]
+    results.validate(whole | {"summary": summary}, rows)
     assert len(results.to_csv(rows).splitlines()) == 1 + len(rows)
 
 
@@ -199,7 +204,7 @@ def test_the_scores_are_those_of_evaluate_under_the_run_s_own_degradation(rows, 
         cases = evaluation.cases_of_images(sharp, run.recipe.degradation, 0, grey=True)
         method = restoration.find_method(run.id)
         expected = evaluation.evaluate([method], cases, tuple(SSIM_PROTOCOLS))
-        for row, one in zip((r for r in rows if r["run"] == run.id), expected, strict=True):
+        for row, one in zip(of_run(rows, run), expected, strict=True):
             assert {k: row[k] for k in one if k != "seconds"} == {
                 k: v for k, v in one.items() if k != "seconds"
             }
@@ -216,6 +221,15 @@ def test_the_identity_meets_the_same_pairs_whatever_the_seed_of_the_training(row
         assert len(scores) == 2
         assert scores[0] == scores[1]
     assert len({scores[0] for scores in by_setting.values()}) == 6
+
+
+def test_what_is_drawn_for_the_test_images_is_drawn_from_seed_0(world):
+    blurs = {"degradation": "s2-gaussian", "grey": True}
+    made = [Recipe("02/noisy", "srcnn", "photos", 1, 1, 16, seed=s, **blurs) for s in (0, 4)]
+    scored = [score([runs.train_or_load(recipe)], protocols=()) for recipe in made]
+    first, second = ([r["psnr"] for r in rows if r["method"] == "identity"] for rows in scored)
+    assert first == second
+    assert first[0] != first[1]
 
 
 def test_the_runs_of_two_seeds_score_differently(rows):
@@ -253,7 +267,10 @@ def test_runs_are_looked_up_in_the_store_that_is_given(trained, world, tmp_path)
         score(trained[:1], store=tmp_path)
 
 
-@pytest.mark.parametrize("grey", [False, pytest.param(True, marks=pytest.mark.xfail(strict=True))])
+IN_COLOUR = pytest.mark.xfail(strict=True, reason="score takes no notice of grey for pairs")
+
+
+@pytest.mark.parametrize("grey", [False, pytest.param(True, marks=IN_COLOUR)])
 def test_a_run_of_recorded_pairs_is_scored_on_the_recorded_test_pairs(world, grey):
     arguments = {"width": 4, "channels": 1 if grey else 3, "residual": True}
     recipe = Recipe("06/clips", "unet", "clips", 2, 2, 16, model_args=arguments, grey=grey)

@@ -125,8 +125,9 @@ def remove_runs(
     from .. import runs
 
     for run in [runs.find(runs.root(), name) for name in wanted]:  # all, before the first one goes
+        removed = f"removed {run.id} ({run.recipe.name}, seed {run.recipe.seed})"
         runs.remove(runs.root(), run.id)
-        print(f"removed {run.id} ({run.recipe.name}, seed {run.recipe.seed})")
+        print(removed)
 
 
 def _state(run: Run) -> str:
