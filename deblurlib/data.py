@@ -200,8 +200,8 @@ def hold_out(items: Set, share: float, seed: int = 0) -> tuple[Set, Set]:
         InputError: there is only one scene, or nothing would be left.
     """
     scenes = sorted(set(items.scenes))
-    count = max(1, round(share * len(scenes)))
-    if not 0 < share < 1 or count >= len(scenes):
+    count = max(1, round(share * len(scenes))) if 0 < share < 1 else 0
+    if not 0 < count < len(scenes):
         raise InputError(
             f"{items.name}: a share of {share:g} of {len(scenes)} scenes cannot be set aside"
         )

@@ -27,10 +27,10 @@ class Case:
     kernel: torch.Tensor | None  # (h, w)
 
 
-def cases_of_pairs(pairs: PairSet) -> Iterator[Case]:
-    """The cases of recorded pairs."""
+def cases_of_pairs(pairs: PairSet, grey: bool = False) -> Iterator[Case]:
+    """The cases of recorded pairs; made grey, rounded to 8 bit, if that is wanted."""
     for i, name in enumerate(pairs.names):
-        y, x = pairs[i]
+        y, x = (images.quantise(images.grey(z)) if grey else z for z in pairs[i])
         yield Case(name, pairs.scenes[i], y[None], x[None], pairs.kernel(i))
 
 
@@ -73,6 +73,9 @@ def evaluate(
             raise InputError(f"SSIM protocol {protocol!r} is none of {known}")
     identity = METHODS["identity"]
     methods = [identity, *(m for m in methods if m.name != identity.name)]
+    names = [m.name for m in methods]
+    if len(set(names)) < len(names):
+        raise InputError(f"two methods have one name among {', '.join(names)}")
     device = torch.device(device)
     rows = []
     for number, case in enumerate(cases):
@@ -100,8 +103,9 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     """One row a method, the identity's first: means over images, beside the identity's.
 
     ``psnr`` is the mean of the finite values; ``perfect`` counts the infinite ones; a method that
-    returned something that is not a number once has no mean. ``win_rate`` is the share of images
-    on which the method has the higher PSNR. ``seconds`` is of one image.
+    returned something that is not a number once has no mean. ``psnr_gain`` is over the images where
+    both are finite. ``win_rate`` is the share of images on which the method has the higher PSNR.
+    ``seconds`` is of one image.
     """
     by_method: dict[str, list[Mapping]] = {}
     for row in rows:
@@ -114,10 +118,11 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     lines = []
     for name, own in by_method.items():
         psnr, ssim = _mean(r["psnr"] for r in own), _mean(r[f"ssim_{protocol}"] for r in own)
-        better = [float(a["psnr"] > b["psnr"]) for a, b in zip(own, base, strict=True)]
+        pairs = [(a["psnr"], b["psnr"]) for a, b in zip(own, base, strict=True)]
+        better = [float(a > b) for a, b in pairs]
         line = {"method": name, "n": len(own), "psnr": psnr, "ssim": ssim}
         line |= {"identity_psnr": base_psnr, "identity_ssim": base_ssim}
-        line["psnr_gain"] = None if None in (psnr, base_psnr) else psnr - base_psnr
+        line["psnr_gain"] = _mean(a - b for a, b in pairs if not math.isinf(a) | math.isinf(b))
         line["win_rate"] = stats.win_rate(better)
         line["perfect"] = sum(math.isinf(r["psnr"]) for r in own)
         line["seconds"] = _mean(r["seconds"] for r in own)

@@ -71,27 +71,28 @@ def of_definitions(*roots: Callable, without: Collection[str] = ()) -> dict[str,
             key = f"{module}:{name}"
             found[key] = of_bytes(found.get(key, "").encode(), _describe(node).encode())
             todo += [(module, used) for used in _names(node)]
-            todo += [
-                (".".join(imported[base]), attribute)
-                for base, attribute in _attributes(node)
-                if base in imported
-            ]
+            for base, *rest in _chains(node):
+                inside = imported.get(base, ())
+                todo += [(".".join([*inside, *rest[:i]]), rest[i]) for i in range(len(rest))]
     return dict(sorted(found.items()))
 
 
 @cache
 def _top_level(module: str) -> tuple[dict[str, list[ast.stmt]], dict[str, tuple[str, str]]]:
     """A module's definitions by name, and what its imported names stand for: (module, name)."""
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # a name in a module that is no package
+        spec = None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return {}, {}  # no module, but a name in one: it is found as such, too
+        return {}, {}  # a name in a module: it is found as such, too
     tree = ast.parse(Path(spec.origin).read_text("utf-8"))
     package = module.split(".") if spec.submodule_search_locations else module.split(".")[:-1]
     defined: dict[str, list[ast.stmt]] = {}
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        names = [getattr(node, "name", None), *(getattr(target, "id", None) for target in targets)]
-        for name in filter(None, names):
+        names = {name for target in filter(None, targets) for name in _names(target)}
+        for name in filter(None, {getattr(node, "name", None), *names}):
             defined.setdefault(name, []).append(node)
     imported = {}
     for node in ast.walk(tree):
@@ -106,10 +107,17 @@ def _names(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
-def _attributes(node: ast.AST) -> set[tuple[str, str]]:
-    """The ``a.b`` in some code: pairs of a name and what is taken from it."""
-    found = (n for n in ast.walk(node) if isinstance(n, ast.Attribute))
-    return {(n.value.id, n.attr) for n in found if isinstance(n.value, ast.Name)}
+def _chains(node: ast.AST) -> set[tuple[str, ...]]:
+    """The ``a.b`` and ``a.b.c`` in some code, as tuples of names."""
+    found = set()
+    for part in ast.walk(node):
+        chain = []
+        while isinstance(part, ast.Attribute):
+            chain.insert(0, part.attr)
+            part = part.value
+        if chain and isinstance(part, ast.Name):
+            found.add((part.id, *chain))
+    return found
 
 
 def _describe(node: object) -> str:

@@ -103,11 +103,7 @@ def test_of_one_scene_nothing_can_be_set_aside(pairs, images):
 @pytest.mark.parametrize(
     "share",
     [
-        *(0, -0.1, 1, 1.5, 0.96),
-        pytest.param(
-            math.nan,
-            marks=pytest.mark.xfail(strict=True, raises=ValueError, reason="it cannot be rounded"),
-        ),
+        *(0, -0.1, 1, 1.5, 0.96, math.nan),
     ],
 )
 def test_a_share_that_leaves_nothing_of_either_part_is_named(pairs, share):

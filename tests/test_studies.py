@@ -267,10 +267,7 @@ def test_runs_are_looked_up_in_the_store_that_is_given(trained, world, tmp_path)
         score(trained[:1], store=tmp_path)
 
 
-IN_COLOUR = pytest.mark.xfail(strict=True, reason="score takes no notice of grey for pairs")
-
-
-@pytest.mark.parametrize("grey", [False, pytest.param(True, marks=IN_COLOUR)])
+@pytest.mark.parametrize("grey", [False, True])
 def test_a_run_of_recorded_pairs_is_scored_on_the_recorded_test_pairs(world, grey):
     arguments = {"width": 4, "channels": 1 if grey else 3, "residual": True}
     recipe = Recipe("06/clips", "unet", "clips", 2, 2, 16, model_args=arguments, grey=grey)

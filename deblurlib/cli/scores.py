@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -75,7 +76,7 @@ def methods() -> None:
     for method in restoration.METHODS.values():
         table.add_row(method.name, "no" if method.blind else "yes", method.describes)
     for run in runs.listed(runs.root()):
-        if run.outcome != "stopped":
+        if run.outcome != "stopped" and run.title != "damaged":
             r = run.recipe
             stale = ", stale" if runs.changes(run) else ""
             trained = (
@@ -102,18 +103,20 @@ def _by_image(rows: list[dict], protocol: str) -> list[dict]:
             "image": r["image"],
             "scene": r["scene"],
             "psnr": _finite(r["psnr"]),
-            "ssim": r[f"ssim_{protocol}"],
+            "ssim": _finite(r[f"ssim_{protocol}"]),
             "identity_psnr": _finite(base[r["image"]]["psnr"]),
-            "identity_ssim": base[r["image"]][f"ssim_{protocol}"],
+            "identity_ssim": _finite(base[r["image"]][f"ssim_{protocol}"]),
             "seconds": r["seconds"],
         }
         for r in own
     ]
 
 
-def _finite(value: float) -> float | str:
-    """JSON has no infinity."""
-    return value if abs(value) < float("inf") else str(value)
+def _finite(value: float | None) -> float | str | None:
+    """JSON has no infinity, and nothing that is not a number."""
+    if value is None or math.isnan(value):
+        return None
+    return str(value) if math.isinf(value) else value
 
 
 def _print(results: dict, method) -> None:

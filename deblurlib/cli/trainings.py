@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from ..errors import InputError
 from .app import Profile, Seed, app, parse_seeds, register, show
 
 if TYPE_CHECKING:
@@ -87,12 +88,10 @@ def list_runs() -> None:
     for column in ("id", "recipe", "seed", "data", "steps", "state", "validation, dB", "identity"):
         table.add_column(column, justify="right" if column in ("seed", "steps") else "left")
     for run in runs.listed(runs.root()):
-        r = run.recipe
-        state, scores = _state(run), ["", ""]
-        if run.outcome != "stopped":
-            values = (run.metrics["val_psnr"], run.metrics["val_psnr_identity"])
-            scores = ["-" if v is None else f"{v:.2f}" for v in values]
-        table.add_row(run.id, r.name, str(r.seed), r.data, str(r.steps), state, *scores)
+        try:
+            table.add_row(*_line(run))
+        except InputError:
+            table.add_row(run.id, *[""] * 4, "damaged", "", "")
     show(table)
 
 
@@ -125,9 +124,17 @@ def remove_runs(
     from .. import runs
 
     for run in [runs.find(runs.root(), name) for name in wanted]:  # all, before the first one goes
-        removed = f"removed {run.id} ({run.recipe.name}, seed {run.recipe.seed})"
+        removed = f"removed {run.id} ({run.title})"
         runs.remove(runs.root(), run.id)
         print(removed)
+
+
+def _line(run: Run) -> list[str]:
+    r, scores = run.recipe, ["", ""]
+    if run.outcome != "stopped":
+        values = (run.metrics["val_psnr"], run.metrics["val_psnr_identity"])
+        scores = ["-" if v is None else f"{v:.2f}" for v in values]
+    return [run.id, r.name, str(r.seed), r.data, str(r.steps), _state(run), *scores]
 
 
 def _state(run: Run) -> str:

@@ -116,9 +116,9 @@ def _usable(folder: Path, recipe: Recipe, run_id: str, code: dict, stale: str) -
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         why = ", ".join(changed[:3]) + more
     else:
-        wanted = recipe.to_json()
-        same = [r for r in store.listed(folder) if r.outcome == "hit" and r.id != run_id]
-        old = next((r for r in same if r.recipe.to_json() == wanted), None)
+        others = [r for r in store.listed(folder) if r.outcome == "hit" and r.title != "damaged"]
+        same = (r for r in others if r.recipe.to_json() == recipe.to_json())
+        old = next(same, None)  # with other data, or its id would be the same
         if old is None:
             return None
         if stale == "load":

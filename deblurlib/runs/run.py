@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,12 +48,12 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """What was asked for."""
-        return Recipe.from_json((self.folder / "recipe.json").read_text("utf-8"))
+        return self._read("recipe.json", Recipe.from_json)
 
     @property
     def env(self) -> dict:
         """What it was made with: ``code``, ``data``, ``versions``, ``device``."""
-        return json.loads((self.folder / "env.json").read_text("utf-8"))
+        return self._read("env.json", json.loads)
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -63,18 +63,36 @@ class Run:
     @property
     def metrics(self) -> dict:
         """How the training ended."""
-        return json.loads((self.folder / "metrics.json").read_text("utf-8"))
+        return self._read("metrics.json", json.loads)
 
     def model(self) -> nn.Module:
         """The trained model, on the CPU, in evaluation mode."""
         if self.outcome == "stopped":
             raise InputError(f"the run {self.id} is not complete: train it to its end first")
+        name = self.recipe.model
         try:
-            return models.load(self.recipe.model, self.folder)
-        except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{self.folder}: a damaged run; deblur runs rm {self.id} removes it ({error})"
-            ) from None
+            return models.load(name, self.folder)
+        except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
+            raise self._damaged(error) from None
+
+    @property
+    def title(self) -> str:
+        """In a few words, which run this is."""
+        try:
+            r = self.recipe
+        except InputError:
+            return "damaged"
+        return f"{r.name}, seed {r.seed}, {r.steps} steps"
+
+    def _read(self, name: str, parse: Callable[[str], object]) -> object:
+        try:
+            return parse((self.folder / name).read_text("utf-8"))
+        except (OSError, ValueError, TypeError) as error:  # InputError is a ValueError
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> InputError:
+        cure = f"deblur runs rm {self.id} removes it"
+        return InputError(f"{self.folder}: a damaged run; {cure} ({error})")
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:

@@ -55,7 +55,7 @@ def validation_pairs(
             yield pair.y, pair.x
     else:
         for i in range(len(held)):
-            y, x = (images.grey(z) if recipe.grey else z for z in held[i])
+            y, x = (images.quantise(images.grey(z)) if recipe.grey else z for z in held[i])
             yield tuple(images.centre_crop(z[None], recipe.crop) for z in (y, x))
 
 

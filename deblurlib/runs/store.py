@@ -46,12 +46,13 @@ def find(store: Path, wanted: str) -> Run:
         InputError: there is none, or there are several; the message lists them.
     """
     runs = listed(store)
-    found = [r for r in runs if r.id.startswith(wanted) or r.recipe.name == wanted]
+    found = [r for r in runs if wanted and r.id.startswith(wanted)]
+    found = found or [r for r in runs if r.title.split(",")[0] == wanted]
     if len(found) == 1:
         return found[0]
     if not found:
         raise InputError(f"no run {wanted!r} in {store}; deblur runs list shows what there is")
-    ids = ", ".join(f"{r.id} (seed {r.recipe.seed}, {r.recipe.steps} steps)" for r in found)
+    ids = "; ".join(f"{r.id} ({r.title})" for r in found)
     raise InputError(f"{wanted!r} can be any of these runs: {ids}; name one by its id")
 
 

@@ -79,7 +79,7 @@ def score(
     for run in trained:
         recipe = run.recipe
         if recipe.degradation is None:
-            cases = evaluation.cases_of_pairs(open_pairs(recipe.data, "test"))
+            cases = evaluation.cases_of_pairs(open_pairs(recipe.data, "test"), recipe.grey)
         else:
             images = open_images(recipe.data, "test") if test is None else test
             options = {"side": side, "grey": recipe.grey}

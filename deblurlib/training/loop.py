@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..errors import InputError
 from .rates import make_optimiser, named, set_rates
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class State:
         entries: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in _below("optimiser.", tensors).items():
             i, _, name = key.partition(".")
-            entries.setdefault(int(i), {})[name] = value
+            entries.setdefault(int(i), {})[name] = value.clone()  # it is changed in place
         whole = self.optimiser.state_dict() | {"state": entries}
         self.optimiser.load_state_dict(whole)
         if scaler := _below("scaler.", numbers):
@@ -115,6 +116,8 @@ def fit(
     clipped = named(model, clip.get("of", "")) if clip else None
     if start:
         state.restore(*start)
+    if state.step >= steps:
+        raise InputError(f"nothing is left to train after {state.step} of {steps} steps")
     clock = time.monotonic()
     deadline = math.inf if max_minutes is None else clock + 60 * max_minutes
     while state.ending is None:
@@ -123,7 +126,9 @@ def fit(
         error = loss(used(y.contiguous(memory_format=layout)), x)
         fabric.backward(error)
         if clipped is not None:
-            fabric.clip_gradients(clipped, adjust, max_norm=clip["norm"])
+            # not Fabric's own: it clips all that the optimiser adjusts
+            state.precision.unscale_gradients(state.optimiser)
+            nn.utils.clip_grad_norm_(clipped, clip["norm"])
         adjust.step()
         adjust.zero_grad()
         if state.average:
@@ -154,6 +159,7 @@ def _begin(
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema)) if ema else None
     used = torch.compile(model, backend=compile) if compile else model
     used, adjust = fabric.setup(used, make_optimiser(model, optimiser))
+    adjust.zero_grad()
     total = torch.zeros(2, dtype=torch.float64, device=fabric.device)
     inner, precision = adjust.optimizer, fabric.strategy.precision
     state = State(0, 0.0, math.nan, False, None, model, average, inner, precision, total, {})
@@ -162,7 +168,7 @@ def _begin(
 
 def _look(state: State, fabric: Fabric, steps: int, every: int, deadline: float) -> None:
     """After a step: does an interval end here, how large was the loss, is it time to stop?"""
-    state.row = state.step == steps or state.step % every == 0
+    state.row, state.loss = state.step == steps or state.step % every == 0, math.nan
     if state.row:
         summed = fabric.all_reduce(state.total.clone(), reduce_op="sum")
         state.loss = (summed[0] / summed[1]).item()
