@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import convolution, output, ssim, timing, training
+from . import batches, convolution, output, ssim, timing, training
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHMARKS = {"convolution": convolution, "ssim": ssim, "training": training}
+BENCHMARKS = {
+    "convolution": convolution,
+    "ssim": ssim,
+    "batches": batches,
+    "training": training,
+}
 
 
 def main() -> None:

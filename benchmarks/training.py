@@ -1,44 +1,37 @@
-"""Steps of ``training.fit`` against a bare loop, and seeded batches against a DataLoader's."""
+"""Steps of ``training.fit`` against the shortest loop in PyTorch, which ends with its weights."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from itertools import islice
+import subprocess
+import sys
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
 
-from deblurlib import batches, degrade, models, training
-from deblurlib.data import open_images
+from deblurlib import degrade, models, training
 
 from . import timing
 
-TITLE = "Training"
+TITLE = "Training steps"
 ABOUT = (
-    "Steps: {steps} of `training.fit` with Adam on a tensor made beforehand, against the shortest "
-    "loop in PyTorch, both on {where}; SRCNN 9-1-5 on 16 grey patches of 33 pixels, UNet of "
-    "{parameters} parameters on 4 colour patches of 64. Their weights are equal afterwards. "
-    "Batches: {count} of `batches.training_batch`, each 16 colour crops of 64 pixels of the sample "
-    "photographs, blurred, against a Dataset that cuts with Pillow, blurs with OpenCV and is "
-    "collated by a DataLoader, in the process and in two workers that are already there."
+    "{steps} steps of `training.fit` with Adam on a batch made beforehand, on {where}: SRCNN 9-1-5 "
+    "on 16 grey patches of 33 pixels, a UNet of {parameters} parameters on 4 colour patches of 64. "
+    "A process that does nothing but train the UNet takes {ours} MB of memory at its peak with "
+    "`fit`, {bare} MB with the bare loop."
 )
-PACKAGES = ("lightning-fabric", "opencv-python-headless", "pillow", "numpy")
-CROP, BATCH = 64, 16
+PACKAGES = ("lightning-fabric",)
+UNET = (4, 3, 64, 64)  # its batch
 
 
 def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     """Time all cases; ``quick``: few steps. What is compared, in words, and the results."""
-    steps, count, seconds = (2, 2, 0) if quick else (30, 8, timing.SECONDS)
+    steps, seconds = (2, 0) if quick else (30, timing.SECONDS)
     fabric = training.start_fabric("bf16" if torch.cuda.is_available() else "32")
     unet = models.build("unet", {"width": 24}, 0)
     networks = {
-        "steps, SRCNN": (models.build("srcnn", {}, 0), (16, 1, 33, 33)),
-        "steps, UNet": (unet, (4, 3, 64, 64)),
+        "SRCNN": (models.build("srcnn", {}, 0), (16, 1, 33, 33)),
+        "UNet": (unet, UNET),
     }
     cases = []
     for name, (model, shape) in networks.items():
@@ -47,16 +40,26 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
             "bare loop": lambda m=model, s=shape: looped(m, ready(s, fabric), steps, fabric),
         }
         cases.append(timing.run_case(name, contenders, parameters, rounds, seconds))
-    for setting in ("s1-motion", "shake"):
-        contenders = pipelines(setting, count)
-        cases.append(timing.run_case(f"batches, {setting}", contenders, torch.cat, rounds, seconds))
     about = ABOUT.format(
         steps=steps,
-        count=count,
         parameters=f"{models.parameter_count(unet):,}",
+        ours=peak("fitted", steps),
+        bare=peak("looped", steps),
         where="a GPU in bf16" if fabric.device.type == "cuda" else "the processor in float32",
     )
     return about, cases
+
+
+def peak(loop: str, steps: int) -> int:
+    """The most main memory, MB, that a process of its own needs, which imports the same."""
+    program = (
+        "import resource, lightning_fabric; from benchmarks import training as t;"
+        "from deblurlib import models; fabric = t.training.start_fabric();"
+        f"t.{loop}(models.UNet(24), t.ready({UNET}, fabric), {steps}, fabric);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return int(done.stdout.split()[-1])
 
 
 def ready(shape: tuple[int, ...], fabric) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,58 +93,3 @@ def looped(model, pair, steps: int, fabric) -> torch.nn.Module:
         adam.zero_grad()
     loss.item()  # waits for a GPU
     return model
-
-
-class Crops(Dataset):
-    """The same crops and blurs as ``training_batch`` makes; the places are known beforehand."""
-
-    def __init__(self, held: list[torch.Tensor], setting: str, numbers: range):
-        self.pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in held]
-        self.plans = []
-        for n in numbers:
-            epoch, place = divmod(n, len(held))
-            which = int(np.random.default_rng([0, epoch]).permutation(len(held))[place])
-            draws = torch.rand(3, generator=degrade.generator(0, n, "crop"), dtype=torch.float64)
-            self.plans.append((n, which, *draws.tolist()))
-        self.draw = degrade.SETTINGS[setting]
-
-    def __len__(self) -> int:
-        return len(self.plans)
-
-    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        n, which, across, down, mirror = self.plans[i]
-        kernel = self.draw(degrade.generator(0, n)).blur.numpy()
-        picture, (top, left) = self.pictures[which], (side // 2 for side in kernel.shape)
-        width, height = CROP + 2 * left, CROP + 2 * top
-        x0 = int(across * (picture.width - width + 1))
-        y0 = int(down * (picture.height - height + 1))
-        cut = picture.crop((x0, y0, x0 + width, y0 + height))
-        if mirror < 0.5:
-            cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        x = np.asarray(cut, np.float32) / 255
-        y = cv2.filter2D(x, -1, np.ascontiguousarray(kernel[::-1, ::-1]))
-        inner = (slice(top, top + CROP), slice(left, left + CROP))
-        y = np.floor(y[inner].clip(0, 1) * 255 + 0.5) / 255
-        return tuple(torch.from_numpy(z.transpose(2, 0, 1).copy()) for z in (y, x[inner]))
-
-
-def pipelines(setting: str, count: int) -> dict[str, Callable]:
-    """The contenders; each returns the mean of every ``y``, for a rounding may differ in places."""
-    held = batches.hold(open_images("sample", "train"))
-    dataset = Crops(held, setting, range(count * BATCH))
-    workers = DataLoader(dataset, BATCH, num_workers=2, persistent_workers=True)
-    shape = {"batch": BATCH, "crop": CROP, "seed": 0}
-
-    def ours() -> list[torch.Tensor]:
-        draw = degrade.SETTINGS[setting]
-        made = (batches.training_batch(held, draw, step, **shape) for step in range(count))
-        return [pair.y.mean((1, 2, 3)) for pair in made]
-
-    def loaded(loader: DataLoader) -> list[torch.Tensor]:
-        return [y.mean((1, 2, 3)) for y, _ in islice(loader, count)]
-
-    return {
-        timing.OURS: ours,
-        "DataLoader": lambda: loaded(DataLoader(dataset, BATCH)),
-        "DataLoader, 2 workers": lambda: loaded(workers),
-    }

@@ -124,13 +124,14 @@ def evaluation_pairs(
         degradation = draw(degrade.generator(seed, key))
         x = images.quantise(images.grey(sharp[i])) if grey else sharp[i]
         x = x[None].to(device)
-        if side is not None:
-            top, left = degradation.margins if boundary == "valid" else (0, 0)
-            try:
+        try:
+            if side is not None:
+                top, left = degradation.margins if boundary == "valid" else (0, 0)
                 x = images.centre_crop(x, side + 2 * top, side + 2 * left)
-            except InputError as error:
-                raise InputError(f"{sharp.names[i]}: {error}") from None
-        yield degrade.apply(x, [degradation], seed, [key], boundary)
+            pair = degrade.apply(x, [degradation], seed, [key], boundary)
+        except InputError as error:
+            raise InputError(f"{sharp.names[i]}: {error}") from None
+        yield pair
 
 
 def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor], grey: bool) -> torch.Tensor:

@@ -87,7 +87,8 @@ def evaluate(
             x_hat, seconds = _timed(method, y, kernel)
             if x_hat.shape != x.shape:
                 raise InputError(
-                    f"{method.name} made {tuple(x_hat.shape)} of {case.image}, {tuple(x.shape)}"
+                    f"{method.name} made {tuple(x_hat.shape)} of {case.image}; the sharp image is "
+                    f"{tuple(x.shape)}"
                 )
             x_hat = images.quantise(x_hat)
             row = {"method": method.name, "image": case.image, "scene": case.scene}

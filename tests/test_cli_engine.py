@@ -530,9 +530,15 @@ def test_the_scores_of_a_model_of_nan_are_json_all_the_same(deblur):
         (["--pairs", "clips", "--split", "half"], "clips: no folder under half/ with images"),
         (["--images", "flat", "--degradation", "s1-box", "--split", "test"], "no test/ folder"),
         (["--images", "flat", "--degradation", "s5-gaussian"], "leaves nothing valid"),
-        (["--pairs", "clips", "--json", "nowhere/s.json"], "nowhere/s.json: No such file or"),
-        (["--pairs", "clips", "--json", "flat"], "flat: Is a directory"),
-        (["--pairs", "clips", "--json", "old.json/s.json"], "old.json/s.json: Not a directory"),
+        (
+            ["--pairs", "clips", "--json", "nowhere/s.json"],
+            "nowhere/s.json: is a folder, or in one",
+        ),
+        (["--pairs", "clips", "--json", "flat"], "flat: is a folder, or in one"),
+        (
+            ["--pairs", "clips", "--json", "old.json/s.json"],
+            "old.json/s.json: is a folder, or in one",
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_one_sentence_and_no_file(deblur, tmp_path, arguments, message):
@@ -564,3 +570,17 @@ def test_a_damaged_image_is_named_and_nothing_is_written(deblur, tmp_path):
 def test_a_full_disk_is_one_sentence(deblur):
     options = ("--method", "identity", "--pairs", "clips", "--json", "/dev/full")
     assert_refused(*deblur("evaluate", *options), "No space left on device")
+
+
+def test_scores_that_cannot_be_written_leave_the_old_ones(deblur, tmp_path, monkeypatch):
+    path = tmp_path / "old.json"
+    path.write_text("old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deblurlib.cli.app.os.replace", fail)
+    options = ("--method", "identity", "--pairs", "clips", "--json", str(path))
+    assert_refused(*deblur("evaluate", *options), "old.json: cannot be written (No space left")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir() if "old.json" in p.name] == ["old.json"]

@@ -119,6 +119,7 @@ def test_what_is_imported_is_found(definitions, main, files, expected):
         ("def f(): pass\ndef root(): return [lambda: f() for _ in ()]", ["f"]),
         ("class A: pass\ndef root(a: A) -> None: pass", ["A"]),
         ("C = 1\ndef root(): return len([abs(2)])", []),
+        ("def f(): pass\ndef root(a): return a.f()", []),
     ],
 )
 def test_what_its_module_defines_is_found(definitions, main, expected):

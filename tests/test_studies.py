@@ -1,7 +1,7 @@
 """The chapters' recipes, and the rows that their runs are scored to."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -292,3 +292,14 @@ def test_a_set_without_test_images_cannot_be_scored_on(world, trained, tmp_path,
     run = runs.train_or_load(find_recipe("02/motion", "smoke", data="half"), folder=tmp_path)
     with pytest.raises(InputError, match="half: no test/ folder with images"):
         score([run], store=tmp_path)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_full_recipe_runs_for_two_steps_on_a_miniature_of_its_data(
+    chapter, tmp_path, monkeypatch
+):
+    write_set(tmp_path / "anime-faces" / "train", ["a.png", "b.png", "c.png"], 256, 256)
+    monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
+    for recipe in recipes(chapter, "full", data="anime-faces"):
+        run = runs.train_or_load(replace(recipe, steps=2, every=1), folder=tmp_path / "runs")
+        assert run.metrics["ending"] == "done"

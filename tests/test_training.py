@@ -445,6 +445,9 @@ def test_a_rate_falls_in_steps_exactly_where_a_share_ends(steps):
     [
         ({"optimiser": {"name": "lion", "lr": 1}}, "'lion' is none of adam, adamw, sgd"),
         ({"optimiser": {"name": "sgd", "lr": 1, "betas": 1}}, "optimiser sgd: .*betas"),
+        ({"optimiser": {"name": "sgd", "lr": -1.0}}, "optimiser sgd: .*-1.0"),
+        ({"optimiser": {"name": "sgd"}}, "needs a name and a rate lr"),
+        ({"optimiser": {"lr": 1e-4}}, "needs a name and a rate lr"),
         ({"optimiser": {**ADAM, "rates": {"4.": 1}}}, r"no parameter's name begins with '4\.'"),
         ({"schedule": {"name": "linear"}}, "'linear' is none of constant, steps, polynomial, cos"),
         ({"schedule": {"name": "cosine", "power": 1}}, "schedule cosine: .*power"),

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .app import Seed, app, register, show
+from .app import Seed, app, register, show, write_whole
 
 
 @app.command()
@@ -50,6 +50,8 @@ def evaluate(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise InputError(f"the device {device!r} is not here")
+    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
+        raise InputError(f"{json_file}: is a folder, or in one that is not there")
     found = restoration.find_method(method, device)
     if pairs is not None:
         cases = evaluation.cases_of_pairs(_open(open_pairs, register(pairs), split))
@@ -61,7 +63,7 @@ def evaluate(
     results = line | {"device": machine.device_name(device), "images": _by_image(rows, ssim)}
     if json_file is not None:
         text = json.dumps(results, indent=1, ensure_ascii=False)
-        json_file.write_text(text + "\n", "utf-8")
+        write_whole(json_file, text + "\n")
     _print(results, found)
 
 
@@ -78,11 +80,10 @@ def methods() -> None:
     for run in runs.listed(runs.root()):
         if run.outcome != "stopped" and run.title != "damaged":
             r = run.recipe
-            stale = ", stale" if runs.changes(run) else ""
-            trained = (
-                f"{r.name}, {r.model} trained on {r.data}, seed {r.seed}, {r.steps} steps{stale}"
-            )
-            table.add_row(run.id, "no", trained)
+            notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
+            notes += ["diverged"] if run.metrics["ending"] == "diverged" else []
+            notes += ["stale"] if runs.changes(run) else []
+            table.add_row(run.id, "no", ", ".join(notes))
     show(table)
 
 

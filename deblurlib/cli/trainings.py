@@ -64,7 +64,10 @@ def study(
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
 
-    trained = studies.train(chapter, profile, parse_seeds(seeds), register(data))
+    numbers, data = parse_seeds(seeds), register(data)
+    for recipe in studies.recipes(chapter, profile, numbers[0], data):
+        next(studies.cases(recipe, side=side))  # what is wrong with them is known before
+    trained = studies.train(chapter, profile, numbers, data)
     table = Table(title=f"Chapter {chapter}, profile {profile}, test images of {data}")
     for column in ("recipe", "seed", "n", "identity", "PSNR", "gain", "SSIM", "win rate"):
         table.add_column(column, justify="left" if column == "recipe" else "right")

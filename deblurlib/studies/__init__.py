@@ -6,7 +6,7 @@ is computed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .. import evaluation, restoration, runs
@@ -16,7 +16,7 @@ from ..metrics import SSIM_PROTOCOLS
 from ..runs import Recipe, Run
 from . import srcnn
 
-__all__ = ["CHAPTERS", "PROFILES", "find_recipe", "recipes", "score", "train"]
+__all__ = ["CHAPTERS", "PROFILES", "cases", "find_recipe", "recipes", "score", "train"]
 
 PROFILES = ("smoke", "quick", "report", "full")
 #: chapter -> its module
@@ -78,14 +78,20 @@ def score(
     rows = []
     for run in trained:
         recipe = run.recipe
-        if recipe.degradation is None:
-            cases = evaluation.cases_of_pairs(open_pairs(recipe.data, "test"), recipe.grey)
-        else:
-            images = open_images(recipe.data, "test") if test is None else test
-            options = {"side": side, "grey": recipe.grey}
-            cases = evaluation.cases_of_images(images, recipe.degradation, 0, **options)
         method = restoration.find_method(run.id, store=store)
         common = {"recipe": recipe.name, "run": run.id, "seed": recipe.seed, "data": recipe.data}
         common["degradation"] = recipe.degradation or "recorded"
-        rows += [common | row for row in evaluation.evaluate([method], cases, protocols)]
+        found = evaluation.evaluate([method], cases(recipe, test, side), protocols)
+        rows += [common | row for row in found]
     return rows
+
+
+def cases(
+    recipe: Recipe, test: ImageSet | None = None, side: int | None = None
+) -> Iterator[evaluation.Case]:
+    """What a recipe's runs are scored on, see :func:`score`."""
+    if recipe.degradation is None:
+        return evaluation.cases_of_pairs(open_pairs(recipe.data, "test"), recipe.grey)
+    images = open_images(recipe.data, "test") if test is None else test
+    options = {"side": side, "grey": recipe.grey}
+    return evaluation.cases_of_images(images, recipe.degradation, 0, **options)

@@ -40,6 +40,11 @@ class State:
         """What to use: the model with the average of its weights if there is one, or as it is."""
         return self.average.module if self.average else self.model
 
+    def count(self, error: torch.Tensor) -> None:
+        """Note a step and its loss, without waiting for a GPU to know it."""
+        self.total += torch.stack([error.detach().double(), torch.ones_like(self.total[0])])
+        self.step += 1
+
     def checkpoint(self) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
         """All that :func:`fit` needs to go on to the same bits: tensors, and numbers."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
@@ -113,6 +118,7 @@ def fit(
     """
     state, used, adjust = _begin(model, fabric, optimiser, ema, channels_last, compile)
     layout = torch.channels_last if channels_last else torch.contiguous_format
+    schedule = schedule or {"name": "constant"}
     clipped = named(model, clip.get("of", "")) if clip else None
     if start:
         state.restore(*start)
@@ -121,7 +127,7 @@ def fit(
     clock = time.monotonic()
     deadline = math.inf if max_minutes is None else clock + 60 * max_minutes
     while state.ending is None:
-        set_rates(state.optimiser, schedule or {"name": "constant"}, state.step, steps)
+        set_rates(state.optimiser, schedule, state.step, steps)
         y, x = batch_of(state.step)
         error = loss(used(y.contiguous(memory_format=layout)), x)
         fabric.backward(error)
@@ -133,8 +139,7 @@ def fit(
         adjust.zero_grad()
         if state.average:
             state.average.update_parameters(model)
-        state.total += torch.stack([error.detach().double(), torch.ones_like(state.total[0])])
-        state.step += 1
+        state.count(error)
         _look(state, fabric, steps, every or steps, deadline)
         if state.row or state.ending:
             state.seconds += time.monotonic() - clock

@@ -43,6 +43,8 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.optim.Optimizer:
     """The optimiser that ``settings`` describe, see :func:`fit`; one group for each rate."""
     rest = dict(settings)
+    if not {"name", "lr"} <= rest.keys():
+        raise InputError(f"an optimiser needs a name and a rate lr, not {rest}")
     name, lr, rates = rest.pop("name"), rest.pop("lr"), dict(rest.pop("rates", {}))
     if name not in OPTIMISERS:
         raise InputError(f"optimiser {name!r} is none of {', '.join(OPTIMISERS)}")
@@ -55,7 +57,7 @@ def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.op
     listed = [{"params": p, "lr": lr * f, "base": lr * f} for f, p in groups.items()]
     try:
         return OPTIMISERS[name](listed, **rest)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"optimiser {name}: {error}") from None
 
 
