@@ -579,7 +579,7 @@ def test_scores_that_cannot_be_written_leave_the_old_ones(deblur, tmp_path, monk
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deblurlib.cli.app.os.replace", fail)
+    monkeypatch.setattr("os.replace", fail)
     options = ("--method", "identity", "--pairs", "clips", "--json", str(path))
     assert_refused(*deblur("evaluate", *options), "old.json: cannot be written (No space left")
     assert path.read_text() == "old"

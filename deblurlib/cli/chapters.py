@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError
-from .app import Profile, Seed, app, register, short
+from .command import Profile, Seed, app, register, short
 
 if TYPE_CHECKING:
     from ..report.execute import Outcome

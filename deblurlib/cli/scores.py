@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .app import Seed, app, register, show, write_whole
+from .command import Seed, app, register, show, write_whole
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .app import app, short
+from .command import app, short
 
 
 @app.command(name="data")

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .app import Profile, Seed, app, parse_seeds, register, show
+from .command import Profile, Seed, app, parse_seeds, register, show
 
 if TYPE_CHECKING:
     from ..runs import Run
