@@ -56,7 +56,7 @@ def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.op
         groups.setdefault(1.0 if prefix is None else rates[prefix], []).append(parameter)
     listed = [{"params": p, "lr": lr * f, "base": lr * f} for f, p in groups.items()]
     try:
-        return OPTIMISERS[name](listed, **rest)
+        return OPTIMISERS[name](listed, lr=lr, **rest)
     except (TypeError, ValueError) as error:
         raise InputError(f"optimiser {name}: {error}") from None
 
