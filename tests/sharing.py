@@ -54,7 +54,7 @@ def race(folder):
 
     pids = [forked(folder, RECIPE) for _ in range(2)]
     print(*(os.waitpid(pid, 0)[1] for pid in pids))
-    longer = replace(RECIPE, steps=100_000)
+    longer = replace(RECIPE, steps=20_000)
     pids = [forked(folder, longer)]
     while not list(folder.glob(".partial/*/0*")):
         time.sleep(0.05)

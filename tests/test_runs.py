@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import deblurlib
-from deblurlib import runs
+from deblurlib import models, runs
 from deblurlib.data import open_images
 from deblurlib.degrade import SETTINGS
 from deblurlib.errors import InputError
@@ -360,3 +360,38 @@ def test_a_bar_is_shown_on_a_terminal_only(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     runs.train_or_load(replace(RECIPE, seed=1), folder=tmp_path)
     assert "02/small, seed 1" in capsys.readouterr().err
+
+
+class Noisy(SRCNN):
+    def forward(self, y):
+        return super().forward(torch.nn.functional.dropout(y, 0.5, self.training))
+
+
+def test_what_a_model_draws_itself_comes_from_the_recipes_seed(tmp_path, monkeypatch):
+    monkeypatch.setitem(models.MODELS, "noisy", Noisy)
+    recipe = replace(RECIPE, model="noisy")
+    first = runs.train_or_load(recipe, folder=tmp_path / "first")
+    torch.rand(7)
+    assert weights(runs.train_or_load(recipe, folder=tmp_path / "second")) == weights(first)
+    runs.train_or_load(recipe, folder=tmp_path / "third", max_minutes=0)
+    torch.rand(7)
+    assert weights(runs.train_or_load(recipe, folder=tmp_path / "third")) == weights(first)
+
+
+def test_the_newest_checkpoint_is_the_one_of_most_steps(tmp_path):
+    for step in (9, 10, 100):
+        store.checkpoint_folder(tmp_path, "run", step).mkdir(parents=True)
+    (tmp_path / ".partial" / "run" / ".000000999.new").mkdir()
+    assert store.last_checkpoint(tmp_path, "run").name == "000000100"
+    assert store.last_checkpoint(tmp_path, "other") is None
+
+
+def test_what_a_kill_left_is_cleared_by_who_comes_next_but_not_under_anothers_hands(tmp_path):
+    left = [tmp_path / ".run.old", store.checkpoint_folder(tmp_path, "run", 2)]
+    for folder in left:
+        folder.mkdir(parents=True)
+    with store.lock(tmp_path, "run"):
+        store.tidy(tmp_path, "run")
+        assert all(folder.exists() for folder in left)
+    store.tidy(tmp_path, "run")
+    assert not any(folder.exists() for folder in left)
