@@ -1,36 +1,62 @@
 # The batch: one job a recipe and seed, then the chapters. `make batch` runs it; README.md says how
 # a cluster does. A job that was killed goes on from its run's last checkpoint.
+import json
 import os
 import sys
+from pathlib import Path
 
-from deblurlib import runs, studies
+from snakemake.exceptions import WorkflowError
+
+from deblurlib import fingerprint, runs, studies
+from deblurlib.cli.command import parse_seeds, register
+from deblurlib.errors import InputError
 from deblurlib.report.execute import find_chapters, project_root
-from deblurlib.runs.drive import code_of
+from deblurlib.report.stamp import code_hash
+from deblurlib.runs import store
 from deblurlib.runs.samples import open_training_images
+from deblurlib.runs.staleness import code_of
 
+ROOT = Path(workflow.basedir)  # for relative paths; the jobs run below build/batch
+DEBLUR = f"'{sys.executable}' -m deblurlib"
 PROFILE = config.get("profile", "quick")
-SEEDS = [int(seed) for seed in str(config.get("seeds", "0")).split(",")]
-DATA = config.get("data", "sample")
-DEBLUR = f"{sys.executable} -m deblurlib"
+DATA = str(config.get("data", "sample"))
 # Chapters that train, and chapters that have a notebook; both are restricted on request.
 TRAINING = list(studies.CHAPTERS)
-NOTEBOOKS = [path.name[:2] for path in find_chapters([], project_root())]
-if "chapters" in config:
-    wanted = [chapter.zfill(2) for chapter in str(config["chapters"]).split(",")]
-    TRAINING, NOTEBOOKS = ([c for c in known if c in wanted] for known in (TRAINING, NOTEBOOKS))
-os.environ["DEBLURLIB_RUNS"] = str(runs.root().resolve())  # for the jobs, wherever they run
-RECIPES = {
-    f"{recipe.name.replace('/', '-')}-seed-{seed}": recipe
-    for chapter in TRAINING
-    for seed in SEEDS
-    for recipe in studies.recipes(chapter, PROFILE, seed, DATA)
-}
+NOTEBOOKS = {path.name[:2]: path for path in find_chapters([], project_root())}
+os.environ["DEBLURLIB_RUNS"] = str((ROOT / runs.root()).resolve())  # for the jobs
+try:
+    if unknown := set(config) - {"profile", "seeds", "data", "chapters"}:
+        raise InputError(f"config {min(unknown)!r} is none of profile, seeds, data, chapters")
+    SEEDS = parse_seeds(str(config.get("seeds", "0")))
+    if DATA != "sample":
+        DATA = register(str(ROOT / DATA) if (ROOT / DATA).exists() else DATA)
+    if "chapters" in config:
+        wanted = [chapter.zfill(2) for chapter in str(config["chapters"]).split(",")]
+        TRAINING = [chapter for chapter in TRAINING if chapter in wanted]
+        NOTEBOOKS = {chapter: path for chapter, path in NOTEBOOKS.items() if chapter in wanted}
+    RECIPES = {
+        f"{recipe.name.replace('/', '-')}-seed-{seed}": recipe
+        for chapter in TRAINING
+        for seed in SEEDS
+        for recipe in studies.recipes(chapter, PROFILE, seed, DATA)
+    }
+    IDS = {job: r.run_id(open_training_images(r).fingerprint) for job, r in RECIPES.items()}
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+for job, run_id in IDS.items():  # a run that was removed since is not done
+    if store.complete(runs.root(), run_id) is None:
+        Path(f"runs/{job}.txt").unlink(missing_ok=True)
 
 
-def meaning(wildcards):
-    """What a run depends on: when it changes, the job runs again."""
-    recipe = RECIPES[wildcards.job]
-    return [recipe.run_id(open_training_images(recipe).fingerprint), code_of(recipe)]
+def run_depends_on(wildcards):
+    """When it changes, the job runs again: the run, and the code it would be made with."""
+    code = json.dumps(code_of(RECIPES[wildcards.job]))
+    return f"{IDS[wildcards.job]} {fingerprint.of_bytes(code.encode())}"
+
+
+def chapter_depends_on(wildcards):
+    """The library, the notebook, and what it is asked for."""
+    return f"{code_hash(NOTEBOOKS[wildcards.chapter], [])} {PROFILE} {DATA} {SEEDS[0]}"
 
 
 def trained(chapter):
@@ -53,11 +79,11 @@ rule train:
     params:
         recipe=lambda wildcards: RECIPES[wildcards.job].name,
         seed=lambda wildcards: RECIPES[wildcards.job].seed,
-        meaning=meaning,
+        depends_on=run_depends_on,
     resources:
         gpu=1,
     shell:
-        "{DEBLUR} train {params.recipe} --profile {PROFILE} --seed {params.seed} --data {DATA}"
+        "{DEBLUR} train {params.recipe} --profile {PROFILE} --seed {params.seed} --data '{DATA}'"
         " > {output}.$$ && mv {output}.$$ {output}"
 
 
@@ -66,8 +92,11 @@ rule chapter:
         lambda wildcards: trained(wildcards.chapter),
     output:
         "done/{chapter}.txt",
+    params:
+        depends_on=chapter_depends_on,
     resources:
         gpu=1,
     shell:
-        "{DEBLUR} report {wildcards.chapter} --profile {PROFILE} --out . --no-site"
+        "{DEBLUR} report {wildcards.chapter} --profile {PROFILE} --seed {SEEDS[0]}"
+        " --data '{DATA}' --out . --no-site"
         " > {output}.$$ && mv {output}.$$ {output}"

@@ -127,7 +127,11 @@ def evaluation_pairs(
         try:
             if side is not None:
                 top, left = degradation.margins if boundary == "valid" else (0, 0)
-                x = images.centre_crop(x, side + 2 * top, side + 2 * left)
+                try:
+                    x = images.centre_crop(x, side + 2 * top, side + 2 * left)
+                except InputError as error:
+                    around = f"for {side} and what the blur takes from around them"
+                    raise InputError(f"{error}, {around}") from None
             pair = degrade.apply(x, [degradation], seed, [key], boundary)
         except InputError as error:
             raise InputError(f"{sharp.names[i]}: {error}") from None

@@ -108,27 +108,30 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     both are finite. ``win_rate`` is the share of images on which the method has the higher PSNR.
     ``seconds`` is of one image.
     """
+    key = f"ssim_{protocol}"
+    base = {_which(row): row for row in rows if row["method"] == "identity"}
     by_method: dict[str, list[Mapping]] = {}
     for row in rows:
         by_method.setdefault(row["method"], []).append(row)
-    base = by_method["identity"]
-    base_psnr, base_ssim = (
-        _mean(r["psnr"] for r in base),
-        _mean(r[f"ssim_{protocol}"] for r in base),
-    )
     lines = []
     for name, own in by_method.items():
-        psnr, ssim = _mean(r["psnr"] for r in own), _mean(r[f"ssim_{protocol}"] for r in own)
-        pairs = [(a["psnr"], b["psnr"]) for a, b in zip(own, base, strict=True)]
-        better = [float(a > b) for a, b in pairs]
-        line = {"method": name, "n": len(own), "psnr": psnr, "ssim": ssim}
-        line |= {"identity_psnr": base_psnr, "identity_ssim": base_ssim}
+        beside = [base[_which(row)] for row in own]
+        pairs = [(a["psnr"], b["psnr"]) for a, b in zip(own, beside, strict=True)]
+        line = {"method": name, "n": len(own)}
+        line |= {"psnr": _mean(r["psnr"] for r in own), "ssim": _mean(r[key] for r in own)}
+        line["identity_psnr"] = _mean(r["psnr"] for r in beside)
+        line["identity_ssim"] = _mean(r[key] for r in beside)
         line["psnr_gain"] = _mean(a - b for a, b in pairs if not math.isinf(a) | math.isinf(b))
-        line["win_rate"] = stats.win_rate(better)
+        line["win_rate"] = stats.win_rate([float(a > b) for a, b in pairs])
         line["perfect"] = sum(math.isinf(r["psnr"]) for r in own)
         line["seconds"] = _mean(r["seconds"] for r in own)
         lines.append(line | {"ssim_protocol": protocol})
     return lines
+
+
+def _which(row: Mapping) -> tuple:
+    """What a row was scored on; rows of several runs name theirs."""
+    return tuple(row.get(k) for k in ("run", "data", "degradation", "image"))
 
 
 def _timed(method: Method, y, kernel) -> tuple[torch.Tensor, float]:

@@ -9,13 +9,8 @@ from pathlib import Path
 import torch
 
 DECIDING = (
-    "deblurlib",
-    "torch",
-    "numpy",
-    "scipy",
-    "pillow",
-    "opencv-python-headless",
-    "opencv-python",
+    *("deblurlib", "torch", "lightning-fabric", "numpy", "scipy", "pillow"),
+    *("opencv-python-headless", "opencv-python"),
 )
 
 
@@ -25,6 +20,11 @@ def device_name(device: torch.device | str) -> str:
     if device.type == "cuda":
         return f"{device}: {torch.cuda.get_device_name(device)}"
     return f"cpu: {_processor()}, {torch.get_num_threads()} threads"
+
+
+def best_device() -> str:
+    """``"cuda"`` where there is a GPU, else ``"cpu"``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def versions() -> dict[str, str]:

@@ -67,6 +67,8 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except InputError as error:
+        if not str(error).startswith("no run"):
+            raise
         raise InputError(
             f"no method {name!r}: it is none of {', '.join(METHODS)}; {error}"
         ) from None

@@ -153,7 +153,7 @@ def locate(source: str) -> tuple[str, Path]:
     Raises: as :func:`open_source`.
     """
     name, equals, given = source.partition("=")
-    if equals:
+    if equals and given:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
             raise InputError(f"{name!r}: a data set's name is lower-case letters, digits, - and _")
         return name, _existing(Path(given))
@@ -165,7 +165,7 @@ def locate(source: str) -> tuple[str, Path]:
             for suffix in ("", ".zip", ".npz"):
                 if (Path(entry) / (source + suffix)).exists() and source == Path(source).name:
                     return source, Path(entry) / (source + suffix)
-    if source not in KNOWN and Path(source).exists():
+    if source.strip() and source not in KNOWN and Path(source).exists():
         return Path(source).resolve().stem, Path(source)
     if source in KNOWN:
         raise InputError(

@@ -25,7 +25,7 @@ RECIPE = runs.Recipe(
     optimiser={"name": "adam", "lr": 1e-3, "rates": {"layers.2": 0.1}},
     clip={"norm": 0.05, "of": "layers.2"},
     model_args={"channels": 3},
-    every=10,
+    every=12,
 )
 
 

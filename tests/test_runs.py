@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 import deblurlib
-from deblurlib import models, runs
+from deblurlib import batches, models, runs
 from deblurlib.data import open_images
 from deblurlib.degrade import SETTINGS
 from deblurlib.errors import InputError
@@ -212,8 +213,9 @@ runs.train_or_load(RECIPE, folder=folder)
 edit("psf.py", "def box(", "# a comment\\ndef box(")
 edit("psf.py", "def motion(", "def unused(): pass\\n\\n\\ndef motion(")
 edit("models/unet.py", "LEVELS = 3", "LEVELS = 4")
+edit("training/rates.py", "return (1 - end) * (1 - t) ** power + end", "return 1.0 * end")
 runs.train_or_load(RECIPE, folder=folder)
-edit("training/rates.py", "return (1 - end) * (1 - t) ** power + end", "return 1.0")
+edit("training/rates.py", "    return 1.0", "    return 2.0")
 print(*runs.changes(runs.listed(folder)[0]))
 print(runs.train_or_load(RECIPE, "load", folder=folder).changed)
 runs.train_or_load(RECIPE, folder=folder)
@@ -232,7 +234,7 @@ def test_a_changed_comment_is_not_stale_and_a_changed_formula_is(tmp_path):
         env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
-    name = "deblurlib.training.rates:_polynomial"
+    name = "deblurlib.training.rates:_constant"
     run_id = RECIPE.run_id(open_images("sample", "train").fingerprint)
     say = "02/small, seed 0: {} (" + run_id + ")"
     assert done.stdout.splitlines() == [
@@ -395,3 +397,92 @@ def test_what_a_kill_left_is_cleared_by_who_comes_next_but_not_under_anothers_ha
         assert all(folder.exists() for folder in left)
     store.tidy(tmp_path, "run")
     assert not any(folder.exists() for folder in left)
+
+
+def test_a_memory_layout_survives_a_stop(tmp_path):
+    recipe = replace(RECIPE, channels_last=True)
+    whole = runs.train_or_load(recipe, folder=tmp_path / "whole")
+    runs.train_or_load(recipe, folder=tmp_path / "stopped", max_minutes=0)
+    assert weights(runs.train_or_load(recipe, folder=tmp_path / "stopped")) == weights(whole)
+
+
+def test_loading_a_stale_run_leaves_the_checkpoints_of_its_successor(tmp_path):
+    run = runs.train_or_load(RECIPE, folder=tmp_path)
+    env = run.env | {"code": {}}
+    (run.folder / "env.json").write_text(json.dumps(env))
+    stopped = runs.train_or_load(RECIPE, folder=tmp_path, max_minutes=0)
+    assert runs.train_or_load(RECIPE, "load", folder=tmp_path).outcome == "stale"
+    assert stopped.folder.exists()
+    assert runs.train_or_load(RECIPE, folder=tmp_path).outcome == "resumed"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_others_draw_afterwards_does_not_depend_on_what_was_done(tmp_path, again):
+    if again:
+        runs.train_or_load(RECIPE, folder=tmp_path)
+    torch.manual_seed(5)
+    runs.train_or_load(RECIPE, folder=tmp_path)
+    expected = torch.Generator().manual_seed(5)
+    assert torch.rand(1).equal(torch.rand(1, generator=expected))
+
+
+def test_a_run_resumed_elsewhere_says_so(tmp_path):
+    stopped = runs.train_or_load(RECIPE, folder=tmp_path, max_minutes=0)
+    there = {"device": "cuda:0: another", "versions": {"torch": "2.11"}, "processes": 4}
+    (stopped.folder / "env.json").write_text(json.dumps(stopped.env | there))
+    run = runs.train_or_load(RECIPE, folder=tmp_path)
+    assert run.env["before"] == [there]
+    assert run.env["device"].startswith(("cpu", "cuda"))
+
+
+def test_an_image_that_is_too_small_is_named_before_the_first_step(
+    tmp_path, save_picture, monkeypatch
+):
+    for i, side in enumerate((32, 32, 32, 21)):
+        save_picture(tmp_path / "own" / "train" / f"{i}.png", seed=i, height=side, width=32)
+    monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
+    recipe = replace(RECIPE, data="own", holdout=0.3)
+    with pytest.raises(InputError, match=r"train/3.png.* 22 x 22"):
+        runs.train_or_load(recipe, folder=tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"grey": False}, "grey=False needs a model of 3 channels"),
+        ({"model": "unet", "model_args": {"channels": 1}, "crop": 12}, "a multiple of 8"),
+        ({"clip": {"norm": 1.0, "on": "layers."}}, "clip is"),
+        ({"schedule": {"power": 1}}, "schedule None"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(tmp_path, changed, named):
+    with pytest.raises(InputError, match=named):
+        runs.train_or_load(replace(RECIPE, **changed), folder=tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_asked_to_stop_saves_first(tmp_path, monkeypatch, capsys, number):
+    make = batches.training_batch
+
+    def kill_in_step_one(held, draw, step, **options):
+        if step == 1:
+            os.kill(os.getpid(), number)
+        return make(held, draw, step, **options)
+
+    recipe = replace(RECIPE, steps=40, every=20)
+    monkeypatch.setattr(batches, "training_batch", kill_in_step_one)
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+        runs.train_or_load(recipe, folder=tmp_path)
+    monkeypatch.undo()
+    assert "stopped at step 2 of 40, and saved" in capsys.readouterr().out
+    whole = runs.train_or_load(recipe, folder=tmp_path / "whole")
+    resumed = runs.train_or_load(recipe, folder=tmp_path)
+    assert resumed.outcome == "resumed"
+    assert weights(resumed) == weights(whole)
+
+
+def test_a_run_that_is_trained_now_is_known_as_such(tmp_path):
+    assert not runs.is_training(tmp_path, "run")
+    with store.lock(tmp_path, "run"):
+        assert runs.is_training(tmp_path, "run")
+    assert not runs.is_training(tmp_path, "run")

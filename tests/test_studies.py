@@ -85,7 +85,7 @@ def test_a_recipe_is_found_by_its_name(chapter, profile):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("99/motion", "smoke"), "chapter '99' trains nothing; these do: 02"),
+        (("99/motion", "smoke"), "no recipe '99/motion'; there are: 02/gaussian"),
         (("motion", "smoke"), "'motion'"),
         (("02/motion", "huge"), "profile 'huge' is none of smoke, quick, report, full"),
         (("02/fog", "smoke"), "no recipe '02/fog'; there are: 02/gaussian, 02/box, 02/motion"),

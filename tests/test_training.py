@@ -675,9 +675,36 @@ def test_processes_and_devices_are_as_torchrun_says(monkeypatch, gpus, world, he
         monkeypatch.delenv(key, raising=False)
         if value is not None:
             monkeypatch.setenv(key, str(value))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     training.start_fabric("bf16")
+    (plugins,) = [how.pop("plugins") for how in asked]
+    assert (plugins is None) == (world is not None)
     keys = ("accelerator", "devices", "num_nodes", "strategy")
     assert asked == [{**dict(zip(keys, expected, strict=True)), "precision": "bf16-mixed"}]
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for key in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(key, "2")
+    with pytest.raises(InputError, match="2 processes for 1 GPUs"):
+        training.start_fabric()
+
+
+def test_one_process_is_one_process_whatever_a_scheduler_says(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_JOB_NAME", "job")
+    assert training.start_fabric().world_size == 1
+
+
+def test_it_stops_when_it_is_asked_to_and_saves_in_between(fabric, batches):
+    answers = iter([False, False, True])
+    state, _ = train(net(), batches, 9, fabric, stop=lambda: next(answers))
+    assert (state.step, state.ending, state.row) == (3, "time", False)
+    seen = []
+    train(net(), batches, 5, fabric, lambda s: seen.append((s.step, s.row)), save_minutes=0)
+    assert seen == [(1, False), (2, False), (3, False), (4, False), (5, True)]
 
 
 @pytest.fixture

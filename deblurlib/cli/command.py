@@ -31,6 +31,8 @@ def register(given: str) -> str:
     if given == "sample":
         return given
     name, path = storage.locate(given)
+    if name == "sample":
+        raise InputError(f"{given}: only the bundled photographs are called sample: NAME={path}")
     known = os.environ.get("DEBLURLIB_DATA")
     os.environ["DEBLURLIB_DATA"] = os.pathsep.join(
         filter(None, [f"{name}={path.resolve()}", known])

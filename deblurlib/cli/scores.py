@@ -47,20 +47,24 @@ def evaluate(
 
     if (pairs is None) == (images is None) or (images is None) != (degradation is None):
         raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or machine.best_device()
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise InputError(f"the device {device!r} is not here")
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise InputError(f"{json_file}: is a folder, or in one that is not there")
     found = restoration.find_method(method, device)
     if pairs is not None:
-        cases = evaluation.cases_of_pairs(_open(open_pairs, register(pairs), split))
+        scored = _open(open_pairs, register(pairs), split)
+        cases, degradation, drawn = evaluation.cases_of_pairs(scored), "recorded", None
     else:
-        sharp = _open(open_images, register(images), split)
-        cases = evaluation.cases_of_images(sharp, degradation, seed)
+        scored = _open(open_images, register(images), split)
+        cases, drawn = evaluation.cases_of_images(scored, degradation, seed), seed
     rows = evaluation.evaluate([found], cases, (ssim,), device)
     line = evaluation.summary(rows, ssim)[-1]
-    results = line | {"device": machine.device_name(device), "images": _by_image(rows, ssim)}
+    results = line | {"run": found.run.id if found.run else None}
+    results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
+    results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}
+    results |= {"device": machine.device_name(device), "images": _by_image(rows, ssim)}
     if json_file is not None:
         text = json.dumps(results, indent=1, ensure_ascii=False)
         write_whole(json_file, text + "\n")
@@ -77,13 +81,13 @@ def methods() -> None:
         table.add_column(column)
     for method in restoration.METHODS.values():
         table.add_row(method.name, "no" if method.blind else "yes", method.describes)
-    for run in runs.listed(runs.root()):
-        if run.outcome != "stopped" and run.title != "damaged":
-            r = run.recipe
-            notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
-            notes += ["diverged"] if run.metrics["ending"] == "diverged" else []
-            notes += ["stale"] if runs.changes(run) else []
-            table.add_row(run.id, "no", ", ".join(notes))
+    found = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and r.title != "damaged"]
+    changed = runs.all_changes(found)
+    for run in found:
+        r = run.recipe
+        notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
+        notes += ["stale"] if changed[run.id] else []
+        table.add_row(run.id, "no", ", ".join(notes))
     show(table)
 
 
@@ -113,11 +117,9 @@ def _by_image(rows: list[dict], protocol: str) -> list[dict]:
     ]
 
 
-def _finite(value: float | None) -> float | str | None:
-    """JSON has no infinity, and nothing that is not a number."""
-    if value is None or math.isnan(value):
-        return None
-    return str(value) if math.isinf(value) else value
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity; how many images are perfect is counted apart."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _print(results: dict, method) -> None:
@@ -149,4 +151,6 @@ def _print(results: dict, method) -> None:
         print(f"{results['perfect']} images restored perfectly, left out of the mean PSNR")
     if method.run is not None and runs.changes(method.run):
         print(f"run {method.run.id} is stale: its code or data changed since")
-    print(f"on {results['device']}")
+    part = f", {results['split']}" if results["split"] else ""
+    seed = "" if results["seed"] is None else f", seed {results['seed']}"
+    print(f"{results['data']}{part}; {results['degradation']}{seed}; on {results['device']}")

@@ -9,14 +9,15 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Profile, Seed, app, parse_seeds, register, show
+from .command import Profile, Seed, app, parse_seeds, register, show, write_whole
 
 if TYPE_CHECKING:
     from ..runs import Run
 
 Data = Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")]
 Minutes = Annotated[
-    float | None, typer.Option(help="Stop after so long, with a checkpoint, and exit code 1.")
+    float | None,
+    typer.Option(min=0, help="Stop after so long, with a checkpoint, and exit code 1."),
 ]
 Stale = Annotated[
     str, typer.Option(help="What to do with a run whose code or data changed: retrain or load.")
@@ -43,10 +44,8 @@ def train(
     wanted = studies.find_recipe(recipe, profile, seed, register(data))
     run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
     if run.outcome == "stopped":
-        last = run.history[-1]["step"] if run.history else 0
-        print(
-            f"stopped for time after row {last} of {wanted.steps} steps: the same command goes on"
-        )
+        done = int(run.folder.name)
+        print(f"stopped for time at step {done} of {wanted.steps}: the same command goes on")
         raise typer.Exit(1)
     print(_score(run))
 
@@ -60,25 +59,42 @@ def study(
     side: Annotated[
         int | None, typer.Option(help="Score the middle of each image; by default all of it.")
     ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a row an image and method there.")] = None,
+    max_minutes: Minutes = None,
+    stale: Stale = "retrain",
 ) -> None:
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
+    from ..report.results import to_csv
 
     numbers, data = parse_seeds(seeds), register(data)
     for recipe in studies.recipes(chapter, profile, numbers[0], data):
         next(studies.cases(recipe, side=side))  # what is wrong with them is known before
-    trained = studies.train(chapter, profile, numbers, data)
+    trained = studies.train(chapter, profile, numbers, data, max_minutes=max_minutes, stale=stale)
     table = Table(title=f"Chapter {chapter}, profile {profile}, test images of {data}")
-    for column in ("recipe", "seed", "n", "identity", "PSNR", "gain", "SSIM", "win rate"):
+    for column in (
+        "recipe",
+        "seed",
+        "n",
+        "identity",
+        "PSNR",
+        "gain",
+        "SSIM gaussian-rgb",
+        "win rate",
+    ):
         table.add_column(column, justify="left" if column == "recipe" else "right")
+    rows = []
     for run in trained:
-        rows = studies.score([run], side=side, protocols=("gaussian-rgb",))
-        line = evaluation.summary(rows)[-1]
+        own = studies.score([run], side=side, protocols=("gaussian-rgb",))
+        rows += own
+        line = evaluation.summary(own)[-1]
         values = (line["identity_psnr"], line["psnr"], line["psnr_gain"], line["ssim"])
         texts = ["-" if v is None else f"{v:.3f}" for v in values]
         name = run.recipe.name + (" (stale)" if run.changed else "")
         share = f"{line['win_rate']:.0%}"
         table.add_row(name, str(run.recipe.seed), str(line["n"]), *texts, share)
+    if csv is not None:
+        write_whole(csv, to_csv(rows))
     show(table)
 
 
@@ -90,11 +106,14 @@ def list_runs() -> None:
     table = Table(title=f"Runs in {runs.root()}")
     for column in ("id", "recipe", "seed", "data", "steps", "state", "validation, dB", "identity"):
         table.add_column(column, justify="right" if column in ("seed", "steps") else "left")
-    for run in runs.listed(runs.root()):
+    found = runs.listed(runs.root())
+    stale = runs.all_changes([run for run in found if run.title != "damaged"])
+    for run in found:
         try:
-            table.add_row(*_line(run))
-        except InputError:
-            table.add_row(run.id, *[""] * 4, "damaged", "", "")
+            table.add_row(*_line(run, bool(stale.get(run.id))))
+        except InputError:  # of one that is trained now, the files change while they are read
+            state = "training" if runs.is_training(runs.root(), run.id) else "damaged"
+            table.add_row(run.id, *[""] * 4, state, "", "")
     show(table)
 
 
@@ -106,12 +125,15 @@ def show_run(
     from .. import runs
 
     found = runs.find(runs.root(), run)
-    print(f"{found.folder}: {_state(found)}")
+    changed = runs.changes(found)
+    print(f"{found.folder}: {_state(found, bool(changed))}")
     print(found.recipe.to_json())
     env = found.env
-    print(f"made on {env['device']}; processes: {env['processes']}; data {env['data']}")
-    print(", ".join(f"{name} {number}" for name, number in env["versions"].items()))
-    if changed := runs.changes(found):
+    for part in [*env["before"], env]:
+        print(f"made on {part['device']}; processes: {part['processes']}")
+        print(", ".join(f"{name} {number}" for name, number in part["versions"].items()))
+    print(f"data {env['data']['name']}, fingerprint {env['data']['fingerprint']}")
+    if changed:
         print(f"changed since: {', '.join(changed)}")
     if found.outcome != "stopped":
         print(_score(found))
@@ -121,33 +143,34 @@ def show_run(
 
 @store_app.command("rm")
 def remove_runs(
-    wanted: Annotated[list[str], typer.Argument(metavar="RUN...", help="As for show.")],
+    wanted: Annotated[list[str], typer.Argument(metavar="ID...", help="An id, or its beginning.")],
 ) -> None:
     """Remove runs, with their checkpoints."""
     from .. import runs
 
-    for run in [runs.find(runs.root(), name) for name in wanted]:  # all, before the first one goes
+    # all are found before the first one goes
+    for run in [runs.find(runs.root(), name, by_name=False) for name in wanted]:
         removed = f"removed {run.id} ({run.title})"
         runs.remove(runs.root(), run.id)
         print(removed)
 
 
-def _line(run: Run) -> list[str]:
+def _line(run: Run, stale: bool) -> list[str]:
     r, scores = run.recipe, ["", ""]
     if run.outcome != "stopped":
         values = (run.metrics["val_psnr"], run.metrics["val_psnr_identity"])
         scores = ["-" if v is None else f"{v:.2f}" for v in values]
-    return [run.id, r.name, str(r.seed), r.data, str(r.steps), _state(run), *scores]
+    return [run.id, r.name, str(r.seed), r.data, str(r.steps), _state(run, stale), *scores]
 
 
-def _state(run: Run) -> str:
+def _state(run: Run, stale: bool) -> str:
     from .. import runs
 
     if run.outcome == "stopped":
-        return f"stopped at step {int(run.folder.name)}"
-    changed = runs.changes(run)
+        is_training = runs.is_training(runs.root(), run.id)
+        return f"{'training, after' if is_training else 'stopped at'} step {int(run.folder.name)}"
     ending = "complete" if run.metrics["ending"] == "done" else run.metrics["ending"]
-    return f"{ending}, stale" if changed else ending
+    return f"{ending}, stale" if stale else ending
 
 
 def _score(run: Run) -> str:

@@ -12,9 +12,9 @@ from .recipe import Recipe
 
 
 @contextmanager
-def progress(recipe: Recipe, steps: int) -> Iterator[Callable[[int], None]]:
+def progress(recipe: Recipe, steps: int, wanted: bool = True) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if not wanted or not sys.stderr.isatty():
         yield lambda step: None
         return
     from rich.console import Console
@@ -39,7 +39,7 @@ def tensorboard(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict]
     with SummaryWriter(folder / f"{recipe.name.replace('/', '-')}-seed-{recipe.seed}") as board:
 
         def note(row: dict) -> None:
-            for key, value in row.items():
-                board.add_scalar(key, value, row["step"])
+            for key in row.keys() - {"step", "seconds"}:
+                board.add_scalar(key, row[key], row["step"])
 
         yield note

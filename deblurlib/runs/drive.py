@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from .. import data, fingerprint, machine, models, training
+from .. import data, machine, models, training
 from ..data import ImageSet, PairSet
-from ..degrade import SETTINGS
 from ..errors import InputError
 from ..losses import LOSSES
-from . import display, samples, store
+from . import display, samples, signals, store
 from .recipe import Recipe
-from .samples import Score
 from .run import Run, read_history, read_state, write_metrics, write_records
+from .samples import Score
+from .staleness import code_of, differences
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+SAVE_MINUTES = 5  # a checkpoint at least so often
 
 
 def train_or_load(
@@ -38,7 +40,8 @@ def train_or_load(
 
     What was done is printed in one line: ``hit``, ``trained``, ``resumed``, ``stale`` (loaded, on
     request, although it is) or ``stopped`` (for time: the next call goes on). Two processes that
-    want the same run train it once: the second waits.
+    want the same run train it once: the second waits. Ctrl-C and SIGTERM end the training after
+    the step it is in, with a checkpoint. Under ``torchrun``, all processes must see one store.
 
     Args:
         stale: what to do with a run whose code or data have changed since: ``"retrain"`` or
@@ -51,64 +54,37 @@ def train_or_load(
         raise InputError(f'stale is "retrain" or "load", not {stale!r}')
     folder = store.root() if folder is None else folder
     images = samples.open_training_images(recipe)
-    run_id = recipe.run_id(images.fingerprint)
-    code = code_of(recipe)
-    run = _usable(folder, recipe, run_id, code, stale)
-    if run is not None:
-        store.tidy(folder, run.id)
-    else:
+    run_id, code = recipe.run_id(images.fingerprint), code_of(recipe)
+    alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
+    run = _usable(folder, recipe, run_id, code, stale) if alone else None
+    if run is None:
         fabric = training.start_fabric(recipe.precision)
         with _alone(folder, run_id, fabric):
-            run = store.complete(folder, run_id)  # another process may just have trained it
-            if run is not None and changes(run, code):
-                run = None
+            # The first process decides for all; another one may just have trained the run.
+            if fabric.global_rank == 0:
+                again = store.complete(folder, run_id) is not None or not alone
+                run = _usable(folder, recipe, run_id, code, stale, say=not alone) if again else None
+            run = fabric.broadcast(run)
             if run is None:
-                env = {
-                    "code": code,
-                    "data": {k: getattr(images, k) for k in ("name", "fingerprint")},
-                    "versions": machine.versions(),
-                    "device": machine.device_name(fabric.device),
-                    "processes": fabric.world_size,
-                }
-                run = _train(recipe, images, env, folder / run_id, max_minutes, tensorboard, fabric)
+                run = _train(recipe, images, code, folder / run_id, max_minutes, tensorboard, fabric)
     if int(os.environ.get("RANK", 0)) == 0:
+        if run.outcome in ("hit", "stale"):
+            with display.tensorboard(tensorboard, recipe) as note:
+                for row in run.history:
+                    note(row)
+        if run.outcome == "hit":
+            store.tidy(folder, run.id)
         print(f"{recipe.name}, seed {recipe.seed}: {run.outcome} ({run.id})")
     return run
 
 
-def code_of(recipe: Recipe) -> dict[str, str]:
-    """The definitions that decide what a recipe leads to, with a hash of each one's meaning."""
-    roots = [training.fit, data.hold_out, samples.batches_of, samples.scorer]
-    chosen = [models.MODELS[recipe.model], LOSSES[recipe.loss]]
-    chosen += [SETTINGS[recipe.degradation]] if recipe.degradation else []
-    ours = [c for c in chosen if c.__module__.startswith("deblurlib.")]
-    others = {f"{c.__module__}:{c.__qualname__}": "" for c in chosen if c not in ours}
-    # What is taken out of a table counts, the rest of the table does not.
-    tables = ("MODELS", "LOSSES", "SETTINGS", "Recipe")
-    return others | fingerprint.of_definitions(*roots, *ours, without=tables)
-
-
-def changes(run: Run, code: dict[str, str] | None = None) -> tuple[str, ...]:
-    """What has changed since a run was made: definitions by name, and ``data``."""
-    recorded = run.env
-    current = code_of(run.recipe) if code is None else code
-    names = sorted(recorded["code"].keys() | current.keys())
-    changed = [n for n in names if recorded["code"].get(n) != current.get(n)]
-    if code is None:
-        try:
-            images = samples.open_training_images(run.recipe)
-            same = images.fingerprint == recorded["data"]["fingerprint"]
-        except InputError:
-            same = True  # the data are not here: nothing can be said of them
-        changed += [] if same else ["data"]
-    return tuple(changed)
-
-
-def _usable(folder: Path, recipe: Recipe, run_id: str, code: dict, stale: str) -> Run | None:
+def _usable(
+    folder: Path, recipe: Recipe, run_id: str, code: dict, stale: str, say: bool = True
+) -> Run | None:
     """The run to load: one that nothing has changed since or, on request, a stale one."""
     run = store.complete(folder, run_id)
     if run is not None:
-        changed = changes(run, code)
+        changed = differences(run.env["code"], code)
         if not changed:
             return run
         if stale == "load":
@@ -124,26 +100,43 @@ def _usable(folder: Path, recipe: Recipe, run_id: str, code: dict, stale: str) -
         if stale == "load":
             return replace(old, outcome="stale", changed=("data",))
         why = f"the data of {old.id}"
-    print(f"{recipe.name}, seed {recipe.seed}: stale, {why} changed")
+    if say:
+        print(f"{recipe.name}, seed {recipe.seed}: stale, {why} changed")
     return None
 
 
 def _train(
     recipe: Recipe,
     images: ImageSet | PairSet,
-    env: dict,
+    code: dict[str, str],
     target: Path,
     max_minutes: float | None,
     tensorboard: Path | None,
     fabric: Fabric,
 ) -> Run:
+    first = fabric.global_rank == 0
     rest, held = data.hold_out(images, recipe.holdout)
     model = models.build(recipe.model, recipe.model_args, recipe.seed)
-    torch.manual_seed(recipe.seed)
-    rows, start = _resume(target, env)
-    score = samples.scorer(recipe, held, fabric.device)
-    done = start[1]["step"] if start else 0
-    with display.progress(recipe, done) as show, display.tensorboard(tensorboard, recipe) as note:
+    samples.check(recipe, model)
+    env = {
+        "code": code,
+        "data": {"name": images.name, "fingerprint": images.fingerprint},
+        "versions": machine.versions(),
+        "device": machine.device_name(fabric.device),
+        "processes": fabric.world_size,
+        "before": [],  # the same of the parts that were trained elsewhere
+    }
+    rows, start = _resume(target, env, fabric)
+    score = samples.scorer(recipe, held, fabric.device) if first else None
+    bar = display.progress(recipe, start[1]["step"] if start else 0, first)
+    devices = [fabric.device] if fabric.device.type == "cuda" else []
+    with (
+        bar as show,
+        display.tensorboard(tensorboard if first else None, recipe) as note,
+        signals.held() as asked,
+        torch.random.fork_rng(devices),  # what others draw afterwards stays as it was
+    ):
+        torch.manual_seed(recipe.seed)
         for state in training.fit(
             model,
             samples.batches_of(recipe, rest, fabric),
@@ -152,11 +145,13 @@ def _train(
             **{k: getattr(recipe, k) for k in ("optimiser", "schedule", "clip", "ema")},
             **{k: getattr(recipe, k) for k in ("channels_last", "compile")},
             every=recipe.interval,
+            save_minutes=SAVE_MINUTES,
             max_minutes=max_minutes,
+            stop=lambda: bool(asked),
             start=start,
             fabric=fabric,
         ):
-            if fabric.global_rank == 0:
+            if first:
                 if state.row:
                     rows.append({"step": state.step, "loss": state.loss, **score(state.best)})
                     rows[-1]["seconds"] = round(state.seconds, 3)
@@ -164,20 +159,32 @@ def _train(
                 _write(recipe, env, target, state, rows, score)
                 show(state.step)
     fabric.barrier()  # until the first process has written
+    if asked:
+        print(f"stopped at step {state.step} of {recipe.steps}, and saved: the same call goes on")
+        signals.pass_on(asked)
     if state.ending == "time":
-        last = store.last_checkpoint(target.parent, target.name)
-        return Run(last, "stopped")
+        return Run(store.checkpoint_folder(target.parent, target.name, state.step), "stopped")
     return Run(target, "trained" if start is None else "resumed")
 
 
-def _resume(target: Path, env: dict) -> tuple[list[dict], tuple | None]:
-    """The history and the checkpoint to go on from: none, if the code is another since."""
-    last = store.last_checkpoint(target.parent, target.name)
+def _resume(target: Path, env: dict, fabric: Fabric) -> tuple[list[dict], tuple | None]:
+    """The history and the checkpoint to go on from: none, if the code is another since.
+
+    The first process finds it; ``env`` is told where it was made.
+    """
+    last = None
+    if fabric.global_rank == 0:
+        last = store.last_checkpoint(target.parent, target.name)
+        if last is not None and Run(last, "stopped").env["code"] != env["code"]:
+            print(f"the code has changed since {target.name} was stopped: it begins again")
+            last = None
+    last = fabric.broadcast(last)
     if last is None:
         return [], None
-    if Run(last).env["code"] != env["code"]:
-        print(f"the code has changed since {target.name} was stopped: it begins again")
-        return [], None
+    made = Run(last, "stopped").env
+    here = {k: env[k] for k in ("versions", "device", "processes")}
+    there = {k: made[k] for k in here}
+    env["before"] = made["before"] + ([there] if there != here else [])
     return read_history(last), read_state(last)
 
 

@@ -77,12 +77,12 @@ class Run:
 
     @property
     def title(self) -> str:
-        """In a few words, which run this is."""
+        """In a few words, which run this is, or ``damaged``."""
         try:
-            r = self.recipe
+            r, _ = self.recipe, self.env
         except InputError:
             return "damaged"
-        return f"{r.name}, seed {r.seed}, {r.steps} steps"
+        return f"{r.name}, {r.data}, seed {r.seed}, {r.steps} steps"
 
     def _read(self, name: str, parse: Callable[[str], object]) -> object:
         try:
@@ -91,15 +91,23 @@ class Run:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> InputError:
+        if isinstance(error, TypeError):  # a field that is not known here
+            return InputError(
+                f"{self.folder}: made by another version of the library, or damaged ({error}); "
+                f"deblur runs rm {self.id} removes it"
+            )
         cure = f"deblur runs rm {self.id} removes it"
         return InputError(f"{self.folder}: a damaged run; {cure} ({error})")
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
     """The rows of a run's or a checkpoint's history."""
-    with (folder / "history.csv").open(newline="") as file:
-        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    return [row | {"step": int(row["step"])} for row in rows]
+    try:
+        with (folder / "history.csv").open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return [row | {"step": int(row["step"])} for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{folder / 'history.csv'}: damaged ({error})") from None
 
 
 def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
@@ -108,7 +116,7 @@ def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]
         with safe_open(folder / "state.safetensors", "pt") as file:
             numbers = json.loads(file.metadata()["numbers"])
             return {key: file.get_tensor(key) for key in file.keys()}, numbers  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: a damaged checkpoint; remove it ({error})") from None
 
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from .. import batches, data, images, metrics
 from ..data import ImageSet, PairSet
-from ..degrade import SETTINGS
+from ..degrade import SETTINGS, generator
+from ..errors import InputError
 from ..losses import LOSSES
 from .recipe import Recipe
 
@@ -27,11 +28,29 @@ def open_training_images(recipe: Recipe) -> ImageSet | PairSet:
     return opened(recipe.data, "train").first(recipe.images)
 
 
+def check(recipe: Recipe, model: nn.Module) -> None:
+    """Refuse what would fail in the first step."""
+    if model.channels != (channels := 1 if recipe.grey else 3):
+        raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
+    if recipe.crop % model.multiple:
+        raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
+
+
 def batches_of(
     recipe: Recipe, images: ImageSet | PairSet, fabric: Fabric
 ) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
     """A function from a step to this process's share of its batch."""
     held = batches.hold(images, fabric.device, recipe.grey)
+    top, left = 0, 0
+    if recipe.degradation is not None:
+        top, left = SETTINGS[recipe.degradation](generator(recipe.seed, 0)).margins
+    least = (recipe.crop + 2 * top, recipe.crop + 2 * left)
+    for name, image in zip(images.names, held, strict=True):
+        if image.shape[-2] < least[0] or image.shape[-1] < least[1]:
+            raise InputError(
+                f"{name} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop of {recipe.crop} "
+                f"and what the blur takes from around it need {least[0]} x {least[1]}"
+            )
     shape = {"batch": recipe.batch, "crop": recipe.crop, "seed": recipe.seed}
     shape |= {"device": fabric.device, "rank": fabric.global_rank, "world": fabric.world_size}
 

@@ -1,8 +1,8 @@
 """The run store: a folder of runs, each complete or absent.
 
 ``<store>/<id>/`` holds a complete run, ``<store>/.partial/<id>/<step>/`` a checkpoint of one that is
-not. Whatever is written is written beside its place and renamed, so a kill leaves the old or the
-new.
+not. Whatever is written is written beside its place and renamed, so a kill leaves the old, the new
+or, between the two, nothing; a complete run's checkpoint goes only after it.
 """
 
 from __future__ import annotations
@@ -39,15 +39,31 @@ def listed(store: Path) -> list[Run]:
     return runs + stopped
 
 
-def find(store: Path, wanted: str) -> Run:
-    """The run whose id begins with ``wanted``, or whose recipe has that name.
+def is_training(store: Path, run_id: str) -> bool:
+    """Whether some process holds the run now."""
+    path = store / ".locks" / f"{run_id}.lock"
+    if not path.exists():
+        return False
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        return True
+    held.release()
+    return False
+
+
+def find(store: Path, wanted: str, by_name: bool = True) -> Run:
+    """The run whose id begins with ``wanted`` or, unless that is ruled out, whose recipe has it
+    as its name.
 
     Raises:
         InputError: there is none, or there are several; the message lists them.
     """
     runs = listed(store)
     found = [r for r in runs if wanted and r.id.startswith(wanted)]
-    found = found or [r for r in runs if r.title.split(",")[0] == wanted]
+    if by_name and not found:
+        found = [r for r in runs if r.title.split(",")[0] == wanted]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -117,10 +133,13 @@ def forget(store: Path, run_id: str, but: Path | None = None) -> None:
 
 @contextmanager
 def lock(store: Path, run_id: str, wait: bool = True) -> Iterator[None]:
-    """Hold a run for this process alone; the system lets go of it when the process dies."""
+    """Hold a run for this process alone; the system lets go of it when the process dies.
+
+    The store's disk must know ``flock``: without it, a killed process would hold its run for ever.
+    """
     try:
         (store / ".locks").mkdir(parents=True, exist_ok=True)
-        held = FileLock(store / ".locks" / f"{run_id}.lock")
+        held = FileLock(store / ".locks" / f"{run_id}.lock", fallback_to_soft=False)
         try:
             held.acquire(timeout=0)
         except Timeout:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .. import evaluation, restoration, runs
+from .. import evaluation, machine, restoration, runs
 from ..data import ImageSet, open_images, open_pairs
 from ..errors import InputError
 from ..metrics import SSIM_PROTOCOLS
@@ -34,7 +34,9 @@ def recipes(chapter: str, profile: str, seed: int = 0, data: str = "sample") -> 
 
 def find_recipe(name: str, profile: str, seed: int = 0, data: str = "sample") -> Recipe:
     """A recipe by its name, ``NN/slug``."""
-    known = recipes(name.partition("/")[0], profile, seed, data)
+    chapter = name.partition("/")[0]
+    chapters = [chapter] if chapter in CHAPTERS else list(CHAPTERS)
+    known = [recipe for c in chapters for recipe in recipes(c, profile, seed, data)]
     for recipe in known:
         if recipe.name == name:
             return recipe
@@ -66,6 +68,7 @@ def score(
     side: int | None = None,
     protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
     store: Path | None = None,
+    device: str | None = None,
 ) -> list[dict]:
     """Rows for ``NN_rows.csv``: each run, and the identity, on the test images.
 
@@ -74,14 +77,16 @@ def score(
     Args:
         test: the sharp test images; by default the ``test`` split of the run's data, all of it.
         side: of the scored middle of each image, pixels; by default all of it.
+        device: by default a GPU where there is one.
     """
+    device = machine.best_device() if device is None else device
     rows = []
     for run in trained:
         recipe = run.recipe
-        method = restoration.find_method(run.id, store=store)
+        method = restoration.find_method(run.id, device, store)
         common = {"recipe": recipe.name, "run": run.id, "seed": recipe.seed, "data": recipe.data}
         common["degradation"] = recipe.degradation or "recorded"
-        found = evaluation.evaluate([method], cases(recipe, test, side), protocols)
+        found = evaluation.evaluate([method], cases(recipe, test, side), protocols, device)
         rows += [common | row for row in found]
     return rows
 

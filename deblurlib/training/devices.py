@@ -24,10 +24,11 @@ PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 def start_fabric(precision: str = "32") -> Fabric:
     """Fabric on one GPU, or on the processor where there is none; under ``torchrun``, this process.
 
-    ``torchrun --nproc-per-node 4 --no-python deblur train ...`` starts four processes, on as many
+    ``torchrun --nproc-per-node 4 -m deblurlib train ...`` starts four processes, on as many
     GPUs; its other options add machines.
     """
     from lightning_fabric import Fabric  # 2 seconds to import
+    from lightning_fabric.plugins.environments import LightningEnvironment
 
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
@@ -37,12 +38,16 @@ def start_fabric(precision: str = "32") -> Fabric:
     world = int(os.environ.get("WORLD_SIZE", 1))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     gpu = torch.cuda.is_available()
+    if gpu and here > torch.cuda.device_count():
+        raise InputError(f"{here} processes for {torch.cuda.device_count()} GPUs: start as many")
     fabric = Fabric(
         accelerator="cuda" if gpu else "cpu",
         devices=[claim_gpu()] if gpu and world == 1 else here,
         num_nodes=world // here,
         strategy="ddp" if world > 1 else "auto",
         precision=PRECISIONS[precision],
+        # one process, whatever a scheduler's variables say
+        plugins=[LightningEnvironment()] if world == 1 else None,
     )
     fabric.launch()
     return fabric

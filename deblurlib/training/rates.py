@@ -68,7 +68,7 @@ def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
     0.8122523963562356
     """
     rest = dict(schedule)
-    name, warmup = rest.pop("name"), rest.pop("warmup", 0)
+    name, warmup = rest.pop("name", None), rest.pop("warmup", 0)
     if name not in SCHEDULES:
         raise InputError(f"schedule {name!r} is none of {', '.join(SCHEDULES)}")
     try:
