@@ -17,7 +17,7 @@ from deblurlib.report import execute, site
 
 ROOT = execute.project_root()
 CHAPTER = execute.find_chapters(["01"], ROOT)[0]
-PAGES = ("index", f"chapters/{CHAPTER.stem}", "api")
+PAGES = ("index", f"chapters/{CHAPTER.stem}", "api", "training")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 SWITCHES = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
@@ -172,6 +172,13 @@ def visit(page, built):
 @pytest.fixture
 def chapter(visit):
     return visit(f"chapters/{CHAPTER.stem}").page
+
+
+def test_no_page_holds_a_path_of_the_machine(built):
+    pages = list(built.rglob("*.html"))
+    assert pages
+    for page in pages:
+        assert str(ROOT) not in page.read_text("utf-8"), page.name
 
 
 @pytest.mark.parametrize("name", PAGES)
