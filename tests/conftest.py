@@ -1,9 +1,13 @@
 """Fixtures that several test files share."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
 import torch
+
+from deblurlib import cli
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,17 @@ def save_picture():
         return array
 
     return save
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """``command("runs", "list")``: run ``deblur``; returns exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["deblur", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capfd.readouterr()
+        return stop.value.code, out, err
+
+    return run

@@ -252,4 +252,6 @@ def test_the_stamp_is_on_the_page(chapter):
     stamp = chapter.locator("details", has_text="How this page was made")
     expect(stamp).to_be_visible()
     stamp.locator("summary").click()
-    expect(stamp.locator("p", has_text="Profile smoke")).to_be_visible()
+    line = stamp.locator("p", has_text="Profile smoke")
+    expect(line).to_be_visible()
+    assert "data sample" in line.inner_text()

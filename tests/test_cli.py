@@ -11,25 +11,16 @@ import pytest
 from PIL import Image
 from test_report import PARAMETERS, RECORD, write_chapter
 
-from deblurlib import cli
 from deblurlib.report import execute
 
 
 @pytest.fixture
-def deblur(tmp_path, monkeypatch, capfd):
+def deblur(tmp_path, monkeypatch, command):
     """Run the command in an empty folder; returns exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEBLURLIB_DATA", "")
     monkeypatch.setattr(execute, "project_root", lambda: tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["deblur", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capfd.readouterr()
-        return stop.value.code, out, err
-
-    return run
+    return command
 
 
 def write_image(path, size=(9, 7)):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_evaluation import write_pairs, write_set
 
-from deblurlib import cli, data, evaluation, restoration, runs, studies
+from deblurlib import data, evaluation, restoration, runs, studies
 from deblurlib.restoration import METHODS
 from deblurlib.training import loop
 
@@ -43,21 +43,13 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def deblur(world, tmp_path, monkeypatch, capfd):
+def deblur(world, tmp_path, monkeypatch, command):
     """Run the command in a copy of the world; returns exit code, stdout, stderr."""
     shutil.copytree(world, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
     monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path / "runs"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["deblur", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out, err = capfd.readouterr()
-        return stop.value.code, out, err
-
-    return run
+    return command
 
 
 def listed(name=None):
