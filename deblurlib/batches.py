@@ -22,7 +22,7 @@ from .errors import InputError
 def hold(
     items: ImageSet | PairSet,
     device: torch.device | str = "cpu",
-    grey: bool = False,
+    grey: int = 0,
 ) -> list[torch.Tensor]:
     """Read all images of a set once, as uint8 tensors ``(3, H, W)``; 16-bit ones are rounded.
 
@@ -30,7 +30,8 @@ def hold(
         items: sharp images, or pairs: then each tensor is ``(2, 3, H, W)``, blurred and sharp.
         device: where to keep them, if they fit into half of its free memory; else they stay
             in the main memory, and each batch is carried over.
-        grey: make them grey, ``(1, H, W)``, as :func:`deblurlib.images.grey` does.
+        grey: channels of the grey images to make of them, see :func:`deblurlib.images.grey`;
+            0 leaves them in colour.
     """
     held = [_bytes(items[i], grey) for i in range(len(items))]
     device = torch.device(device)
@@ -108,7 +109,7 @@ def evaluation_pairs(
     side: int | None = None,
     device: torch.device | str = "cpu",
     boundary: str = "valid",
-    grey: bool = False,
+    grey: int = 0,
 ) -> Iterator[Pair]:
     """A pair for each image of a set, one after the other, drawn on the CPU by (seed, its key).
 
@@ -118,11 +119,11 @@ def evaluation_pairs(
         side: of ``y`` and ``x``, pixels: the middle of each image, with as much around it as
             ``"valid"`` takes off. By default all of each image is blurred.
         boundary: of the blur; see :func:`deblurlib.degrade.convolve`.
-        grey: make the images grey first, rounded to 8 bit.
+        grey: channels of the grey images to make first, rounded to 8 bit; 0: colour.
     """
     for i, key in enumerate(sharp.keys):
         degradation = draw(degrade.generator(seed, key))
-        x = images.quantise(images.grey(sharp[i])) if grey else sharp[i]
+        x = images.quantise(images.grey(sharp[i], grey)) if grey else sharp[i]
         x = x[None].to(device)
         try:
             if side is not None:
@@ -138,9 +139,9 @@ def evaluation_pairs(
         yield pair
 
 
-def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor], grey: bool) -> torch.Tensor:
+def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor], grey: int) -> torch.Tensor:
     image = torch.stack(image) if isinstance(image, tuple) else image
-    image = images.grey(image) if grey else image
+    image = images.grey(image, grey) if grey else image
     return images.quantise(image).mul(255).round().to(torch.uint8)
 
 

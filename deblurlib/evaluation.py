@@ -27,10 +27,10 @@ class Case:
     kernel: torch.Tensor | None  # (h, w)
 
 
-def cases_of_pairs(pairs: PairSet, grey: bool = False) -> Iterator[Case]:
-    """The cases of recorded pairs; made grey, rounded to 8 bit, if that is wanted."""
+def cases_of_pairs(pairs: PairSet, grey: int = 0) -> Iterator[Case]:
+    """The cases of recorded pairs; made grey, of that many channels, and rounded to 8 bit."""
     for i, name in enumerate(pairs.names):
-        y, x = (images.quantise(images.grey(z)) if grey else z for z in pairs[i])
+        y, x = (images.quantise(images.grey(z, grey)) if grey else z for z in pairs[i])
         yield Case(name, pairs.scenes[i], y[None], x[None], pairs.kernel(i))
 
 

@@ -174,10 +174,11 @@ def luma(x: torch.Tensor) -> torch.Tensor:
     return ((65.481 * red + 128.553 * green + 24.966 * blue + 16) / 255).unsqueeze(-3)
 
 
-def grey(x: torch.Tensor) -> torch.Tensor:
-    """Grey ``(..., 1, H, W)`` of RGB ``(..., 3, H, W)``: BT.601 weights, full range [0, 1]."""
+def grey(x: torch.Tensor, channels: int = 1) -> torch.Tensor:
+    """Grey of RGB ``(..., 3, H, W)``: BT.601 weights, full range [0, 1], in equal ``channels``."""
     red, green, blue = x.unbind(-3)
-    return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(-3)
+    weighted = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.stack([weighted] * channels, -3)
 
 
 def centre_crop(x: torch.Tensor, height: int, width: int | None = None) -> torch.Tensor:

@@ -86,16 +86,18 @@ def apply_model(model: nn.Module, y: torch.Tensor) -> torch.Tensor:
 
     Args:
         model: of :data:`deblurlib.models.MODELS`. One for grey images sees each channel alone.
-        y: ``(B, C, H, W)``; padded to the model's ``multiple`` below and to the right, by
-            mirroring the image or, where it is too small for that, by repeating its edge.
+        y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple`` below and to
+            the right, by mirroring the image or, where it is too small, by repeating its edge.
     """
     channels = y.shape[1]
     if model.channels not in (1, channels):
         raise InputError(f"the model takes {model.channels} channels, not {channels}")
     height, width = y.shape[-2:]
     down, right = -height % model.multiple, -width % model.multiple
-    mode = "reflect" if down < height and right < width else "replicate"
-    padded = F.pad(y, (0, right, 0, down), mode=mode) if down or right else y
+    around = model.margin
+    sides = (around, around + right, around, around + down)
+    mode = "reflect" if max(sides[2:]) < height and max(sides[:2]) < width else "replicate"
+    padded = F.pad(y, sides, mode=mode) if any(sides) else y
     if model.channels == 1:
         padded = padded.flatten(0, 1)[:, None]
     with torch.inference_mode():

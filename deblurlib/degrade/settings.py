@@ -31,6 +31,40 @@ def s1_motion(generator: torch.Generator) -> Degradation:
     return Degradation(psf.motion(15), {"length": 15, "angle": 0})
 
 
+def s1_motion_5(generator: torch.Generator) -> Degradation:
+    """As S1's motion, of 5 taps; so are those below: chapter 02 asks how far a network reaches."""
+    return Degradation(psf.motion(5), {"length": 5, "angle": 0})
+
+
+def s1_motion_11(generator: torch.Generator) -> Degradation:
+    """11 taps."""
+    return Degradation(psf.motion(11), {"length": 11, "angle": 0})
+
+
+def s1_motion_21(generator: torch.Generator) -> Degradation:
+    """21 taps."""
+    return Degradation(psf.motion(21), {"length": 21, "angle": 0})
+
+
+def s1_motion_31(generator: torch.Generator) -> Degradation:
+    """31 taps."""
+    return Degradation(psf.motion(31), {"length": 31, "angle": 0})
+
+
+def s1_gaussian_matched(generator: torch.Generator) -> Degradation:
+    """As S1's Gaussian, but so wide that it costs as much PSNR as S1's motion.
+
+    Measured on 250 grey anime faces of the training split: 19.70 dB for both, 19.68 for the box
+    of 11 x 11 below.
+    """
+    return Degradation(psf.gaussian(3.86), {"sigma": 3.86})
+
+
+def s1_box_matched(generator: torch.Generator) -> Degradation:
+    """As S1's box, but so wide that it costs as much PSNR as S1's motion."""
+    return Degradation(psf.box(11), {"size": 11})
+
+
 def s2_gaussian(generator: torch.Generator) -> Degradation:
     """S2: OpenCV's ``GaussianBlur(x, (5, 5), sigma)``, sigma uniform in [1, 4]; noise of 0.02.
 
@@ -88,6 +122,12 @@ SETTINGS: dict[str, Draw] = {
     "s1-gaussian": s1_gaussian,
     "s1-box": s1_box,
     "s1-motion": s1_motion,
+    "s1-motion-5": s1_motion_5,
+    "s1-motion-11": s1_motion_11,
+    "s1-motion-21": s1_motion_21,
+    "s1-motion-31": s1_motion_31,
+    "s1-gaussian-matched": s1_gaussian_matched,
+    "s1-box-matched": s1_box_matched,
     "s2-gaussian": s2_gaussian,
     "s3-mixture": s3_mixture,
     "s4-camera": s4_camera,

@@ -1,7 +1,8 @@
 """The networks, by name; one file for each architecture.
 
-A model takes ``y`` ``(B, C, H, W)`` in [0, 1] and returns ``x_hat`` of the same shape, unclamped.
-It says how many ``channels`` it takes and of what ``multiple`` the image's sides must be.
+A model takes ``y`` ``(B, C, H, W)`` in [0, 1] and returns ``x_hat``, unclamped, of the same shape
+less a ``margin`` at each side. It says how many ``channels`` it takes and of what ``multiple`` the
+image's sides must be.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 from ..errors import InputError
+from ..images import centre_crop
 
 #: The networks by their kernels' sides, first layer to last.
 KERNELS = {
@@ -40,7 +41,7 @@ WIDTHS = {
 
 
 class SRCNN(nn.Module, PyTorchModelHubMixin):
-    """Convolutions with ReLU between them; the size is kept by padding each with zeros.
+    """Convolutions with ReLU between them.
 
     Args:
         layers: a key of :data:`KERNELS`.
@@ -49,6 +50,10 @@ class SRCNN(nn.Module, PyTorchModelHubMixin):
         dilation: of each layer; by default 1 throughout. S1's 9-3-1-5 with ``(1, 2, 1, 1)`` reaches
             as far as 9-5-1-5 and has no parameter more.
         residual: add the input to the output, so that the network learns the difference.
+        padding: keep the size by padding each layer with zeros, as S1 does; else each output pixel
+            has seen real ones only and a :attr:`margin` is lost, as in the paper's training.
+        deviation: of the normal distribution that the first weights are drawn from, the biases
+            being 0: 0.001 in the paper. By default they are PyTorch's.
     """
 
     multiple = 1  # images may have any size
@@ -60,6 +65,8 @@ class SRCNN(nn.Module, PyTorchModelHubMixin):
         channels: int = 1,
         dilation: Sequence[int] | None = None,
         residual: bool = False,
+        padding: bool = True,
+        deviation: float | None = None,
     ):
         super().__init__()
         if layers not in KERNELS or widths not in WIDTHS:
@@ -73,18 +80,23 @@ class SRCNN(nn.Module, PyTorchModelHubMixin):
             raise InputError(f"SRCNN {layers} needs {len(kernels)} dilations of 1 or more")
         sides = (channels, *WIDTHS[widths][layers], channels)
         self.layers = nn.ModuleList(
-            nn.Conv2d(*sides[i : i + 2], k, padding="same", dilation=d)
+            nn.Conv2d(*sides[i : i + 2], k, padding="same" if padding else 0, dilation=d)
             for i, (k, d) in enumerate(zip(kernels, dilation, strict=True))
         )
         self.channels, self.residual = channels, residual
         self.receptive_field = 1 + sum(
             (k - 1) * d for k, d in zip(kernels, dilation, strict=True)
         )  # side of the square of input pixels that one output pixel depends on
+        self.margin = 0 if padding else self.receptive_field // 2
+        if deviation is not None:
+            for layer in self.layers:
+                nn.init.normal_(layer.weight, std=deviation)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
-        """Restore ``y`` ``(B, C, H, W)``."""
+        """Restore ``y`` ``(B, C, H, W)``; without padding, less the margin at each side."""
         z = y
         for layer in self.layers[:-1]:
             z = torch.relu(layer(z))
         z = self.layers[-1](z)
-        return y + z if self.residual else z
+        return centre_crop(y, *z.shape[-2:]) + z if self.residual else z

@@ -30,6 +30,7 @@ class UNet(nn.Module, PyTorchModelHubMixin):
     """
 
     multiple = 2**LEVELS  # of the sides of an image
+    margin = 0  # pixels lost at each side
 
     def __init__(self, width: int = 32, channels: int = 3, residual: bool = False):
         super().__init__()

@@ -127,7 +127,7 @@ def _train(
         "before": [],  # the same of the parts that were trained elsewhere
     }
     rows, start = _resume(target, env, fabric)
-    score = samples.scorer(recipe, held, fabric.device) if first else None
+    score = samples.scorer(recipe, held, fabric.device, model.margin) if first else None
     bar = display.progress(recipe, start[1]["step"] if start else 0, first)
     devices = [fabric.device] if fabric.device.type == "cuda" else []
     with (
@@ -139,10 +139,10 @@ def _train(
         torch.manual_seed(recipe.seed)
         for state in training.fit(
             model,
-            samples.batches_of(recipe, rest, fabric),
+            samples.batches_of(recipe, rest, fabric, model.margin),
             LOSSES[recipe.loss],
             recipe.steps,
-            **{k: getattr(recipe, k) for k in ("optimiser", "schedule", "clip", "ema")},
+            **{k: getattr(recipe, k) for k in ("optimiser", "schedule", "clip", "ema", "reset")},
             **{k: getattr(recipe, k) for k in ("channels_last", "compile")},
             every=recipe.interval,
             save_minutes=SAVE_MINUTES,

@@ -33,12 +33,13 @@ class Recipe:
     loss: str = "mse"  # a key of losses.LOSSES
     optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
     schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
-    clip: Mapping[str, object] | None = None  # these three: see training.fit
+    clip: Mapping[str, object] | None = None  # this and the three above: see training.fit
     ema: float | None = None
+    reset: int | None = None  # steps after which the optimiser forgets, see training.fit
     precision: str = "32"
     channels_last: bool = False
     compile: str | None = None
-    grey: bool = False  # the images are made grey first
+    grey: int = 0  # channels of the grey images to make first; 0: colour
     images: int | None = None  # the first so many of the train split; None: all
     holdout: float = 0.1  # share of the scenes that is set aside to validate on
     every: int | None = None  # steps from one row of the history to the next; None: a tenth
@@ -52,7 +53,7 @@ class Recipe:
             value = getattr(self, key)
             if value not in table and not (key == "degradation" and value is None):
                 raise InputError(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
-        for key in ("steps", "batch", "crop", "every", "images"):
+        for key in ("steps", "batch", "crop", "every", "images", "reset"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise InputError(f"{self.name}: {key} must be 1 or more, not {value}")

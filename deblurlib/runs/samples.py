@@ -30,28 +30,32 @@ def open_training_images(recipe: Recipe) -> ImageSet | PairSet:
 
 def check(recipe: Recipe, model: nn.Module) -> None:
     """Refuse what would fail in the first step."""
-    if model.channels != (channels := 1 if recipe.grey else 3):
+    if model.channels != (channels := recipe.grey or 3):
         raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
     if recipe.crop % model.multiple:
         raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
 
 
 def batches_of(
-    recipe: Recipe, images: ImageSet | PairSet, fabric: Fabric
+    recipe: Recipe, sharp: ImageSet | PairSet, fabric: Fabric, margin: int
 ) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
-    """A function from a step to this process's share of its batch."""
-    held = batches.hold(images, fabric.device, recipe.grey)
+    """A function from a step to this process's share of its batch.
+
+    ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.
+    """
+    held = batches.hold(sharp, fabric.device, recipe.grey)
+    crop = recipe.crop + 2 * margin
     top, left = 0, 0
     if recipe.degradation is not None:
         top, left = SETTINGS[recipe.degradation](generator(recipe.seed, 0)).margins
-    least = (recipe.crop + 2 * top, recipe.crop + 2 * left)
-    for name, image in zip(images.names, held, strict=True):
+    least = (crop + 2 * top, crop + 2 * left)
+    for name, image in zip(sharp.names, held, strict=True):
         if image.shape[-2] < least[0] or image.shape[-1] < least[1]:
             raise InputError(
-                f"{name} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop of {recipe.crop} "
+                f"{name} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop of {crop} "
                 f"and what the blur takes from around it need {least[0]} x {least[1]}"
             )
-    shape = {"batch": recipe.batch, "crop": recipe.crop, "seed": recipe.seed}
+    shape = {"batch": recipe.batch, "crop": crop, "seed": recipe.seed}
     shape |= {"device": fabric.device, "rank": fabric.global_rank, "world": fabric.world_size}
 
     def batch_of(step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,28 +63,53 @@ def batches_of(
             pair = batches.training_pairs(held, step, **shape)
         else:
             pair = batches.training_batch(held, SETTINGS[recipe.degradation], step, **shape)
-        return pair.y, pair.x
+        return pair.y, images.centre_crop(pair.x, recipe.crop)
 
     return batch_of
 
 
 def validation_pairs(
-    recipe: Recipe, held: ImageSet | PairSet
+    recipe: Recipe, held: ImageSet | PairSet, margin: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The middle of each validation image; the same for all seeds of a recipe."""
+    """A crop of each validation image; the same for all seeds of a recipe.
+
+    Its place is drawn from the image's key, for the middle of a photograph is no fair sample.
+    """
+    for name, (key, y, x) in zip(held.names, _validation_images(recipe, held), strict=True):
+        down, across = torch.rand(2, generator=generator(0, key, "crop")).tolist()
+        height, width = (side - recipe.crop for side in x.shape[-2:])
+        if min(height, width) < 2 * margin:
+            raise InputError(
+                f"{name}, to validate on, has {x.shape[-2]} x {x.shape[-1]} pixels without what "
+                f"the blur takes; a crop of {recipe.crop + 2 * margin} needs more"
+            )
+        # a network's margin moves a place near the border only
+        top = min(max(int(down * (height + 1)), margin), height - margin)
+        left = min(max(int(across * (width + 1)), margin), width - margin)
+        sharp = x[..., top : top + recipe.crop, left : left + recipe.crop]
+        top, left, side = top - margin, left - margin, recipe.crop + 2 * margin
+        yield y[..., top : top + side, left : left + side], sharp
+
+
+def _validation_images(
+    recipe: Recipe, held: ImageSet | PairSet
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """The keys of the validation images, and the images, blurred and sharp."""
     if recipe.degradation is not None:
-        draw = SETTINGS[recipe.degradation]
-        for pair in batches.evaluation_pairs(held, draw, 0, recipe.crop, grey=recipe.grey):
-            yield pair.y, pair.x
-    else:
-        for i in range(len(held)):
-            y, x = (images.quantise(images.grey(z)) if recipe.grey else z for z in held[i])
-            yield tuple(images.centre_crop(z[None], recipe.crop) for z in (y, x))
+        pairs = batches.evaluation_pairs(held, SETTINGS[recipe.degradation], 0, grey=recipe.grey)
+        yield from ((key, pair.y, pair.x) for key, pair in zip(held.keys, pairs, strict=True))
+        return
+    for i in range(len(held)):
+        grey = recipe.grey
+        y, x = (images.quantise(images.grey(z, grey)) if grey else z for z in held[i])
+        yield i, y[None], x[None]
 
 
-def scorer(recipe: Recipe, held: ImageSet | PairSet, device: torch.device) -> Score:
-    """A function that scores a model on the middle of each image that was set aside."""
-    y, x = (torch.cat(z) for z in zip(*validation_pairs(recipe, held), strict=True))
+def scorer(
+    recipe: Recipe, held: ImageSet | PairSet, device: torch.device, margin: int
+) -> Score:
+    """A function that scores a model on a crop of each image that was set aside."""
+    y, x = (torch.cat(z) for z in zip(*validation_pairs(recipe, held, margin), strict=True))
     parts = list(zip(y.split(SCORED_AT_ONCE), x.split(SCORED_AT_ONCE), strict=True))
 
     def score(model: nn.Module) -> dict[str, float]:
@@ -88,7 +117,7 @@ def scorer(recipe: Recipe, held: ImageSet | PairSet, device: torch.device) -> Sc
         losses, psnrs = [], []
         with torch.no_grad():
             for y, x in parts:
-                x_hat = model(y.to(device))
+                x_hat = images.centre_crop(model(y.to(device)), recipe.crop)
                 x = x.to(device)
                 losses.append(LOSSES[recipe.loss](x_hat, x) * len(x))
                 psnrs.append(metrics.psnr(x_hat, x, quantise=True))

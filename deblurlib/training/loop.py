@@ -91,6 +91,7 @@ def fit(
     schedule: Mapping[str, object] | None = None,
     clip: Mapping[str, object] | None = None,
     ema: float | None = None,
+    reset: int | None = None,
     every: int | None = None,
     max_minutes: float | None = None,
     save_minutes: float = math.inf,
@@ -117,6 +118,8 @@ def fit(
         clip: ``{"norm": 3.0}`` scales the gradients down to that norm; ``"of": "lstm."`` only those
             of the parameters whose names begin so.
         ema: decay of a moving average of the weights, such as 0.999.
+        reset: after every so many steps the optimiser forgets its moments, as where a code makes a
+            new one each epoch (S1's does).
         every: steps from one yield to the next; by default only the end is yielded.
         max_minutes: stop after that time, with the ending ``"time"``.
         save_minutes: yield also where no interval ends, once so much time has passed since a yield.
@@ -145,6 +148,8 @@ def fit(
         return "save" if now > clock + 60 * save_minutes else None
 
     while state.ending is None:
+        if reset and state.step % reset == 0:
+            state.optimiser.state.clear()
         set_rates(state.optimiser, schedule, state.step, steps)
         y, x = batch_of(state.step)
         error = loss(used(y.contiguous(memory_format=layout)), x)
