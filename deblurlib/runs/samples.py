@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Score = Callable[[nn.Module], dict[str, float]]
 SCORED_AT_ONCE = 16  # validation images
+WIDEST_MARGIN = 16  # pixels; a validation crop keeps as far from the border, where there is room
 
 
 def open_training_images(recipe: Recipe) -> ImageSet | PairSet:
@@ -83,9 +84,10 @@ def validation_pairs(
                 f"{name}, to validate on, has {x.shape[-2]} x {x.shape[-1]} pixels without what "
                 f"the blur takes; a crop of {recipe.crop + 2 * margin} needs more"
             )
-        # a network's margin moves a place near the border only
-        top = min(max(int(down * (height + 1)), margin), height - margin)
-        left = min(max(int(across * (width + 1)), margin), width - margin)
+        # the same for networks of any smaller margin, so that their losses can be compared
+        border = min(max(margin, WIDEST_MARGIN), height // 2, width // 2)
+        top = border + int(down * (height - 2 * border + 1))
+        left = border + int(across * (width - 2 * border + 1))
         sharp = x[..., top : top + recipe.crop, left : left + recipe.crop]
         top, left, side = top - margin, left - margin, recipe.crop + 2 * margin
         yield y[..., top : top + side, left : left + side], sharp
