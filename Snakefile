@@ -8,7 +8,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from deblurlib import fingerprint, runs, studies
-from deblurlib.cli.command import parse_seeds, register
+from deblurlib.cli.command import parse_seeds
+from deblurlib.data import register
 from deblurlib.errors import InputError
 from deblurlib.report.execute import find_chapters, project_root
 from deblurlib.report.stamp import code_hash

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from . import batches, images, metrics, stats
+from . import batches, images, metrics, perception, stats
 from .data import ImageSet, PairSet
 from .degrade import SETTINGS
 from .errors import InputError
@@ -54,6 +54,8 @@ def evaluate(
     cases: Iterable[Case],
     protocols: Sequence[str] = ("gaussian-rgb",),
     device: torch.device | str = "cpu",
+    measures: Sequence[str] = (),
+    border: int = 0,
 ) -> list[dict]:
     """Score methods on cases: a row an image and method, the identity's first.
 
@@ -62,15 +64,22 @@ def evaluate(
     Args:
         protocols: of SSIM; ``None`` stands where an image is too small, or grey where colour is
             needed.
+        measures: of :data:`deblurlib.perception.MEASURES`.
+        border: pixels along each side that are restored but not scored; methods that invent what
+            lies beyond the edge are compared where they need not.
 
     Returns:
         rows with ``method``, ``image``, ``scene``, ``psnr`` (infinite for a perfect restoration),
-        ``ssim_<protocol>`` and ``seconds``, the time of the restoration alone.
+        ``ssim_<protocol>``, the measures and ``seconds``, the time of the restoration alone.
     """
     for protocol in protocols:
         if protocol not in metrics.SSIM_PROTOCOLS:
             known = ", ".join(metrics.SSIM_PROTOCOLS)
             raise InputError(f"SSIM protocol {protocol!r} is none of {known}")
+    for measure in measures:
+        if measure not in perception.MEASURES:
+            known = ", ".join(perception.MEASURES)
+            raise InputError(f"measure {measure!r} is none of {known}")
     identity = METHODS["identity"]
     methods = [identity, *(m for m in methods if m.name != identity.name)]
     names = [m.name for m in methods]
@@ -90,10 +99,8 @@ def evaluate(
                     f"{method.name} made {tuple(x_hat.shape)} of {case.image}; the sharp image is "
                     f"{tuple(x.shape)}"
                 )
-            x_hat = images.quantise(x_hat)
             row = {"method": method.name, "image": case.image, "scene": case.scene}
-            row["psnr"] = metrics.psnr(x_hat, x).item()
-            row |= {f"ssim_{p}": _ssim(x_hat, x, p) for p in protocols}
+            row |= _scores(x_hat, x, protocols, measures, border)
             rows.append(row | {"seconds": seconds})
     if not rows:
         raise InputError("there is nothing to evaluate on")
@@ -130,8 +137,8 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
 
 
 def _which(row: Mapping) -> tuple:
-    """What a row was scored on; rows of several runs name theirs."""
-    return tuple(row.get(k) for k in ("run", "data", "degradation", "image"))
+    """What a row was scored on."""
+    return tuple(row.get(k) for k in ("data", "degradation", "image"))
 
 
 def _timed(method: Method, y, kernel) -> tuple[torch.Tensor, float]:
@@ -145,6 +152,20 @@ def _timed(method: Method, y, kernel) -> tuple[torch.Tensor, float]:
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def _scores(
+    x_hat: torch.Tensor,
+    x: torch.Tensor,
+    protocols: Sequence[str],
+    measures: Sequence[str],
+    border: int,
+) -> dict[str, float | None]:
+    inner = (..., slice(border, x.shape[-2] - border), slice(border, x.shape[-1] - border))
+    x_hat, x = images.quantise(x_hat[inner]), x[inner]
+    scores = {"psnr": metrics.psnr(x_hat, x).item()}
+    scores |= {f"ssim_{p}": _ssim(x_hat, x, p) for p in protocols}
+    return scores | {m: perception.MEASURES[m].function(x_hat, x).item() for m in measures}
 
 
 def _ssim(x_hat: torch.Tensor, x: torch.Tensor, protocol: str) -> float | None:

@@ -26,6 +26,14 @@ class Interval:
     n_seeds: int
     n_scenes: int
     n_images: int  # distinct images; each is scored once a seed
+    freedom: float = float("inf")  # degrees of freedom of the interval's t
+
+    def p_value(self, value: float) -> float:
+        """Two-sided, of the mean being ``value``: below 0.05 where the interval excludes it."""
+        spread = (self.hi - self.estimate) / _t(0.95, self.freedom)
+        if spread == 0:
+            return float(self.estimate == value)
+        return float(2 * scipy_stats.t.sf(abs(self.estimate - value) / spread, self.freedom))
 
 
 def bootstrap(
@@ -60,9 +68,31 @@ def bootstrap(
     by_seed = _resampled_weights(rng, n_seeds, n_resamples)
     by_scene = _resampled_weights(rng, n_scenes, n_resamples)
     means = np.einsum("rs,sn,rn->r", by_seed, table, by_scene, optimize=True)
-    reach = scipy_stats.t.ppf((1 + confidence) / 2, _degrees_of_freedom(table)) * means.std()
+    freedom = _degrees_of_freedom(table)
+    reach = _t(confidence, freedom) * means.std()
     mean = float(table.mean())
-    return Interval(mean, mean - reach, mean + reach, n_seeds, n_scenes, n_images)
+    return Interval(mean, mean - reach, mean + reach, n_seeds, n_scenes, n_images, freedom)
+
+
+def over_seeds(values: Sequence[float], n_images: int) -> Interval:
+    """95 % interval of the mean of one number a seed, such as a validation loss, by Student's t.
+
+    It says how another training would come out on the *same* ``n_images`` images.
+
+    Raises:
+        InputError: fewer than two seeds, or values that are not finite.
+    """
+    values = np.asarray(values, float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        raise InputError("an interval over seeds needs at least two finite values, one a seed")
+    n, mean = len(values), float(values.mean())
+    reach = float(_t(0.95, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - reach, mean + reach, n, n_images, n_images, n - 1)
+
+
+def _t(confidence: float, freedom: float) -> float:
+    """Student's t: how many standard errors an interval reaches to each side."""
+    return float(scipy_stats.t.ppf((1 + confidence) / 2, freedom))
 
 
 def _resampled_weights(rng: np.random.Generator, n: int, n_resamples: int) -> np.ndarray:

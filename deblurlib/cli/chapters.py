@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Profile, Seed, app, register, short
+from .command import Profile, Seed, app, short
 
 if TYPE_CHECKING:
     from ..report.execute import Outcome
@@ -86,6 +86,7 @@ def _run(
     out: Path,
 ) -> list[Outcome]:
     from .. import runs
+    from ..data import register
     from ..report import execute
     from ..report.results import to_csv
 

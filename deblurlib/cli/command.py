@@ -24,22 +24,6 @@ Profile = Annotated[str, typer.Option(help="smoke, quick, report or full.")]
 Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
 
 
-def register(given: str) -> str:
-    """Make a set known to the notebooks' kernels by name, so that no page holds its path."""
-    from .. import storage
-
-    if given == "sample":
-        return given
-    name, path = storage.locate(given)
-    if name == "sample":
-        raise InputError(f"{given}: only the bundled photographs are called sample: NAME={path}")
-    known = os.environ.get("DEBLURLIB_DATA")
-    os.environ["DEBLURLIB_DATA"] = os.pathsep.join(
-        filter(None, [f"{name}={path.resolve()}", known])
-    )
-    return name
-
-
 def show(table: Table) -> None:
     """Print a table; where there is no terminal whose width counts, without breaking its lines."""
     Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Seed, app, register, show, write_whole
+from .command import Seed, app, show, write_whole
 
 
 @app.command()
@@ -43,7 +43,7 @@ def evaluate(
     import torch
 
     from .. import evaluation, machine, restoration
-    from ..data import open_images, open_pairs
+    from ..data import open_images, open_pairs, register
 
     if (pairs is None) == (images is None) or (images is None) != (degradation is None):
         raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Profile, Seed, app, parse_seeds, register, show, write_whole
+from .command import Profile, Seed, app, parse_seeds, show, write_whole
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -40,6 +40,7 @@ def train(
 ) -> None:
     """Train a recipe, or find the run it has led to; a killed training goes on where it was."""
     from .. import runs, studies
+    from ..data import register
 
     wanted = studies.find_recipe(recipe, profile, seed, register(data))
     run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
@@ -65,6 +66,7 @@ def study(
 ) -> None:
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
+    from ..data import register
     from ..report.results import to_csv
 
     numbers, data = parse_seeds(seeds), register(data)

@@ -18,6 +18,7 @@ import jsonschema
 from .. import machine
 from ..errors import InputError
 from ..metrics import SSIM_PROTOCOLS
+from ..perception import MEASURES
 
 MIME = "application/vnd.deblurlib.results+json"
 SCHEMA_VERSION = 1
@@ -26,6 +27,7 @@ SCHEMA = json.loads(Path(__file__).with_name("results.schema.json").read_text("u
 ROW_COLUMNS = (
     *("method", "recipe", "run", "seed", "data", "degradation", "scene", "image", "psnr"),
     *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS),
+    *MEASURES,
     "seconds",
 )
 REQUIRED_IN_ROW = ("method", "seed", "data", "degradation", "scene", "image", "psnr")

@@ -7,6 +7,7 @@ is computed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import evaluation, machine, restoration, runs
@@ -69,25 +70,44 @@ def score(
     protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
     store: Path | None = None,
     device: str | None = None,
+    **options,
 ) -> list[dict]:
     """Rows for ``NN_rows.csv``: each run, and the identity, on the test images.
 
-    Every run is scored under its own degradation, drawn from seed 0: the same pairs for all.
+    Every run is scored under its own degradation, drawn from seed 0: the same pairs for all. Runs
+    of one data set, degradation and seed share the identity's rows.
 
     Args:
         test: the sharp test images; by default the ``test`` split of the run's data, all of it.
-        side: of the scored middle of each image, pixels; by default all of it.
+        side: of the middle of each image that is restored, pixels; by default all of it.
         device: by default a GPU where there is one.
+        options: ``measures`` and ``border`` of :func:`deblurlib.evaluation.evaluate`.
     """
     device = machine.best_device() if device is None else device
-    rows = []
+    alike: dict[tuple, list[Run]] = {}
     for run in trained:
         recipe = run.recipe
-        method = restoration.find_method(run.id, device, store)
-        common = {"recipe": recipe.name, "run": run.id, "seed": recipe.seed, "data": recipe.data}
-        common["degradation"] = recipe.degradation or "recorded"
-        found = evaluation.evaluate([method], cases(recipe, test, side), protocols, device)
-        rows += [common | row for row in found]
+        alike.setdefault((recipe.data, recipe.degradation, recipe.grey), []).append(run)
+    rows, known = [], set()
+    for (name, degradation, grey), some in alike.items():
+        by_id = {run.id: run.recipe for run in some}
+        methods = [
+            replace(restoration.find_method(run_id, device, store), name=run_id) for run_id in by_id
+        ]
+        common = {"data": f"{name}, grey" if grey else name}
+        common["degradation"] = degradation or "recorded"
+        pairs = cases(some[0].recipe, test, side)
+        for row in evaluation.evaluate(methods, pairs, protocols, device, **options):
+            if row["method"] == "identity":
+                for seed in sorted({recipe.seed for recipe in by_id.values()}):
+                    one = {"recipe": "", "run": "", "seed": seed, **common, **row}
+                    which = (*common.values(), seed, row["image"])
+                    rows += [] if which in known else [one]
+                    known.add(which)
+            else:
+                recipe, run_id = by_id[row["method"]], row.pop("method")
+                which = {"method": recipe.name, "recipe": recipe.name, "run": run_id}
+                rows.append({**which, "seed": recipe.seed, **common, **row})
     return rows
 
 

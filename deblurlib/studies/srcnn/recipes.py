@@ -8,7 +8,7 @@ at a constant rate, that is to be compared with the middle of S1's.
 
 from __future__ import annotations
 
-from ..runs import Recipe
+from ...runs import Recipe
 
 BLURS = ("gaussian", "box", "motion")
 #: S1's Models 1, 2 and 3
@@ -56,6 +56,12 @@ def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     return [Recipe(**values, data=data, seed=seed) for values in every]
 
 
+def is_scored(recipe: Recipe) -> bool:
+    """Whether its runs are scored on the test images; of the others, the losses say enough."""
+    kind = recipe.name.removeprefix("02/").partition("-")[0]
+    return kind not in ("kept", "last")
+
+
 def own(profile: str) -> list[dict]:
     """What the course recommends: learn the difference to the input, at a higher, falling rate."""
     names = {b: f"s1-{b}" for b in BLURS}
@@ -76,7 +82,7 @@ def released(profile: str) -> list[dict]:
                     name = f"02/{way}-{blur}-{layers}-{slug}"
                     found.append(_s1(name, f"s1-{blur}", sizes[profile], layers, rate) | also)
     for blur in BLURS:
-        one = _s1(f"02/colour-{blur}", f"s1-{blur}", VARIED[profile])
+        one = _s1(f"02/colour-{blur}", f"s1-{blur}", SIZES[profile])
         found.append(one | forgets | {"grey": 0})
     for blur in BLURS[:2]:
         name = f"02/reset-{blur}-matched"

@@ -1,0 +1,135 @@
+"""Claims, and what a measurement says of them. Taught in chapter 02."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import data, stats
+from ..runs import Run
+from ..runs.samples import open_training_images
+from ..stats import Interval
+
+LEVEL = 0.05  # of Holm's adjusted p-values
+ENOUGH_SEEDS = 5  # fewer, from 3 on, must agree one by one
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that can be measured, and its measurements: one value a seed and scene.
+
+    ``sign`` is what is claimed of the mean: 1, that it is larger than ``margin``; -1, that it is
+    smaller than ``-margin``; 0, that it lies between the two.
+    """
+
+    id: str
+    quote: str
+    estimand: str  # what the values are, in words
+    values: Sequence[float]
+    seeds: Sequence[Hashable]  # of each value
+    sign: int
+    unit: str = "dB"
+    margin: float = 0.1
+    scenes: Sequence[Hashable] = ()  # of each value; none: the values are of the validation images
+    n_images: int = 0  # where there are no scenes: how many validation images
+    origin: str = "source"  # or "ours"
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the mean; ``None`` where one seed, or one scene, cannot give one."""
+        if len(set(self.scenes)) > 1:
+            return stats.bootstrap(self.values, self.seeds, self.scenes)
+        if len(self.values) > 1 and not self.scenes:
+            return stats.over_seeds(self.values, self.n_images)
+        return None
+
+    @property
+    def boundary(self) -> float:
+        """The value next to the estimate that separates the verdicts."""
+        return float(self.margin * (self.sign or np.sign(np.mean(self.values)) or 1))
+
+    @property
+    def by_seed(self) -> list[float]:
+        """The mean of each seed's values."""
+        values, seeds = np.asarray(self.values, float), np.asarray(self.seeds).astype(str)
+        return [float(values[seeds == seed].mean()) for seed in np.unique(seeds)]
+
+    def verdict(self, p_adjusted: float) -> str:
+        """``confirmed``, ``refuted`` or ``undecided``.
+
+        Decided only if the interval lies on one side of the margin, also after Holm's adjustment,
+        and, of three or four seeds, if each seed's own mean does.
+        """
+        interval = self.interval
+        if interval is None or interval.n_seeds < 3 or p_adjusted >= LEVEL:
+            return "undecided"
+        found = self._judge(interval)
+        alone = [self._judge(Interval(m, m, m, 1, 1, 1)) for m in self.by_seed]
+        agree = interval.n_seeds >= ENOUGH_SEEDS or set(alone) == {found}
+        return found if agree else "undecided"
+
+    def _judge(self, interval: Interval) -> str:
+        if self.sign == 0:
+            return stats.equivalent(interval, self.margin)
+        return stats.differs(interval, self.margin, self.sign)
+
+
+def judge(claims: Sequence[Claim], final: bool) -> list[dict]:
+    """The rows of a results file, see :func:`deblurlib.report.record`.
+
+    Args:
+        claims: all of a chapter, for Holm's adjustment counts them.
+        final: give intervals and verdicts; else estimates only, as for ``quick`` and ``sample``.
+    """
+    intervals = [claim.interval if final else None for claim in claims]
+    p = [
+        1.0 if i is None else i.p_value(c.boundary) for c, i in zip(claims, intervals, strict=True)
+    ]
+    rows = []
+    for claim, interval, raw, adjusted in zip(claims, intervals, p, stats.holm(p), strict=True):
+        row = {key: getattr(claim, key) for key in ("id", "origin", "quote", "estimand")}
+        row |= {"unit": claim.unit, "margin": claim.margin}
+        row["estimate"] = float(np.mean(claim.values))
+        row |= {"lo": interval and interval.lo, "hi": interval and interval.hi}
+        if interval is not None:
+            row |= {"tests": {"t at the margin": raw}, "p_adjusted": adjusted}
+        images = len(set(claim.scenes)) or claim.n_images
+        row |= {"n_seeds": len(set(claim.seeds)), "n_images": images, "n_scenes": images}
+        rows.append(row | {"verdict": claim.verdict(adjusted) if final else None})
+    return rows
+
+
+def losses(trained: Sequence[Run]) -> dict[str, np.ndarray]:
+    """Validation losses (seeds, epochs) of each recipe, by its name without the chapter."""
+    found: dict[str, list[list[float]]] = {}
+    for run in sorted(trained, key=lambda run: run.recipe.seed):
+        found.setdefault(run.recipe.name.partition("/")[2], []).append(
+            [r["val_loss"] for r in run.history]
+        )
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def scores(rows: Sequence[Mapping], key: str = "psnr") -> dict[tuple[str, str], np.ndarray]:
+    """Scores (seeds, images) by method, without the chapter, and degradation.
+
+    To the degradation of grey images, ``, grey`` is added.
+    """
+    found: dict[tuple[str, str], list[tuple]] = {}
+    for row in rows:
+        blur = row["degradation"] + (", grey" if row["data"].endswith(", grey") else "")
+        where = (row["method"].partition("/")[2] or row["method"], blur)
+        found.setdefault(where, []).append((row["seed"], row["image"], row[key]))
+    images = len({row["image"] for row in rows})
+    return {w: np.array([v for *_, v in sorted(f)]).reshape(-1, images) for w, f in found.items()}
+
+
+def decibels(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How much lower ``second`` is than ``first``, both losses: dB."""
+    return 10 * np.log10(first / second)
+
+
+def validation_images(run: Run) -> int:
+    """How many images a run's validation losses are of."""
+    return len(data.hold_out(open_training_images(run.recipe), run.recipe.holdout)[1])

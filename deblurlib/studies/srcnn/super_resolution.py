@@ -1,0 +1,76 @@
+"""Chapter 02's external anchor: SRCNN on its own paper's task, whose score is published.
+
+Only the pairs are made in another way than elsewhere: the image is shrunk, and enlarged again to
+its old size, both with a bicubic kernel. Recipe, training and scores are the chapter's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from ... import data, images
+from ...data import ImageSet
+from ...runs import Recipe
+
+SCALE = 3
+#: PSNR of luma, which papers give, less that of grey: luma is grey times 219/255, and a shift.
+LUMA_DB = 1.322
+SIZES = {
+    "smoke": {"steps": 2, "batch": 2, "crop": 9},
+    "quick": {"steps": 100, "batch": 4, "crop": 21},
+    "report": {"steps": 30_000, "batch": 16, "crop": 21, "every": 3_000},
+    "full": {"steps": 1_000_000, "batch": 16, "crop": 21},
+}
+
+
+def shrink_and_enlarge(x: torch.Tensor, scale: int = SCALE) -> torch.Tensor:
+    """``x`` ``(B, C, H, W)`` made ``scale`` times smaller and of its size again, 8-bit values.
+
+    Bicubic with a = -0.5, and with a kernel ``scale`` times wider for the shrinking: the rule of
+    MATLAB's imresize, with which the paper made its images. Sides must be multiples of ``scale``.
+    """
+    height, width = x.shape[-2:]
+    options = {"mode": "bicubic", "antialias": True}
+    small = F.interpolate(x, (height // scale, width // scale), **options)
+    return images.quantise(F.interpolate(images.quantise(small), (height, width), **options))
+
+
+def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
+    """Write the pairs of both sets into ``folder``; return the name they are now known by."""
+    for split, sharp in (("train", train), ("test", test)):
+        for side in ("blur", "sharp"):
+            (folder / split / side).mkdir(parents=True)
+        for i in range(len(sharp)):
+            height, width = (n // SCALE * SCALE for n in sharp[i].shape[-2:])
+            x = sharp[i][:, :height, :width]
+            name = Path(sharp.names[i]).stem + ".png"
+            images.write(folder / split / "sharp" / name, x)
+            images.write(folder / split / "blur" / name, shrink_and_enlarge(x[None])[0])
+    name = f"{train.name}-x{SCALE}"
+    # each image is a scene of its own
+    lines = [
+        f"{split},{Path(n).stem},{split}/{n}"
+        for split, sharp in (("train", train), ("test", test))
+        for n in sharp.names
+    ]
+    (folder / "scenes.csv").write_text("\n".join(["split,stem,scene", *lines]) + "\n", "utf-8")
+    return data.register(f"{name}={folder}")
+
+
+def recipe(profile: str, seed: int, pairs: str) -> Recipe:
+    """SRCNN 9-1-5 as in the paper, which trained it on luma: no difference to the input."""
+    return Recipe(
+        "02/super-resolution",
+        model="srcnn",
+        model_args={"layers": "9-1-5", "widths": "paper", "padding": False},
+        data=pairs,
+        degradation=None,
+        optimiser={"name": "adam", "lr": 1e-3},
+        schedule={"name": "cosine"},
+        grey=1,
+        seed=seed,
+        **SIZES[profile],
+    )
