@@ -154,6 +154,24 @@ def test_grey_images_are_made_grey_before_they_are_degraded(tmp_path, save_pictu
     assert_same(pair, degrade.sample(grey[None], draw, 4, items.keys))
 
 
+def test_grey_images_may_have_three_equal_channels(tmp_path, save_picture):
+    for seed, name in enumerate(["blur/a.png", "sharp/a.png"]):
+        save_picture(tmp_path / "s" / name, seed, 40, 44)
+    draw = degrade.SETTINGS["s1-box"]
+    items, pairs = data.open_images(str(tmp_path)), data.open_pairs(str(tmp_path))
+    for some, shape in ((items, (3, 40, 44)), (pairs, (2, 3, 40, 44))):
+        ones, threes = (batches.hold(some, grey=channels) for channels in (1, 3))
+        for one, three in zip(ones, threes, strict=True):
+            assert (three.dtype, three.shape) == (torch.uint8, shape)
+            assert torch.equal(three, one.expand(shape))
+    ones, threes = (batches.evaluation_pairs(items, draw, 4, grey=c) for c in (1, 3))
+    for one, three in zip(ones, threes, strict=True):
+        assert three.y.shape == (1, 3, 34, 38)
+        assert torch.equal(three.x, one.x.expand(three.x.shape))
+        torch.testing.assert_close(three.y, one.y.expand(three.y.shape), rtol=0, atol=1 / 254)
+        assert torch.equal(three.y[:, :2], three.y[:, 1:])
+
+
 def test_nothing_to_train_on_is_an_error():
     with pytest.raises(InputError, match="no image"):
         batches.training_batch([], degrade.SETTINGS["s1-box"], 0, 4, 16, 0)

@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_evaluation import write_pairs, write_set
+from test_studies import keep_three
 
 from deblurlib import data, evaluation, restoration, runs, studies
 from deblurlib.restoration import METHODS
@@ -185,7 +186,8 @@ def test_a_stale_run_is_loaded_on_request_and_trained_anew_otherwise(deblur):
     assert "complete" in cells(deblur("runs", "list")[1], run.id)
 
 
-def test_a_study_prints_each_recipe_beside_the_identity(deblur):
+def test_a_study_prints_each_recipe_beside_the_identity(deblur, monkeypatch):
+    keep_three(monkeypatch)
     code, out, err = deblur("study", "02", *SMOKE, "--seeds", "0,1", "--side", 16)
     assert (code, err) == (0, "")
     assert [word for word in ("identity", "PSNR", "gain", "win rate") if word not in out] == []

@@ -217,6 +217,22 @@ def test_an_image_too_small_for_a_protocol_has_no_ssim(case, protocol):
         assert (summary(rows, protocol)[1]["ssim"] is not None) == scored
 
 
+def test_grey_cases_may_have_three_equal_channels(tmp_path):
+    recorded = data.open_pairs(write_pairs(tmp_path / "pairs"), "test")
+    sharp = data.open_images(write_set(tmp_path / "sharp", ["a.png", "b.png"]))
+    for make, some in (
+        (cases_of_pairs, (recorded,)),
+        (cases_of_images, (sharp, "s1-box", 0)),
+    ):
+        ones, threes = ([*make(*some, grey=channels)] for channels in (1, 3))
+        assert len(threes) == len(ones) > 1
+        for one, three in zip(ones, threes, strict=True):
+            for a, b in ((one.y, three.y), (one.x, three.x)):
+                assert (a.shape[1], b.shape[1]) == (1, 3)
+                torch.testing.assert_close(b, a.expand(b.shape), rtol=0, atol=1 / 254)
+                assert torch.equal(b[:, 1:], b[:, :-1])
+
+
 def test_a_grey_image_has_no_ssim_of_luma(case):
     rows = evaluate([INVERT], [case(0, channels=1)], ("gaussian-y", "gaussian-rgb"))
     for r in rows:

@@ -263,6 +263,15 @@ def test_grey_agrees_with_opencv():
     assert images.grey(torch.ones(2, 3, 4, 5)).shape == (2, 1, 4, 5)
 
 
+@pytest.mark.parametrize("size", [(3, 4, 5), (2, 3, 4, 5), (2, 2, 3, 4, 5)])
+def test_grey_of_three_channels_is_that_of_one_three_times(rand, size):
+    x = rand(*size)
+    one, three = images.grey(x), images.grey(x, 3)
+    assert three.shape == size
+    assert torch.equal(three, torch.cat([one] * 3, -3))
+    assert torch.equal(images.grey(x, True), one)
+
+
 def test_centre_crop_is_the_middle():
     x = torch.arange(35).view(1, 5, 7)
     assert torch.equal(images.centre_crop(x, 3), x[:, 1:4, 2:5])

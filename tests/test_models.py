@@ -184,6 +184,7 @@ def test_what_a_model_says_of_itself_holds(rand, name):
     model = models.build(name, SMALL[name], seed=0)
     y = rand(2, model.channels, 3 * model.multiple, 5 * model.multiple)
     assert model(y).shape == y.shape
+    assert model.margin == 0
     torch.testing.assert_close(model(y)[1:], model(y[1:]))
 
 
@@ -193,6 +194,65 @@ def test_srcnn_keeps_any_size(rand, size):
     assert models.SRCNN.multiple == 1
     y = rand(1, 1, *size)
     assert models.SRCNN()(y).shape == y.shape
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("layers", "dilation"),
+    [
+        *((layers, None) for layers in srcnn.KERNELS),
+        ("9-3-1-5", (1, 2, 1, 1)),
+        ("9-3-1-5", (1, 3, 1, 1)),
+        ("9-1-5", (2, 1, 3)),
+    ],
+)
+@pytest.mark.parametrize("residual", [False, True])
+def test_without_padding_srcnn_gives_the_inside_of_the_padded_one(rand, layers, dilation, residual):
+    arguments = {"layers": layers, "channels": 2, "dilation": dilation, "residual": residual}
+    padded, bare = (
+        models.build("srcnn", arguments | {"padding": padding}, seed=0) for padding in (True, False)
+    )
+    margin = bare.receptive_field // 2
+    assert (bare.margin, padded.margin) == (margin, 0)
+    y = rand(2, 2, 29, 34)
+    inside = padded(y)[..., margin : 29 - margin, margin : 34 - margin]
+    assert bare(y).shape == (2, 2, 29 - 2 * margin, 34 - 2 * margin)
+    torch.testing.assert_close(bare(y), inside, rtol=0, atol=1e-5)
+    side = bare.receptive_field
+    torch.testing.assert_close(
+        bare(y[..., :side, 3 : 3 + side]), inside[..., :1, 3:4], rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("deviation", [1e-3, 0.2])
+def test_the_first_weights_are_normal_with_the_deviation_that_is_given(deviation):
+    arguments = {"layers": "9-3-1-5", "widths": "released", "deviation": deviation}
+    for layer in models.build("srcnn", arguments, seed=0).layers:
+        weight = layer.weight.detach().double() / deviation
+        off = 4 / weight.numel() ** 0.5
+        assert weight.std().item() == pytest.approx(1, abs=off)
+        assert weight.mean().item() == pytest.approx(0, abs=off)
+        assert weight.pow(4).mean().item() == pytest.approx(3, abs=10 * off)  # even: 1.8
+        assert not layer.bias.any()
+
+
+def test_by_default_the_first_weights_are_pytorchs():
+    model = models.build("srcnn", {"layers": "9-1-5"}, seed=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        plain = [torch.nn.Conv2d(*sizes) for sizes in ((1, 64, 9), (64, 32, 1), (32, 1, 5))]
+    for layer, own in zip(model.layers, plain, strict=True):
+        assert torch.equal(layer.weight, own.weight)
+        assert torch.equal(layer.bias, own.bias)
+
+
+def test_files_know_that_a_network_is_without_padding(rand, tmp_path):
+    model = models.build("srcnn", {"padding": False, "deviation": 0.1}, seed=0)
+    models.save(model, tmp_path)
+    loaded = models.load("srcnn", tmp_path)
+    assert loaded.margin == 6
+    y = rand(1, 1, 15, 17)
+    assert torch.equal(loaded(y), model(y))
 
 
 @torch.no_grad()
@@ -260,7 +320,8 @@ def test_files_give_back_the_same_model_to_the_bit(rand, tmp_path, capsys, name)
         assert torch.equal(a, b)
         assert torch.equal(a, c)
     written = json.loads((tmp_path / "config.json").read_text("utf-8"))
-    assert written == SMALL[name] | ({"widths": "paper"} if name == "srcnn" else {})
+    defaults = {"widths": "paper", "padding": True, "deviation": None} if name == "srcnn" else {}
+    assert written == SMALL[name] | defaults
 
 
 def test_save_leaves_out_the_form_for_a_model_card_even_if_there_is_one(tmp_path):

@@ -12,7 +12,7 @@ from torch import nn
 
 from deblurlib import psf, runs, studies
 from deblurlib.errors import InputError
-from deblurlib.models import SRCNN, UNet
+from deblurlib.models import SRCNN, UNet, build
 from deblurlib.restoration import METHODS, Method, apply_model, find_method, unsharp_mask
 
 
@@ -20,7 +20,9 @@ from deblurlib.restoration import METHODS, Method, apply_model, find_method, uns
 def store(tmp_path_factory):
     """A store: 02/motion of two seeds, 02/box, and 02/gaussian, which was stopped."""
     folder = tmp_path_factory.mktemp("runs")
-    gaussian, box, motion = studies.recipes("02", "smoke")
+    gaussian, box, motion = (
+        studies.find_recipe(f"02/{blur}", "smoke") for blur in ("gaussian", "box", "motion")
+    )
     other = studies.find_recipe("02/motion", "smoke", seed=1)
     for recipe in (box, motion, other):
         runs.train_or_load(recipe, folder=folder)
@@ -41,15 +43,16 @@ def box(store, tmp_path):
 
 
 class Spy(nn.Module):
-    """Gives back what it gets, and remembers it."""
+    """Gives back what it gets, less its margin, and remembers it."""
 
-    def __init__(self, multiple=1, channels=3):
+    def __init__(self, multiple=1, channels=3, margin=0):
         super().__init__()
-        self.multiple, self.channels, self.seen = multiple, channels, []
+        self.multiple, self.channels, self.margin, self.seen = multiple, channels, margin, []
 
     def forward(self, y):
         self.seen.append(y)
-        return y
+        height, width = y.shape[-2:]
+        return y[..., self.margin : height - self.margin, self.margin : width - self.margin]
 
 
 def small_unet(**options):
@@ -158,6 +161,48 @@ def test_the_sides_become_the_next_multiples_and_the_image_comes_back(rand, mult
         assert padded % multiple == 0
         assert side <= padded < side + multiple
     assert torch.equal(seen[..., : size[0], : size[1]], y)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "mode"),
+    [
+        (1, 1, "edge"),
+        (3, 5, "edge"),
+        (4, 30, "edge"),
+        (30, 4, "edge"),
+        (5, 5, "reflect"),
+        (6, 30, "reflect"),
+    ],
+)
+def test_a_model_sees_its_margin_around_the_image_and_the_image_comes_back(
+    rand, height, width, mode
+):
+    y, model = rand(2, 3, height, width), Spy(margin=4)
+    assert torch.equal(apply_model(model, y), y)
+    padded = np.pad(y.numpy(), [(0, 0), (0, 0), (4, 4), (4, 4)], mode=mode)
+    assert torch.equal(model.seen[0], torch.from_numpy(padded))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 3), (16, 10)])
+def test_a_margin_and_a_multiple_go_together(rand, size):
+    y, model = rand(2, 3, *size), Spy(multiple=4, margin=2)
+    assert torch.equal(apply_model(model, y), y)
+    assert [side % 4 for side in model.seen[0].shape[-2:]] == [0, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (14, 20), (31, 26)])
+def test_a_network_without_padding_keeps_the_size_and_is_itself_inside(rand, size, channels):
+    arguments = {"channels": channels, "padding": False, "residual": True}
+    model, y = build("srcnn", arguments, seed=0), rand(2, 3, *size)
+    result = apply_model(model, y)
+    assert result.shape == y.shape
+    assert result.isfinite().all()
+    if min(size) > 2 * model.margin:
+        with torch.no_grad():
+            parts = model(y) if channels == 3 else torch.cat([model(c) for c in y.split(1, 1)], 1)
+        inside = result[..., model.margin : -model.margin, model.margin : -model.margin]
+        torch.testing.assert_close(inside, parts, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (16, 40)])

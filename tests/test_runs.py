@@ -105,6 +105,8 @@ def test_a_run_id_does_not_change_when_a_field_is_added():
         ("crop", 0),
         ("every", 0),
         ("images", 0),
+        ("reset", 0),
+        ("reset", -750),
     ],
 )
 def test_a_recipe_with_a_wrong_value_is_refused(field, value):
@@ -435,21 +437,49 @@ def test_a_run_resumed_elsewhere_says_so(tmp_path):
     assert run.env["device"].startswith(("cpu", "cuda"))
 
 
+@pytest.mark.parametrize(
+    ("small", "words"),
+    [
+        (3, "train/3.png, to validate on, has 15 x 26 pixels .* a crop of 16 needs more"),
+        (0, "train/0.png has 21 x 32 pixels; .* need 22 x 22"),
+    ],
+)
 def test_an_image_that_is_too_small_is_named_before_the_first_step(
-    tmp_path, save_picture, monkeypatch
+    tmp_path, save_picture, monkeypatch, small, words
 ):
-    for i, side in enumerate((32, 32, 32, 21)):
-        save_picture(tmp_path / "own" / "train" / f"{i}.png", seed=i, height=side, width=32)
+    for i in range(4):
+        height = 21 if i == small else 32
+        save_picture(tmp_path / "own" / "train" / f"{i}.png", seed=i, height=height, width=32)
     monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
     recipe = replace(RECIPE, data="own", holdout=0.3)
-    with pytest.raises(InputError, match=r"train/3.png.* 22 x 22"):
+    with pytest.raises(InputError, match=words):
         runs.train_or_load(recipe, folder=tmp_path / "store")
+
+
+def test_an_optimiser_that_forgets_gives_another_run_also_after_a_stop(trained, tmp_path):
+    recipe = replace(RECIPE, reset=3)
+    run = runs.train_or_load(recipe, folder=tmp_path / "one")
+    assert weights(run) != weights(trained[1])
+    runs.train_or_load(recipe, folder=tmp_path / "two", max_minutes=0)
+    again = runs.train_or_load(recipe, folder=tmp_path / "two")
+    assert again.outcome == "resumed"
+    assert weights(again) == weights(run)
+
+
+def test_a_model_of_three_channels_is_trained_on_grey_images_and_without_padding(tmp_path):
+    arguments = {"channels": 3, "padding": False}
+    run = runs.train_or_load(replace(RECIPE, grey=3, model_args=arguments), folder=tmp_path)
+    assert run.metrics["ending"] == "done"
+    one = runs.train_or_load(replace(RECIPE, model_args={"padding": False}), folder=tmp_path)
+    assert run.metrics["val_psnr_identity"] == pytest.approx(one.metrics["val_psnr_identity"])
 
 
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
         ({"grey": False}, "grey=False needs a model of 3 channels"),
+        ({"grey": 3}, "grey=3 needs a model of 3 channels"),
+        ({"grey": 1, "model_args": {"channels": 3}}, "grey=1 needs a model of 1 channels"),
         ({"model": "unet", "model_args": {"channels": 1}, "crop": 12}, "a multiple of 8"),
         ({"clip": {"norm": 1.0, "on": "layers."}}, "clip is"),
         ({"schedule": {"power": 1}}, "schedule None"),

@@ -10,10 +10,14 @@ from PIL import Image, ImageFilter
 
 from deblurlib import degrade, images, psf
 
+MOTIONS = {f"s1-motion-{length}": length for length in (5, 11, 21, 31)}
+MATCHED = {"s1-gaussian-matched": "s1-gaussian", "s1-box-matched": "s1-box"}
 NAMES = [
     "s1-gaussian",
     "s1-box",
     "s1-motion",
+    *MOTIONS,
+    *MATCHED,
     "s2-gaussian",
     "s3-mixture",
     "s4-camera",
@@ -28,6 +32,9 @@ PARAMETERS = {
     "s1-gaussian": {"sigma": (3, 3)},
     "s1-box": {"size": (7, 7)},
     "s1-motion": {"length": (15, 15), "angle": (0, 0)},
+    **{name: {"length": (length, length), "angle": (0, 0)} for name, length in MOTIONS.items()},
+    "s1-gaussian-matched": {"sigma": (3.86, 3.86)},
+    "s1-box-matched": {"size": (11, 11)},
     "s2-gaussian": {"sigma": (1, 4)},
     "s4-camera": {"length": (8, 24), "roll": (0, 1)},
     "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
@@ -80,11 +87,34 @@ def test_s1_box_is_that_of_pillow(rand):
     assert (y * 255 - expected).abs().max() < 1.01
 
 
-def test_s1_motion_is_15_equal_taps_in_a_row():
-    (d,) = drawn("s1-motion", range(1))
-    expected = torch.zeros(15, 15)
-    expected[7] = 1 / 15
+@pytest.mark.parametrize(("name", "length"), [("s1-motion", 15), *MOTIONS.items()])
+def test_s1_motion_is_equal_taps_in_a_row(name, length):
+    (d,) = drawn(name, range(1))
+    expected = torch.zeros(length, length)
+    expected[length // 2] = 1 / length
     torch.testing.assert_close(d.blur, expected)
+
+
+def variance(kernel):
+    """Of the places that a kernel takes its light from, across."""
+    places = torch.arange(len(kernel)) - len(kernel) // 2
+    return (kernel.sum(0) * places**2).sum().item()
+
+
+@pytest.mark.parametrize(("matched", "raw"), MATCHED.items())
+def test_a_matched_blur_is_a_wider_one_of_its_kind(matched, raw):
+    (wide,), (narrow,) = drawn(matched, range(1)), drawn(raw, range(1))
+    assert wide.blur.sum().item() == pytest.approx(1)
+    assert variance(wide.blur) > 1.4 * variance(narrow.blur)
+    assert set(wide.parameters) == set(narrow.parameters)
+
+
+def test_matched_blurs_are_as_wide_as_they_say():
+    (gaussian,), (box,) = (drawn(name, range(1)) for name in MATCHED)
+    # cut off at three sigmas, a Gaussian has 0.973 of its variance
+    assert variance(gaussian.blur) == pytest.approx(0.97 * 3.86**2, rel=0.03)
+    assert variance(box.blur) == pytest.approx((11**2 - 1) / 12)
+    torch.testing.assert_close(box.blur, torch.full((11, 11), 1 / 121))
 
 
 def test_s1_gaussian_is_that_of_pillow(rand):

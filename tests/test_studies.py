@@ -1,7 +1,9 @@
 """The chapters' recipes, and the rows that their runs are scored to."""
 
+import json
 import math
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,11 +12,13 @@ from test_evaluation import write_pairs, write_set
 from deblurlib import data, evaluation, models, restoration, runs, training
 from deblurlib.errors import InputError
 from deblurlib.metrics import SSIM_PROTOCOLS
+from deblurlib.perception import MEASURES
 from deblurlib.report import results
-from deblurlib.runs import Recipe
+from deblurlib.runs import Recipe, samples
 from deblurlib.studies import CHAPTERS, PROFILES, find_recipe, recipes, score, train
 
-SIZES = {"steps", "batch", "crop", "every", "images"}
+SIZES = {"steps", "batch", "crop", "every", "images", "reset"}
+BLURS = ("gaussian", "box", "motion")
 CASES = [(chapter, profile) for chapter in CHAPTERS for profile in PROFILES]
 
 
@@ -34,7 +38,7 @@ def test_the_recipes_of_a_chapter_have_names_of_their_own(chapter, profile):
 def test_the_recipes_of_a_chapter_can_be_trained(chapter, profile):
     for recipe in recipes(chapter, profile):
         model = models.build(recipe.model, recipe.model_args, 0)
-        assert model.channels == (1 if recipe.grey else 3)
+        assert model.channels == (recipe.grey or 3)
         assert recipe.crop % model.multiple == 0
         assert recipe.interval <= recipe.steps
         training.make_optimiser(model, recipe.optimiser)
@@ -56,8 +60,9 @@ def test_a_profile_sets_sizes_only(chapter):
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_each_profile_trains_longer_than_the_one_before(chapter):
     for same in zip(*(recipes(chapter, profile) for profile in PROFILES), strict=True):
-        for amounts in ([r.steps for r in same], [r.steps * r.batch for r in same]):
-            assert amounts == sorted(set(amounts))
+        margin = models.build(same[0].model, same[0].model_args, 0).margin
+        pixels = [r.steps * r.batch * (r.crop + 2 * margin) ** 2 for r in same]
+        assert pixels == sorted(set(pixels))  # that the network was given
         assert same[0].steps <= 10
 
 
@@ -71,8 +76,8 @@ def test_seed_and_data_are_passed_on_and_change_nothing_else(chapter, profile):
 
 
 def test_chapter_02_has_a_recipe_for_each_blur_of_s1():
-    found = {recipe.name: recipe.degradation for recipe in recipes("02", "full")}
-    assert found == {f"02/{blur}": f"s1-{blur}" for blur in ("gaussian", "box", "motion")}
+    found = {recipe.name: recipe.degradation for recipe in recipes("02", "full")[:3]}
+    assert found == {f"02/{blur}": f"s1-{blur}" for blur in BLURS}
 
 
 @pytest.mark.parametrize(("chapter", "profile"), CASES)
@@ -113,13 +118,38 @@ def world(tmp_path_factory):
         yield folder
 
 
+def keep_three(patch):
+    """Let chapter 02 have its first three recipes alone."""
+    whole = CHAPTERS["02"]
+    few = SimpleNamespace(recipes=lambda *how: whole.recipes(*how)[:3])
+    patch.setitem(CHAPTERS, "02", few)
+
+
+@pytest.fixture
+def three(monkeypatch):
+    keep_three(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def trained(world):
-    """The runs of chapter 02 for two seeds."""
-    return train("02", "smoke", [1, 0], "photos")
+    """The runs of chapter 02's first three recipes for two seeds."""
+    with pytest.MonkeyPatch.context() as patch:
+        keep_three(patch)
+        return train("02", "smoke", [1, 0], "photos")
 
 
-def test_all_recipes_are_trained_for_all_seeds_in_order(trained, world):
+def test_a_whole_chapter_is_trained_and_scored(world, tmp_path):
+    trained = train("02", "smoke", [0], "photos", folder=tmp_path)
+    expected = recipes("02", "smoke", 0, "photos")
+    assert [run.recipe for run in trained] == expected
+    assert all(math.isfinite(run.metrics["val_loss"]) for run in trained)
+    test = data.open_images("photos", "test").first(1)
+    rows = score(trained, test, protocols=(), store=tmp_path)
+    assert {row["method"] for row in rows} == {"identity", *(r.name for r in expected)}
+    assert all(math.isfinite(row["psnr"]) for row in rows)
+
+
+def test_all_recipes_are_trained_for_all_seeds_in_order(trained, three, world):
     expected = [recipe for seed in (1, 0) for recipe in recipes("02", "smoke", seed, "photos")]
     assert [run.recipe for run in trained] == expected
     assert len({run.id for run in trained}) == 6
@@ -130,7 +160,7 @@ def test_all_recipes_are_trained_for_all_seeds_in_order(trained, world):
     assert {run.outcome for run in again} == {"hit"}
 
 
-def test_a_study_stopped_for_time_says_so_and_goes_on(world, tmp_path):
+def test_a_study_stopped_for_time_says_so_and_goes_on(world, three, tmp_path):
     with pytest.raises(InputError, match="02/gaussian was stopped for time: the same call goes on"):
         train("02", "smoke", [0], "photos", max_minutes=0, folder=tmp_path)
     assert [run.outcome for run in runs.listed(tmp_path)] == ["stopped"]
@@ -138,7 +168,7 @@ def test_a_study_stopped_for_time_says_so_and_goes_on(world, tmp_path):
     assert outcomes == ["resumed", "trained", "trained"]
 
 
-def test_what_was_complete_before_a_stop_stays(world, trained, tmp_path):
+def test_what_was_complete_before_a_stop_stays(world, three, tmp_path):
     first, second, _ = recipes("02", "smoke", 0, "photos")
     runs.train_or_load(first, folder=tmp_path)
     with pytest.raises(InputError, match=f"{second.name} was stopped"):
@@ -170,44 +200,47 @@ def of_run(rows, run):
 
 def test_the_rows_are_those_of_a_results_file(rows, trained):
     for row in rows:
-        assert set(row) == set(results.ROW_COLUMNS)
+        assert set(row) == set(results.ROW_COLUMNS) - set(MEASURES)
     sets = [{"name": "photos", "n": 2, "fingerprint": data.open_images("photos").fingerprint}]
     stamp = {"code": 12 * "0", "commit": None, "dirty": None, "device": "cpu", "versions": {}}
     stamp |= {"seeds": [0, 1], "wall_seconds": 1, "finished": "now", "data": sets}
     whole = {"schema": 1, "chapter": "02", "profile": "smoke", "stamp": stamp, "claims": []}
-    summary = [line for run in trained for line in evaluation.summary(of_run(rows, run))]
-    results.validate(whole | {"summary": summary}, rows)
+    results.validate(whole | {"summary": evaluation.summary(rows)}, rows)
     assert len(results.to_csv(rows).splitlines()) == 1 + len(rows)
 
 
-def test_each_run_and_the_identity_have_a_row_for_each_test_image(rows, trained):
-    found = [tuple(row[k] for k in ("run", "image", "method")) for row in rows]
-    names = ("test/p.png", "test/q.png")
-    expected = [
-        (run.id, name, method)
-        for run in trained
-        for name in names
-        for method in ("identity", run.recipe.name)
-    ]
+def test_each_run_has_a_row_for_each_test_image_and_the_identity_one_a_seed(rows, trained):
+    found = [tuple(row[k] for k in ("run", "seed", "image", "method")) for row in rows]
+    expected = []
+    for one, zero in zip(trained[:3], trained[3:], strict=True):  # of seeds 1 and 0
+        for name in ("test/p.png", "test/q.png"):
+            expected += [("", seed, name, "identity") for seed in (0, 1)]
+            expected += [(r.id, r.recipe.seed, name, r.recipe.name) for r in (one, zero)]
     assert found == expected
     by_id = {run.id: run.recipe for run in trained}
     for row in rows:
-        recipe = by_id[row["run"]]
-        assert (row["recipe"], row["seed"], row["data"]) == (recipe.name, recipe.seed, "photos")
-        assert row["degradation"] == recipe.degradation
-        assert row["scene"] == row["image"]
+        assert (row["data"], row["scene"]) == ("photos, grey", row["image"])
+        if row["run"]:
+            recipe = by_id[row["run"]]
+            assert (row["recipe"], row["degradation"]) == (recipe.name, recipe.degradation)
+        else:
+            assert row["recipe"] == ""
 
 
 def test_the_scores_are_those_of_evaluate_under_the_run_s_own_degradation(rows, trained):
     sharp = data.open_images("photos", "test")
-    for run in trained[:3]:
-        cases = evaluation.cases_of_images(sharp, run.recipe.degradation, 0, grey=True)
+    for run in trained:
+        cases = evaluation.cases_of_images(sharp, run.recipe.degradation, 0, grey=1)
         method = restoration.find_method(run.id)
         expected = evaluation.evaluate([method], cases, tuple(SSIM_PROTOCOLS))
-        for row, one in zip(of_run(rows, run), expected, strict=True):
-            assert {k: row[k] for k in one if k != "seconds"} == {
-                k: v for k, v in one.items() if k != "seconds"
-            }
+        blur, seed = run.recipe.degradation, run.recipe.seed
+        identity = [r for r in rows if (r["run"], r["degradation"], r["seed"]) == ("", blur, seed)]
+        for name, own in (("identity", identity), (run.recipe.name, of_run(rows, run))):
+            wanted = [one for one in expected if one["method"] == name]
+            for row, one in zip(own, wanted, strict=True):
+                assert {k: row[k] for k in one if k != "seconds"} == {
+                    k: v for k, v in one.items() if k != "seconds"
+                }
 
 
 def test_the_identity_meets_the_same_pairs_whatever_the_seed_of_the_training(rows):
@@ -247,7 +280,7 @@ def test_all_protocols_are_scored_where_the_image_allows_it(rows):
 def test_the_middle_alone_is_scored_on_request_and_by_the_protocols_asked_for(trained):
     run = trained[2]
     scored = score([run], side=20, protocols=("uniform-rgb",))
-    assert set(scored[0]) == set(results.ROW_COLUMNS) - {
+    assert set(scored[0]) == set(results.ROW_COLUMNS) - set(MEASURES) - {
         f"ssim_{p}" for p in SSIM_PROTOCOLS if p != "uniform-rgb"
     }
     sharp = data.open_images("photos", "test")
@@ -294,12 +327,36 @@ def test_a_set_without_test_images_cannot_be_scored_on(world, trained, tmp_path,
         score([run], store=tmp_path)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_every_full_recipe_runs_for_two_steps_on_a_miniature_of_its_data(
-    chapter, tmp_path, monkeypatch
-):
+@pytest.fixture
+def faces(tmp_path, monkeypatch):
+    """A folder with three images of the size of the anime faces, and of their name."""
     write_set(tmp_path / "anime-faces" / "train", ["a.png", "b.png", "c.png"], 256, 256)
     monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_kind_of_full_recipe_runs_for_two_steps_on_a_miniature_of_its_data(chapter, faces):
+    kinds = {}
     for recipe in recipes(chapter, "full", data="anime-faces"):
-        run = runs.train_or_load(replace(recipe, steps=2, every=1), folder=tmp_path / "runs")
+        kind = json.dumps([recipe.model_args, recipe.loss, recipe.optimiser["name"], recipe.grey])
+        kinds.setdefault(kind, recipe)
+    for recipe in kinds.values():
+        few = replace(recipe, steps=2, every=1, reset=recipe.reset and 1)
+        run = runs.train_or_load(few, folder=faces / "runs")
         assert run.metrics["ending"] == "done"
+
+
+@pytest.mark.parametrize(("chapter", "profile"), CASES)
+def test_the_crops_of_every_recipe_fit_into_its_data(chapter, profile, faces):
+    sharp, fabric, refused = data.open_images("anime-faces", "train"), training.start_fabric(), []
+    for recipe in recipes(chapter, profile):
+        margin = models.build(recipe.model, recipe.model_args, 0).margin
+        try:
+            samples.batches_of(recipe, sharp, fabric, margin)
+            y, x = next(samples.validation_pairs(recipe, sharp.first(1), margin))
+        except InputError:
+            refused.append(recipe.name)
+        else:
+            assert (x.shape[-1], y.shape[-1]) == (recipe.crop, recipe.crop + 2 * margin)
+    assert refused == []

@@ -185,6 +185,33 @@ def test_srcnn_trains_as_in_a_bare_loop(fabric, batches):
     assert_same(weights(model), weights(bare))
 
 
+@pytest.mark.parametrize("reset", [1, 3, 6, 9])
+@pytest.mark.parametrize("case", ["adam", "adamw", "momentum", "schedule", "rates"])
+def test_a_reset_equals_a_new_optimiser_after_every_so_many_steps(fabric, batches, case, reset):
+    how, make, also = CASES[case]
+    model, bare, losses = net(), net().to(fabric.device), []
+    _, rows = train(model, batches, 7, fabric, every=1, reset=reset, **how)
+    for begin in range(0, 7, reset):
+        steps = range(begin, min(begin + reset, 7))
+        also_now = {k: lambda step, f=f, on=steps: f(on[step]) for k, f in also.items()}
+        losses += by_hand(
+            bare, lambda step, on=steps: batches(on[step]), len(steps), make(bare), **also_now
+        )
+    assert_same(weights(model), weights(bare))
+    assert [loss for _, loss in rows] == losses
+
+
+@pytest.mark.parametrize("optimiser", [ADAM, SGD])
+def test_an_optimiser_that_forgets_trains_otherwise_if_it_has_something_to_forget(
+    fabric, batches, optimiser
+):
+    kept, never, often = net(), net(), net()
+    for model, reset in ((kept, None), (never, 7), (often, 3)):
+        train(model, batches, 7, fabric, optimiser=optimiser, reset=reset)
+    assert_same(weights(kept), weights(never))
+    assert not torch.equal(kept[0].weight, often[0].weight)
+
+
 def one_step(batches, fabric, clip):
     """How far each parameter moves in a step of SGD with rate 1: its gradient."""
     model = net()
@@ -220,6 +247,8 @@ RESUMED = {
     "no-momentum": {"optimiser": {"name": "sgd", "lr": 0.05}},
     "adamw-amsgrad": {"optimiser": {"name": "adamw", "lr": 1e-2, "amsgrad": True}},
     "ema": {"ema": 0.7},
+    "reset": {"reset": 3},
+    "reset-at-rows": {"reset": 4, "optimiser": SGD, "schedule": {"name": "cosine"}},
     "rates-schedule-clip": {
         "optimiser": {**ADAM, "rates": {"3": 0.1}},
         "schedule": {"name": "cosine", "warmup": 3},
@@ -627,16 +656,6 @@ def test_in_bf16_weights_are_float32_and_results_close(fabric, bf16, batches):
     assert {w.dtype for w in weights(model).values()} == {torch.float32}
     assert_close(weights(model), weights(plain), 0.03)
     assert not torch.equal(model[0].weight.cpu(), plain[0].weight.cpu())
-
-
-@pytest.mark.parametrize(
-    ("name", "numpys"),
-    [("mse", lambda d: np.mean(d**2)), ("l1", lambda d: np.mean(np.abs(d)))],
-)
-def test_losses_are_means_over_everything(rand, name, numpys):
-    x_hat, x = rand(3, 2, 5, 4), rand(3, 2, 5, 4, seed=1)
-    expected = numpys((x_hat - x).double().numpy())
-    assert LOSSES[name](x_hat, x).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_unknown_precision_is_named():

@@ -121,6 +121,15 @@ def validate(results: Mapping[str, object], rows: Sequence[Mapping[str, object]]
             raise InputError(f"claim {claim['id']}: no verdict on sample data or a quick profile")
 
 
+def published_verdicts(chapter: str) -> dict[str, str]:
+    """Claim -> verdict, as the checkout's ``reports/results/`` has it; empty if it has none."""
+    path = Path(__file__).parents[2] / "reports" / "results" / f"{chapter}.json"
+    if not path.is_file():
+        return {}
+    claims = json.loads(path.read_text("utf-8"))["claims"]
+    return {claim["id"]: claim["verdict"] for claim in claims if claim["verdict"]}
+
+
 def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """Per-image rows as CSV text with the columns of :data:`ROW_COLUMNS`; floats to 6 digits."""
     buffer = io.StringIO()

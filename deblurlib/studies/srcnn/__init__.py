@@ -14,9 +14,22 @@ from ...runs import Run
 from ..claims import Claim, losses, scores, validation_images
 from . import on_losses, on_scores
 from .on_scores import LOOKS, best_rate, grey
-from .recipes import is_scored, recipes
+from .recipes import BLURS, LENGTHS, MODELS, RATES, REACHES, ended, is_scored, recipes
 
-__all__ = ["LOOKS", "best_rate", "claims", "grey", "is_scored", "recipes"]
+__all__ = [
+    "BLURS",
+    "LENGTHS",
+    "LOOKS",
+    "MODELS",
+    "RATES",
+    "REACHES",
+    "best_rate",
+    "claims",
+    "ended",
+    "grey",
+    "is_scored",
+    "recipes",
+]
 
 
 def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
