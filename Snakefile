@@ -57,7 +57,14 @@ def run_depends_on(wildcards):
 
 def chapter_depends_on(wildcards):
     """The library, the notebook, and what it is asked for."""
-    return f"{code_hash(NOTEBOOKS[wildcards.chapter], [])} {PROFILE} {DATA} {SEEDS[0]}"
+    return f"{code_hash(NOTEBOOKS[wildcards.chapter], [])} {PROFILE} {DATA} {SEEDS}"
+
+
+def how_many_seeds(wildcards):
+    """For a notebook that shows several trainings of one recipe, of seeds in a row."""
+    asks = '"n_seeds = ' in NOTEBOOKS[wildcards.chapter].read_text("utf-8")
+    in_a_row = list(range(SEEDS[0], SEEDS[0] + len(SEEDS))) == SEEDS
+    return f"-p n_seeds={len(SEEDS)}" if asks and in_a_row else ""
 
 
 def trained(chapter):
@@ -95,9 +102,10 @@ rule chapter:
         "done/{chapter}.txt",
     params:
         depends_on=chapter_depends_on,
+        n_seeds=how_many_seeds,
     resources:
         gpu=1,
     shell:
         "{DEBLUR} report {wildcards.chapter} --profile {PROFILE} --seed {SEEDS[0]}"
-        " --data '{DATA}' --out . --no-site"
+        " {params.n_seeds} --data '{DATA}' --out . --no-site"
         " > {output}.$$ && mv {output}.$$ {output}"
