@@ -66,13 +66,14 @@ class Measure:
     function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     better: int  # 1: higher, -1: lower
     margin: float
+    unit: str
 
 
 #: name -> measure; the margins were set before any run was looked at.
 MEASURES = {
-    "gradient_similarity": Measure(gradient_similarity, 1, 0.005),
-    "blur_effect": Measure(blur_effect, -1, 0.01),
-    "spectrum_distance": Measure(spectrum_distance, -1, 0.1),
+    "gradient_similarity": Measure(gradient_similarity, 1, 0.005, "similarity"),
+    "blur_effect": Measure(blur_effect, -1, 0.01, "blur effect"),
+    "spectrum_distance": Measure(spectrum_distance, -1, 0.1, "dB"),
 }
 
 

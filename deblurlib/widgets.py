@@ -95,11 +95,14 @@ def _strip(drawn: Sequence[tuple[str, Mapping[str, torch.Tensor], str]]) -> Figu
     step = math.ceil(len(drawn) / STRIP)
     columns = drawn[::step]
     captions = list(columns[0][1])
-    fig, axes = plots.figure(len(captions), len(columns), plots.WIDTH / len(columns) + 0.3)
+    lines = len(columns[0][0].split(", "))
+    height = len(captions) * (plots.WIDTH / len(columns) + 0.1) + 0.15 * lines + 0.3  # of all rows
+    fig, axes = plots.figure(len(captions), len(columns), height / len(captions))
     for column, (label, panels, text) in enumerate(columns):
         for row, caption in enumerate(captions):
             title = label.replace(", ", "\n") if row == 0 else ""
-            plots.picture(axes[row, column], panels[caption], title)
+            plots.picture(axes[row, column], panels[caption])
+            axes[row, column].set_title(title, size=8)
         axes[-1, column].text(
             0.5,
             -0.05,

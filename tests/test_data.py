@@ -1,5 +1,7 @@
 """Image sets and pair sets: splits, partners, scenes, kernels; and the real sets where they are."""
 
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,125 @@ def test_a_set_without_the_split_asked_for_says_so(tmp_path, save_picture):
     assert len(data.open_images(str(tmp_path))) == 1
     with pytest.raises(InputError, match="no train/ folder with images"):
         data.open_images(str(tmp_path), "train")
+
+
+FLAT = [f"{number}.png" for number in range(30)]
+
+
+def flat(folder, save_picture, order=1, form="folder"):
+    """Thirty images without train/ and test/, written in some order; its source."""
+    for name in FLAT[::order]:
+        save_picture(folder / name, FLAT.index(name))
+    if form == "zip":
+        with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
+            for name in FLAT[::order]:
+                archive.write(folder / name, name)
+        return f"anime-faces={folder.with_suffix('.zip')}"
+    return f"anime-faces={folder}"
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_anime_faces_in_one_folder_are_drawn_for_training_and_testing(tmp_path, save_picture, form):
+    source = flat(tmp_path / "a", save_picture, 1, form)
+    train, test = (data.open_images(source, split) for split in ("train", "test"))
+    assert (train.name, train.split, test.split) == ("anime-faces", "train", "test")
+    assert (len(train), len(test)) == (25, 5)
+    assert {*train.names} | {*test.names} == {*FLAT}
+    assert train.names == sorted(train.names)
+    assert test.names not in (sorted(FLAT)[:5], sorted(FLAT)[-5:])
+    assert len(data.open_images(source)) == 30
+    for other in (source, flat(tmp_path / "b", save_picture, -1, form)):
+        for one in (train, test):
+            assert data.open_images(other, one.split).fingerprint == one.fingerprint
+
+
+def test_of_many_anime_faces_no_more_are_drawn_than_wanted(tmp_path, save_picture, monkeypatch):
+    assert data.DRAWN == {"anime-faces": {"train": 1000, "test": 200}}
+    source = flat(tmp_path, save_picture)
+    monkeypatch.setitem(data.DRAWN, "anime-faces", {"train": 10, "test": 4})
+    train, test = (data.open_images(source, split) for split in ("train", "test"))
+    assert (len(train), len(test), len({*train.names, *test.names})) == (10, 4, 14)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_anime_faces_that_are_split_are_left_as_they_are(tmp_path, save_picture, split):
+    other = {"train": "test", "test": "train"}[split]
+    for name in FLAT:
+        save_picture(tmp_path / split / name)
+    with pytest.raises(InputError, match=f"no {other}/ folder with images"):
+        data.open_images(f"anime-faces={tmp_path}", other)
+    save_picture(tmp_path / other / "0.png")
+    assert len(data.open_images(f"anime-faces={tmp_path}", split)) == 30
+    assert data.open_images(f"anime-faces={tmp_path}", other).names == [f"{other}/0.png"]
+
+
+def test_no_other_set_is_drawn_from_and_none_of_five_images(tmp_path, save_picture):
+    flat(tmp_path / "anime", save_picture)
+    for number in range(5):
+        save_picture(tmp_path / "five" / f"{number}.png")
+    for source in (f"faces={tmp_path / 'anime'}", f"anime-faces={tmp_path / 'five'}"):
+        with pytest.raises(InputError, match="no train/ folder with images"):
+            data.open_images(source, "train")
+
+
+@pytest.fixture
+def known(tmp_path, save_picture, monkeypatch):
+    """A folder known as ``old``; two more, ``photos`` and ``sample``, are not known yet."""
+    for name in ("old", "photos", "sample"):
+        save_picture(tmp_path / name / f"{name}.png")
+    monkeypatch.setenv("DEBLURLIB_DATA", f"old={tmp_path / 'old'}")
+    return tmp_path
+
+
+def test_a_set_that_is_registered_is_known_by_its_name(known, monkeypatch):
+    photos = known / "photos"
+    for given, name in (
+        (f"mine={photos}", "mine"),
+        (f"{photos}", "photos"),
+        ("near=photos", "near"),
+    ):
+        monkeypatch.chdir(known.parent)
+        with pytest.raises(InputError, match="is no data set"):
+            data.open_images(name)
+        monkeypatch.chdir(known)
+        assert data.register(given) == name
+        monkeypatch.chdir(known.parent)
+        assert data.open_images(name).names == ["photos.png"]
+
+
+def test_what_was_known_before_stays_known(known, monkeypatch):
+    monkeypatch.chdir(known.parent)
+    data.register(f"mine={known / 'photos'}")
+    assert data.register("old") == "old"
+    for name in ("mine", "old"):
+        assert len(data.open_images(name)) == 1
+
+
+def test_what_is_registered_last_has_the_name(known):
+    data.register(f"old={known / 'photos'}")
+    assert data.open_images("old").names == ["photos.png"]
+
+
+def test_a_set_can_be_registered_where_none_is_known(known, monkeypatch):
+    monkeypatch.delenv("DEBLURLIB_DATA")
+    data.register(f"mine={known / 'photos'}")
+    assert data.open_images("mine").names == ["photos.png"]
+
+
+def test_sample_needs_no_registering_and_no_other_set_has_its_name(known):
+    before = os.environ["DEBLURLIB_DATA"]
+    assert data.register("sample") == "sample"
+    for given in (str(known / "sample"), f"sample={known / 'photos'}"):
+        with pytest.raises(InputError, match="only the bundled photographs are called sample"):
+            data.register(given)
+    assert os.environ["DEBLURLIB_DATA"] == before
+
+
+@pytest.mark.parametrize("given", ["mine=nowhere", "nowhere", "My Set=."])
+def test_what_is_not_there_is_not_registered(known, given):
+    with pytest.raises(InputError):
+        data.register(given)
+    assert os.environ["DEBLURLIB_DATA"] == f"old={known / 'old'}"
 
 
 def test_a_disguised_image_is_named_when_it_is_read(tmp_path, save_picture):

@@ -11,6 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from deblurlib import data, degrade, images, metrics, psf
 from deblurlib.errors import InputError
 from deblurlib.evaluation import Case, cases_of_images, cases_of_pairs, evaluate, summary
+from deblurlib.perception import MEASURES
 from deblurlib.restoration import METHODS, Method
 
 INVERT = Method("invert", lambda y, kernel: 1 - y, "the negative")
@@ -382,3 +383,61 @@ def test_an_unknown_degradation_is_told_what_there_is(tmp_path):
     sharp = data.open_images(write_set(tmp_path / "set", ["a.png"]))
     with pytest.raises(InputError, match="degradation 'fog' is none of s1-gaussian, s1-box"):
         drawn(sharp, "fog", 0)
+
+
+def scores_of(rows):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def test_a_border_is_restored_and_not_scored(case):
+    def wreck(width):
+        inner = (..., slice(width, -width), slice(width, -width))
+
+        def method(y, kernel):
+            assert y.shape == (1, 3, 24, 30)
+            x_hat = torch.full_like(y, math.nan)
+            x_hat[inner] = 1 - y[inner]
+            return x_hat
+
+        return Method("invert", method, "the negative, with a border of no numbers")
+
+    options = {"protocols": ("uniform-rgb",), "measures": ["gradient_similarity"]}
+    one = case(0)
+    whole = evaluate([INVERT], [one], **options)
+    bordered = evaluate([INVERT], [one], **options, border=4)
+    assert bordered[1]["psnr"] != whole[1]["psnr"]
+    assert scores_of(evaluate([wreck(4)], [one], **options, border=4)) == scores_of(bordered)
+    assert math.isnan(evaluate([wreck(5)], [one], **options, border=4)[1]["psnr"])
+    y, x = (images.centre_crop(z, 16, 22) for z in (one.y, one.x))
+    cut = evaluate([INVERT], [Case(one.image, one.scene, y, x, None)], **options)
+    assert scores_of(cut) == scores_of(bordered)
+
+
+@pytest.mark.parametrize("border", [12, 13, 24, 50])
+def test_a_border_that_leaves_nothing_is_an_input_error(case, border):
+    with pytest.raises(InputError):
+        evaluate([INVERT], [case(0)], (), border=border)
+    assert evaluate([INVERT], [case(0)], (), border=11)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_measures_are_those_of_their_functions_on_8_bit_images(case, channels):
+    one = case(0, channels=channels)
+    rows = evaluate([INVERT], [one], (), measures=tuple(MEASURES))
+    for row, x_hat in zip(rows, (one.y, 1 - one.y), strict=True):
+        assert list(row) == ["method", "image", "scene", "psnr", *MEASURES, "seconds"]
+        for name, measure in MEASURES.items():
+            expected = measure.function(images.quantise(x_hat), one.x).item()
+            assert row[name] == pytest.approx(expected, rel=1e-6)
+            assert expected != pytest.approx(measure.function(x_hat, one.x).item(), rel=1e-6)
+    few = evaluate([], [one], (), measures=["blur_effect"])
+    assert list(few[0]) == ["method", "image", "scene", "psnr", "blur_effect", "seconds"]
+
+
+def test_an_unknown_measure_is_an_input_error_before_anything_is_restored():
+    def cases():
+        raise AssertionError("asked for a case")
+        yield
+
+    with pytest.raises(InputError, match="measure 'lpips' is none of gradient_similarity, blur"):
+        evaluate([INVERT], cases(), (), measures=["blur_effect", "lpips"])

@@ -10,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from deblurlib import report
 from deblurlib.errors import InputError
+from deblurlib.perception import MEASURES
 from deblurlib.report import execute, publish, results, site, stamp
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndata = "sample"'
@@ -214,6 +215,40 @@ def test_rows_become_csv_in_a_fixed_order():
     assert header.startswith("method,recipe,run,seed,data,degradation,scene,image,psnr,ssim_")
     assert header.endswith(",seconds")
     assert line.startswith("identity,,,0,d,g,s,i,0.333333,")
+
+
+def test_measures_are_columns_of_their_own():
+    file, rows = valid()
+    scored = {name: number / 8 for number, name in enumerate(MEASURES)}
+    assert len(scored) == 3
+    report.validate(file, [rows[0] | scored])
+    header, line = (text.split(",") for text in results.to_csv([rows[0] | scored]).splitlines())
+    found = dict(zip(header, line, strict=True))
+    assert [float(found[name]) for name in MEASURES] == [0, 0.125, 0.25]
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty folder in the place of the checkout."""
+    module = tmp_path / "deblurlib" / "report" / "results.py"
+    monkeypatch.setattr(results, "__file__", str(module))
+    return tmp_path
+
+
+def test_a_chapter_without_results_has_no_published_verdicts(checkout):
+    assert results.published_verdicts("01") == {}
+
+
+def test_published_verdicts_are_those_of_the_results_file(checkout):
+    file, _ = copying.deepcopy(valid())
+    (claim,) = file["claims"]
+    file["claims"] += [claim | {"id": "01b", "verdict": None}]
+    file["claims"] += [claim | {"id": "01c", "verdict": "undecided"}]
+    folder = checkout / "reports" / "results"
+    folder.mkdir(parents=True)
+    (folder / "01.json").write_text(json.dumps(file), "utf-8")
+    assert results.published_verdicts("01") == {"01a": "confirmed", "01c": "undecided"}
+    assert results.published_verdicts("02") == {}
 
 
 def test_publishing_writes_page_results_and_figures(good, tmp_path):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deblurlib import stats
@@ -246,3 +246,69 @@ def test_win_rate_counts_gains_above_0():
     assert stats.win_rate([0.3, -0.1, 0.0, 0.2, 1.0]) == 0.6
     with pytest.raises(InputError, match="at least one"):
         stats.win_rate([])
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_the_interval_over_seeds_is_students(rng, n):
+    values = rng.normal(3, 0.5, n)
+    theirs = scipy.stats.ttest_1samp(values, 0).confidence_interval()
+    ours = stats.over_seeds(values.tolist(), 250)
+    assert ours.estimate == pytest.approx(values.mean())
+    assert (ours.lo, ours.hi) == pytest.approx((theirs.low, theirs.high))
+    assert (ours.n_seeds, ours.n_scenes, ours.n_images, ours.freedom) == (n, 250, 250, n - 1)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_the_p_value_is_that_of_students_test(rng, n):
+    values = rng.normal(3, 0.5, n)
+    for value in (0, 2.8, values.mean() + 1e-3, 3.5):
+        theirs = scipy.stats.ttest_1samp(values, value).pvalue
+        assert stats.over_seeds(values, 1).p_value(value) == pytest.approx(theirs, rel=1e-6)
+
+
+numbers = st.floats(-10, 10).map(lambda x: round(x, 3))
+
+
+@given(values=st.lists(numbers, min_size=2, max_size=6), value=numbers)
+def test_the_p_value_is_below_5_percent_where_the_interval_over_seeds_excludes_it(values, value):
+    agrees(stats.over_seeds(values, 1), value)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 999), n=st.integers(1, 4), value=st.floats(-2, 2))
+def test_the_p_value_is_below_5_percent_where_the_bootstraps_interval_excludes_it(seed, n, value):
+    table = np.random.default_rng(seed).normal(0.5, 1, (n, 3)) + np.arange(3) / 2
+    interval = stats.bootstrap(*crossed(table), n_resamples=50)
+    agrees(interval, value)
+    for near in (interval.lo, interval.hi):
+        for factor in (0.98, 1.02):  # just within and just beyond its ends
+            agrees(interval, interval.estimate + factor * (near - interval.estimate))
+
+
+def agrees(interval, value):
+    if min(abs(value - end) for end in (interval.lo, interval.hi)) > 1e-9:
+        excluded = not interval.lo < value < interval.hi
+        assert (interval.p_value(value) < 0.05) == excluded
+
+
+def test_an_interval_of_many_freedoms_has_the_p_value_of_a_normal_mean():
+    assert between(-1.96, 1.96).p_value(1) == pytest.approx(2 * scipy.stats.norm.sf(1), rel=1e-4)
+
+
+def test_the_freedom_of_one_seeds_bootstrap_is_that_of_its_scenes(rng):
+    assert stats.bootstrap(*only_scenes(rng.normal(size=12))).freedom == pytest.approx(11)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, math.nan], [1.0, math.inf]])
+def test_an_interval_over_seeds_needs_two_finite_values(values):
+    with pytest.raises(InputError, match="at least two finite values"):
+        stats.over_seeds(values, 1)
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5], [0.1, 0.1, 0.1]])
+def test_equal_values_have_an_interval_without_width(values):
+    rows = crossed(np.tile(np.array(values)[:, None], (1, 4)))
+    for interval in (stats.over_seeds(values, 1), stats.bootstrap(*rows)):
+        assert interval.hi - interval.lo == pytest.approx(0, abs=1e-9)
+        assert interval.p_value(interval.estimate) == 1
+        assert interval.p_value(values[0] + 0.1) == pytest.approx(0, abs=1e-9)

@@ -1,11 +1,12 @@
 """Chapter 02's recipes: two that are compared differ in what is compared, and in nothing else."""
 
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 
-from deblurlib import models
-from deblurlib.studies import PROFILES, recipes
+from deblurlib import models, runs
+from deblurlib.studies import PROFILES, find_recipe, recipes, score, srcnn
 
 BLURS = ("gaussian", "box", "motion")
 NETWORKS = ("9-1-5", "9-3-1-5", "9-1-1-1-5")
@@ -38,11 +39,14 @@ def test_all_of_the_chapter_is_here(profile):
     names |= {f"colour-{b}" for b in BLURS} | {"reset-gaussian-matched", "reset-box-matched"}
     names |= {f"last-{b}-{part}" for b in BLURS for part in ("half", "tenth")}
     names |= {
-        f"sgd-motion-{r}-{part}" for r in ("1e-4", "1e-3", "1e-2") for part in ("same", "tenth")
+        f"sgd-motion-{r}-{part}"
+        for r in ("1e-5", "1e-4", "1e-3", "1e-2")
+        for part in ("same", "tenth")
     }
     names |= {f"reach-{length}-{r}" for length in (5, 11, 15, 21, 31) for r in (13, 15, 17, 19)}
+    names |= {"reach-15-shallow"}
     assert set(by_slug(profile)) == names
-    assert len(names) == 76
+    assert len(names) == 79
 
 
 @over_profiles
@@ -147,3 +151,43 @@ def test_networks_that_reach_15_17_and_19_have_equally_many_parameters():
     found = by_slug("full")
     counts = {models.parameter_count(network(found[f"reach-5-{reach}"])) for reach in (15, 17, 19)}
     assert len(counts) == 1
+
+
+def test_the_shallow_network_has_model_1s_parameters_and_a_reach_of_17():
+    found = by_slug("report")
+    shallow, first = found["reach-15-shallow"], found["reach-15-13"]
+    assert network(shallow).receptive_field == 17
+    assert models.parameter_count(network(shallow)) == models.parameter_count(network(first))
+    different = {k for k, v in asdict(shallow).items() if v != asdict(first)[k]}
+    assert different == {"name", "model_args"}
+
+
+def test_the_headline_beats_doing_nothing_by_far_in_quick(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path))
+    run = runs.train_or_load(find_recipe("02/gaussian", "quick"))
+    rows = score([run], side=84, protocols=(), border=10)
+    means = {
+        method: sum(row["psnr"] for row in rows if row["method"] == method) / 3
+        for method in ("identity", "02/gaussian")
+    }
+    assert means["02/gaussian"] > means["identity"] + 0.3
+
+
+def test_only_the_chosen_trainings_with_sgd_are_scored():
+    def run(name, last):
+        recipe = found[name]
+        history = [{"val_loss": last}] * (recipe.steps // recipe.interval)
+        return SimpleNamespace(recipe=recipe, history=history)
+
+    found = by_slug("report")
+    ends = {"1e-5": 0.3, "1e-4": 0.2, "1e-3": 0.5, "1e-2": float("nan")}
+    trained = [run(f"sgd-motion-{r}-same", v) for r, v in ends.items()]
+    trained += [run(f"sgd-motion-{r}-tenth", 1 - v) for r, v in ends.items()]
+    trained += [run(n, 1.0) for n in ("kept-box-9-1-5-1e-4", "last-box-half", "reach-5-13", "box")]
+    names = {one.recipe.name for one in srcnn.scored(trained)}
+    assert names == {
+        "02/sgd-motion-1e-4-same",
+        "02/sgd-motion-1e-3-tenth",
+        "02/reach-5-13",
+        "02/box",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,12 +103,15 @@ def judge(claims: Sequence[Claim], final: bool) -> list[dict]:
 
 
 def losses(trained: Sequence[Run]) -> dict[str, np.ndarray]:
-    """Validation losses (seeds, epochs) of each recipe, by its name without the chapter."""
+    """Validation losses (seeds, epochs) of each recipe, by its name without the chapter.
+
+    A run that diverged has none (NaN) from then on.
+    """
     found: dict[str, list[list[float]]] = {}
     for run in sorted(trained, key=lambda run: run.recipe.seed):
-        found.setdefault(run.recipe.name.partition("/")[2], []).append(
-            [r["val_loss"] for r in run.history]
-        )
+        values = [row["val_loss"] for row in run.history]
+        values += [math.nan] * (-(-run.recipe.steps // run.recipe.interval) - len(values))
+        found.setdefault(run.recipe.name.partition("/")[2], []).append(values)
     return {name: np.array(values) for name, values in found.items()}
 
 

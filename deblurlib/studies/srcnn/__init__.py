@@ -10,26 +10,42 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...perception import MEASURES
 from ...runs import Run
 from ..claims import Claim, losses, scores, validation_images
 from . import on_losses, on_scores
-from .on_scores import LOOKS, best_rate, grey
-from .recipes import BLURS, LENGTHS, MODELS, RATES, REACHES, ended, is_scored, recipes
+from .on_scores import best_rate, grey
+from .recipes import BLURS, LENGTHS, MODELS, RATES, REACHES, SGD_RATES, SHALLOW, ended, recipes
 
 __all__ = [
     "BLURS",
     "LENGTHS",
-    "LOOKS",
     "MODELS",
     "RATES",
     "REACHES",
+    "SGD_RATES",
+    "SHALLOW",
     "best_rate",
     "claims",
     "ended",
     "grey",
-    "is_scored",
     "recipes",
+    "scored",
 ]
+
+
+def scored(trained: Sequence[Run]) -> list[Run]:
+    """Those of the runs to score on the test images; of the others, the losses say enough.
+
+    Of the trainings with SGD, those at the rates that the validation images chose.
+    """
+    held = losses(trained)
+    chosen = [f"sgd-motion-{best_rate(held, which)}-{which}" for which in ("same", "tenth")]
+
+    def counts(name: str) -> bool:
+        return name in chosen or name.partition("-")[0] not in ("kept", "last", "sgd")
+
+    return [run for run in trained if counts(run.recipe.name.partition("/")[2])]
 
 
 def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
@@ -37,13 +53,13 @@ def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
 
     Args:
         trained: runs of all its recipes, for some seeds.
-        rows: of :func:`deblurlib.studies.score`, with the measure :data:`LOOKS`.
+        rows: of :func:`deblurlib.studies.score`, with all of :data:`deblurlib.perception.MEASURES`.
     """
     seeds = sorted({run.recipe.seed for run in trained})
     held = losses(trained)
     n_images = validation_images(trained[0])
     made = [Claim(**one, seeds=seeds, n_images=n_images) for one in on_losses.values(held)]
-    psnr, looks = scores(rows), scores(rows, LOOKS)
+    psnr, looks = scores(rows), {name: scores(rows, name) for name in MEASURES}
     images = sorted({row["image"] for row in rows})
     each = {"seeds": np.repeat(seeds, len(images)).tolist(), "scenes": images * len(seeds)}
     for one in on_scores.values(held, psnr, looks):

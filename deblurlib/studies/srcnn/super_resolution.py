@@ -21,7 +21,7 @@ LUMA_DB = 1.322
 SIZES = {
     "smoke": {"steps": 2, "batch": 2, "crop": 9},
     "quick": {"steps": 100, "batch": 4, "crop": 21},
-    "report": {"steps": 30_000, "batch": 16, "crop": 21, "every": 3_000},
+    "report": {"steps": 15_000, "batch": 16, "crop": 21, "every": 1_500},
     "full": {"steps": 1_000_000, "batch": 16, "crop": 21},
 }
 
