@@ -18,7 +18,7 @@ SEEDS = (0, 1, 2)
 IMAGES = ("test/a.png", "test/b.png")
 IDS = [
     *("02a", "02b", "02c", "02d", "02ea", "02eb", "02ec", "02ed", "02fa", "02fb", "02fc"),
-    *("02gb", "02gc", "02gd", "02h", "02i", "02j", "02ka", "02kb", "02kc", "02l"),
+    *("02gb", "02gc", "02gd", "02h", "02i", "02j", "02ka", "02kb", "02kc", "02l", "02m", "02n"),
 ]
 BLURS = ("gaussian", "box", "motion")
 TWICE = 10 * np.log10(2)  # dB
@@ -155,7 +155,10 @@ MODEL_3 = [f"reset-{blur}-9-1-1-1-5-1e-4" for blur in BLURS]
 PSNR = {
     "matched": (one("reset-gaussian-matched", "reset-box-matched"), {"02fc": 1}),
     "one-matched": (one("reset-box-matched"), {"02fc": 0.5}),
-    "motion": (one("reset-motion-9-1-5-1e-4"), {"02fc": -1, "02h": 1 / 3}),
+    "motion": (
+        one("reset-motion-9-1-5-1e-4"),
+        {"02fc": -1, "02h": 1 / 3, "02m": -1 / 6, "02n": -1 / 6},
+    ),
     "matched-identity": (
         lambda name, kind: (name, kind) == ("identity", "s1-gaussian-matched, grey"),
         {"02fc": -0.5},
@@ -164,7 +167,10 @@ PSNR = {
         lambda name, kind: (name, kind) == ("identity", "s1-motion, grey"),
         {"02fc": 1, "02h": -1 / 3},
     ),
-    "grey": (one(*(f"reset-{blur}-9-1-5-1e-4" for blur in BLURS[:2])), {"02h": 2 / 3}),
+    "grey": (
+        one(*(f"reset-{blur}-9-1-5-1e-4" for blur in BLURS[:2])),
+        {"02h": 2 / 3, "02m": -1 / 3},
+    ),
     "colour": (one(*(f"colour-{blur}" for blur in BLURS)), {"02h": -1}),
     "colour-identity": (lambda name, kind: name == "identity" and "grey" not in kind, {"02h": 1}),
     "reach-on-motion-of-15": (one("reach-15-19"), {"02ka": 1}),
@@ -173,7 +179,20 @@ PSNR = {
     "reach-on-motion-of-5": (one("reach-5-19"), {"02kc": 1}),
     "less-reach-on-motion-of-5": (one("reach-5-15"), {"02kc": -1}),
     "other-reaches": (one("reach-15-17", "reach-15-13", "reach-11-19", "reach-31-15"), {}),
-    "smaller-rates-and-other-networks": (one("reset-box-9-1-5-5e-5", *MODEL_2, *MODEL_3), {}),
+    "smaller-rates-and-other-networks": (
+        one("reset-box-9-1-5-5e-5", *MODEL_2, *MODEL_3),
+        {"02m": 1 / 6, "02n": -1 / 6},
+    ),
+    "model-2": (lambda name, kind: name.startswith("reset") and "-9-3-1-5-" in name, {"02m": 1}),
+    "box": (lambda name, kind: name.startswith("reset-box-9"), {"02h": 1 / 3, "02n": 1}),
+    "box-identity": (
+        lambda name, kind: (name, kind) == ("identity", "s1-box, grey"),
+        {"02h": -1 / 3, "02n": -1},
+    ),
+    "gaussian-identity": (
+        lambda name, kind: (name, kind) == ("identity", "s1-gaussian, grey"),
+        {"02h": -1 / 3},
+    ),
     "the-chapters-own": (one("motion", "box", "gaussian"), {}),
     "sgd": (one(f"sgd-motion-{SLOWEST}-tenth"), {"02j": 1}),
     "sgd-with-one-rate": (one(f"sgd-motion-{SLOWEST}-same"), {"02j": -1}),
