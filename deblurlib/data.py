@@ -152,8 +152,9 @@ def open_images(source: str, split: str | None = None) -> ImageSet:
         raise InputError(f"{source}: no image in it")
     if split is not None:
         parts = {item.name.split("/")[0] for item in found}
-        if name in DRAWN and not parts & DRAWN[name].keys() and len(found) >= 6:
-            return ImageSet(name, split, _drawn(found, split, **DRAWN[name]))
+        drawn = DRAWN.get(name, {})
+        if split in drawn and not parts & drawn.keys() and len(found) >= 6:
+            return ImageSet(name, split, _drawn(found, split, **drawn))
         found = [item for item in found if item.name.startswith(f"{split}/")]
         if not found:
             raise InputError(

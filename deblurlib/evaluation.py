@@ -161,6 +161,8 @@ def _scores(
     measures: Sequence[str],
     border: int,
 ) -> dict[str, float | None]:
+    if not 0 <= 2 * border < min(x.shape[-2:]):
+        raise InputError(f"a border of {border} leaves nothing of {tuple(x.shape[-2:])} pixels")
     inner = (..., slice(border, x.shape[-2] - border), slice(border, x.shape[-1] - border))
     x_hat, x = images.quantise(x_hat[inner]), x[inner]
     scores = {"psnr": metrics.psnr(x_hat, x).item()}

@@ -27,10 +27,11 @@ class Interval:
     n_scenes: int
     n_images: int  # distinct images; each is scored once a seed
     freedom: float = float("inf")  # degrees of freedom of the interval's t
+    confidence: float = 0.95
 
     def p_value(self, value: float) -> float:
-        """Two-sided, of the mean being ``value``: below 0.05 where the interval excludes it."""
-        spread = (self.hi - self.estimate) / _t(0.95, self.freedom)
+        """Two-sided, of the mean being ``value``: below 0.05 where a 95 % interval excludes it."""
+        spread = (self.hi - self.estimate) / _t(self.confidence, self.freedom)
         if spread == 0:
             return float(self.estimate == value)
         return float(2 * scipy_stats.t.sf(abs(self.estimate - value) / spread, self.freedom))
@@ -71,7 +72,8 @@ def bootstrap(
     freedom = _degrees_of_freedom(table)
     reach = _t(confidence, freedom) * means.std()
     mean = float(table.mean())
-    return Interval(mean, mean - reach, mean + reach, n_seeds, n_scenes, n_images, freedom)
+    size = (n_seeds, n_scenes, n_images)
+    return Interval(mean, mean - reach, mean + reach, *size, freedom, confidence)
 
 
 def over_seeds(values: Sequence[float], n_images: int) -> Interval:

@@ -6,6 +6,7 @@ its old size, both with a bicubic kernel. Recipe, training and scores are the ch
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 
 from ... import data, images
 from ...data import ImageSet
+from ...errors import InputError
 from ...runs import Recipe
 
 SCALE = 3
@@ -39,25 +41,28 @@ def shrink_and_enlarge(x: torch.Tensor, scale: int = SCALE) -> torch.Tensor:
 
 
 def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
-    """Write the pairs of both sets into ``folder``; return the name they are now known by."""
+    """Write the pairs of both sets into ``folder``; return the name they are now known by.
+
+    Each image is a scene of its own; an error where two of a set have one stem.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = data.register(f"{train.name}-x{SCALE}={folder}")
+    rows = [["split", "stem", "scene"]]
     for split, sharp in (("train", train), ("test", test)):
+        stems = [Path(name).stem for name in sharp.names]
+        if len(set(stems)) < len(stems):
+            raise InputError(f"{sharp.name}: two images of one stem")
         for side in ("blur", "sharp"):
-            (folder / split / side).mkdir(parents=True)
-        for i in range(len(sharp)):
+            (folder / split / side).mkdir(parents=True, exist_ok=True)
+        for i, stem in enumerate(stems):
             height, width = (n // SCALE * SCALE for n in sharp[i].shape[-2:])
             x = sharp[i][:, :height, :width]
-            name = Path(sharp.names[i]).stem + ".png"
-            images.write(folder / split / "sharp" / name, x)
-            images.write(folder / split / "blur" / name, shrink_and_enlarge(x[None])[0])
-    name = f"{train.name}-x{SCALE}"
-    # each image is a scene of its own
-    lines = [
-        f"{split},{Path(n).stem},{split}/{n}"
-        for split, sharp in (("train", train), ("test", test))
-        for n in sharp.names
-    ]
-    (folder / "scenes.csv").write_text("\n".join(["split,stem,scene", *lines]) + "\n", "utf-8")
-    return data.register(f"{name}={folder}")
+            images.write(folder / split / "sharp" / f"{stem}.png", x)
+            images.write(folder / split / "blur" / f"{stem}.png", shrink_and_enlarge(x[None])[0])
+            rows.append([split, stem, f"{split}/{sharp.names[i]}"])
+    with (folder / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return known
 
 
 def recipe(profile: str, seed: int, pairs: str) -> Recipe:
