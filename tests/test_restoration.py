@@ -311,7 +311,7 @@ def cut(path):
 
 
 def put_other_weights(folder):
-    SRCNN(layers="9-3-1-5").save_pretrained(folder / "other")
+    SRCNN(layers="9-1-1-1-5").save_pretrained(folder / "other")
     shutil.copy(folder / "other" / "model.safetensors", folder)
 
 
