@@ -69,7 +69,7 @@ class Measure:
     unit: str
 
 
-#: name -> measure; the margins were set before any run was looked at.
+#: name -> measure; the margins were set before any run was scored.
 MEASURES = {
     "gradient_similarity": Measure(gradient_similarity, 1, 0.005, "similarity"),
     "blur_effect": Measure(blur_effect, -1, 0.01, "blur effect"),

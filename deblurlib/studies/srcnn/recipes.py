@@ -1,7 +1,7 @@
 """Chapter 02: SRCNN's learning rates, depth and reach, on S1's three blurs.
 
 S1 trains on one image at a time, for 20 epochs of 750, with a new optimiser each epoch. Here a
-sample is a patch, and no layer is padded: the paper's way, and what a processor can do in an hour.
+sample is a patch, and no layer is padded: the paper's way, and less than a hundredth of the work.
 What is to be compared with the way there, and not with the end, has half as many steps in `report`.
 """
 
