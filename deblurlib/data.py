@@ -126,6 +126,8 @@ class PairSet:
 
 Set = TypeVar("Set", ImageSet, PairSet)
 
+#: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
+BLURRED_IN = {"gopro-gamma": "blur_gamma"}
 #: Sets that come without train/ and test/: how many images are drawn for each, at most.
 DRAWN = {"anime-faces": {"train": 1000, "test": 200}}
 
@@ -169,33 +171,36 @@ def open_pairs(source: str, split: str | None = None) -> PairSet:
 
     Partners are files of the same stem, sorted. A pair's scene is the folder that holds its
     ``blur/`` and ``sharp/``, unless a table ``scenes.csv`` at the top of the set (columns
-    ``stem``, ``scene`` and, where stems repeat, ``split``) says otherwise.
+    ``stem``, ``scene`` and, where stems repeat, ``split``) says otherwise. ``gopro`` and
+    ``gopro-gamma`` are one tree; of the second, ``blur_gamma/`` is read.
 
     Args and errors: as of :func:`open_images`; also a file without a partner, or with two.
     """
     name, items = storage.open_source(source)
-    table = pairing.read_scenes(items)
+    table, blur = pairing.read_scenes(items), BLURRED_IN.get(name, "blur")
     views = sorted(
-        {pairing.view(i) for i in items if i.is_image and pairing.side(i) in ("blur", "sharp")}
+        {pairing.view(i) for i in items if i.is_image and pairing.side(i) in (blur, "sharp")}
     )
     blurred, sharp, kernels, scenes = [], [], [], []
     for view in views:
         top = view.split("/")[0]
         if split is not None and top != split:
             continue
-        sides = {side: pairing.by_stem(items, view, side) for side in ("blur", "sharp", "kernel")}
-        for stem in sorted(sides["blur"].keys() | sides["sharp"].keys()):
-            for side, other in (("blur", "sharp"), ("sharp", "blur")):
+        sides = {side: pairing.by_stem(items, view, side) for side in (blur, "sharp", "kernel")}
+        for stem in sorted(sides[blur].keys() | sides["sharp"].keys()):
+            for side, other in ((blur, "sharp"), ("sharp", blur)):
                 if stem not in sides[side]:
                     alone = sides[other][stem].name
                     raise InputError(f"{source}: {alone} has no partner in {side}/ beside it")
-            blurred.append(sides["blur"][stem])
+            blurred.append(sides[blur][stem])
             sharp.append(sides["sharp"][stem])
             kernels.append(sides["kernel"].get(stem))
             scenes.append(table.get((top, stem)) or table.get(("", stem)) or view)
     if not sharp:
         part = f" under {split}/" if split else ""
-        raise InputError(f"{source}: no folder{part} with images in blur/ and sharp/ side by side")
+        raise InputError(
+            f"{source}: no folder{part} with images in {blur}/ and sharp/ side by side"
+        )
     return PairSet(name, split, tuple(blurred), tuple(sharp), tuple(kernels), tuple(scenes))
 
 

@@ -22,6 +22,21 @@ app = typer.Typer(
 
 Profile = Annotated[str, typer.Option(help="smoke, quick, report or full.")]
 Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
+Device = Annotated[
+    str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")
+]
+
+
+def find_device(name: str | None) -> str:
+    """The device that is asked for, or the best there is."""
+    import torch
+
+    from ..machine import best_device
+
+    name = name or best_device()
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise InputError(f"the device {name!r} is not here")
+    return name
 
 
 def show(table: Table) -> None:

@@ -6,13 +6,16 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Seed, app, show, write_whole
+from .command import Device, Seed, app, find_device, show, write_whole
+
+if TYPE_CHECKING:
+    from ..restoration import Method
 
 
 @app.command()
@@ -32,24 +35,18 @@ def evaluate(
         str | None, typer.Option(help="train or test; by default test, or all where there is none.")
     ] = None,
     ssim: Annotated[str, typer.Option(help="The SSIM's protocol.")] = "gaussian-rgb",
-    device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")
-    ] = None,
+    device: Device = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all scores there, each image's too.")
     ] = None,
 ) -> None:
     """Score a method beside the identity, on pairs or on images that are blurred for it."""
-    import torch
-
     from .. import evaluation, machine, restoration
     from ..data import open_images, open_pairs, register
 
     if (pairs is None) == (images is None) or (images is None) != (degradation is None):
         raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")
-    device = device or machine.best_device()
-    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise InputError(f"the device {device!r} is not here")
+    device = find_device(device)
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise InputError(f"{json_file}: is a folder, or in one that is not there")
     found = restoration.find_method(method, device)
@@ -63,6 +60,7 @@ def evaluate(
     line = evaluation.summary(rows, ssim)[-1]
     results = line | {"run": found.run.id if found.run else None}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
+    results |= {"contaminated": scored.name in found.contaminated}
     results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}
     results |= {"device": machine.device_name(device), "images": _by_image(rows, ssim)}
     if json_file is not None:
@@ -74,21 +72,39 @@ def evaluate(
 @app.command()
 def methods() -> None:
     """List the methods, and the runs that are methods, too."""
-    from .. import restoration, runs
+    from .. import models, restoration, runs
 
     table = Table()
-    for column in ("method", "needs the kernel", "what it does"):
+    for column in ("method", "needs the kernel", "reach, px", "tiled against whole"):
         table.add_column(column)
-    for method in restoration.METHODS.values():
-        table.add_row(method.name, "no" if method.blind else "yes", method.describes)
+    table.add_column("what it does", overflow="fold")
+    for name in [*restoration.METHODS, *restoration.shipped()]:
+        method = restoration.find_method(name)
+        table.add_row(
+            name,
+            "no" if method.blind else "yes",
+            "all" if method.reach is None else str(method.reach),
+            _tiled(method),
+            method.describes,
+        )
     found = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and r.title != "damaged"]
     changed = runs.all_changes(found)
     for run in found:
         r = run.recipe
         notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
         notes += ["stale"] if changed[run.id] else []
-        table.add_row(run.id, "no", ", ".join(notes))
+        method = restoration.of_model(r.name, models.build(r.model, r.model_args, 0), "")
+        table.add_row(run.id, "no", str(method.reach), _tiled(method), ", ".join(notes))
     show(table)
+
+
+def _tiled(method: Method) -> str:
+    """What restoring in tiles costs, as far as it is known."""
+    from ..restoration.tiles import fits
+
+    if fits(method):
+        return "equal"
+    return "not measured" if method.tiled_psnr is None else f"{method.tiled_psnr:.1f} dB"
 
 
 def _open(opened: Callable, source: str, split: str | None):
@@ -151,6 +167,8 @@ def _print(results: dict, method) -> None:
         print(f"{results['perfect']} images restored perfectly, left out of the mean PSNR")
     if method.run is not None and runs.changes(method.run):
         print(f"run {method.run.id} is stale: its code or data changed since")
+    if results["contaminated"]:
+        print(f"{method.name} was trained on such images of {results['data']}: this is no test")
     part = f", {results['split']}" if results["split"] else ""
     seed = "" if results["seed"] is None else f", seed {results['seed']}"
     print(f"{results['data']}{part}; {results['degradation']}{seed}; on {results['device']}")

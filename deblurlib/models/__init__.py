@@ -1,8 +1,9 @@
 """The networks, by name; one file for each architecture.
 
 A model takes ``y`` ``(B, C, H, W)`` in [0, 1] and returns ``x_hat``, unclamped, of the same shape
-less a ``margin`` at each side. It says how many ``channels`` it takes and of what ``multiple`` the
-image's sides must be.
+less a ``margin`` at each side; in training mode it may return more, for a loss that knows of it. It
+says how many ``channels`` it takes, of what ``multiple`` the image's sides must be, and its
+``receptive_field``: the side, in pixels, of what an output pixel depends on.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from torch import nn
 
 from ..errors import InputError
 from .srcnn import SRCNN
+from .srn import SRN
 from .unet import UNet
 
-__all__ = ["MODELS", "SRCNN", "UNet", "build", "load", "parameter_count", "save"]
+__all__ = ["MODELS", "SRCNN", "SRN", "UNet", "build", "load", "parameter_count", "save"]
 
 #: name -> class
-MODELS: dict[str, type[nn.Module]] = {"srcnn": SRCNN, "unet": UNet}
+MODELS: dict[str, type[nn.Module]] = {"srcnn": SRCNN, "srn": SRN, "unet": UNet}
 
 
 def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:

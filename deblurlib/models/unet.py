@@ -42,6 +42,16 @@ class UNet(nn.Module, PyTorchModelHubMixin):
         self.last = nn.Conv2d(width, channels, 1)
         self.channels, self.residual = channels, residual
 
+    @property
+    def receptive_field(self) -> int:
+        """Side of the square of input pixels outside of which none changes an output pixel."""
+        far = 2  # from the output backwards: a block's two layers
+        for _ in range(LEVELS):
+            far = (far + 1) // 2 + 1 + 2  # enlarged from, and a block
+        for _ in range(LEVELS):
+            far = 2 * far + 1 + 2  # the maximum of two, and a block
+        return 2 * far + 1
+
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         """Restore ``y`` ``(B, C, H, W)``; H and W are multiples of 8."""
         z, skips = y, []

@@ -5,16 +5,20 @@ Taught in chapter 01 (what a method may know) and 07.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import nn
 
-from . import degrade, psf, runs
-from .errors import InputError
+from .. import degrade, models, psf, runs
+from ..errors import InputError
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,12 @@ class Method:
     describes: str  # one line for a reader
     blind: bool = True  # needs no kernel
     run: runs.Run | None = None  # that it comes from
+    #: pixels: nothing further away changes an output pixel; None: everything may
+    reach: int | None = None
+    multiple: int = 1  # tiles of an image begin at multiples of it
+    contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
+    #: dB between an image restored in tiles and in one piece, where that was measured
+    tiled_psnr: float | None = None
 
     def __call__(self, y: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
         """Restore ``y``; an error where the method needs a kernel and gets none."""
@@ -45,51 +55,89 @@ def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> to
     return y + amount * (y - degrade.convolve(y, psf.gaussian(sigma), "reflect"))
 
 
-#: name -> method. A run is a method, too: see :func:`find_method`.
+#: name -> method. The networks that ship and the runs are methods, too: see :func:`find_method`.
 METHODS: dict[str, Method] = {
     m.name: m
     for m in (
-        Method("identity", lambda y, kernel: y, "do nothing: what every method is compared with"),
-        Method("unsharp-mask", lambda y, kernel: unsharp_mask(y), "raise local contrast; no model"),
+        Method(
+            "identity",
+            lambda y, kernel: y,
+            "do nothing: what every method is compared with",
+            reach=0,
+        ),
+        Method(
+            "unsharp-mask",
+            lambda y, kernel: unsharp_mask(y),
+            "raise local contrast; no model",
+            reach=psf.gaussian(2.0).shape[-1] // 2,
+        ),
     )
 }
 
 
+def shipped() -> list[str]:
+    """The names of the trained networks that come with the library."""
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
+
+
 def find_method(name: str, device: torch.device | str = "cpu", store: Path | None = None) -> Method:
-    """A method by its name: one of :data:`METHODS`, a run's id (or its beginning) or recipe.
+    """A method by its name: of :data:`METHODS`, of :func:`shipped`, a run's id or its recipe.
 
     Args:
+        name: an id may be cut short.
         device: where the model of a run is put.
         store: of the runs; see :func:`deblurlib.runs.root`.
     """
     if name in METHODS:
         return METHODS[name]
+    if name in shipped():
+        return _shipped(name, device)
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except InputError as error:
         if not str(error).startswith("no run"):
             raise
         raise InputError(
-            f"no method {name!r}: it is none of {', '.join(METHODS)}; {error}"
+            f"no method {name!r}: it is none of {', '.join([*METHODS, *shipped()])}; {error}"
         ) from None
-    model = run.model().to(device)
+    return of_model(run.recipe.name, run.model().to(device), f"run {run.id}", run=run)
+
+
+def _shipped(name: str, device: torch.device | str) -> Method:
+    folder = WEIGHTS / name
+    try:
+        card = json.loads((folder / "card.json").read_text("utf-8"))
+        model = models.load(card["model"], folder).to(device)
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{folder}: damaged; install the library again ({error})") from None
+    more = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}
+    return of_model(name, model, card["describes"], **more)
+
+
+def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:
+    """The method that applies a model of :data:`deblurlib.models.MODELS`."""
     return Method(
-        run.recipe.name,
+        name,
         lambda y, kernel: apply_model(model, y),
-        f"run {run.id}",
-        run=run,
+        describes,
+        reach=model.receptive_field // 2,
+        multiple=model.multiple,
+        **more,
     )
 
 
 def apply_model(model: nn.Module, y: torch.Tensor) -> torch.Tensor:
-    """Restore images of any size with a model that may want certain sizes, or grey.
+    """Restore images of any size with a model that may want certain sizes, or grey, or colour.
 
     Args:
-        model: of :data:`deblurlib.models.MODELS`. One for grey images sees each channel alone.
+        model: of :data:`deblurlib.models.MODELS`. One for grey images sees each channel alone; one
+            for colour sees a grey image in three channels, whose mean is the answer.
         y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple`` below and to
             the right, by mirroring the image or, where it is too small, by repeating its edge.
     """
     channels = y.shape[1]
+    if channels == 1 and model.channels == 3:
+        return apply_model(model, y.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
     if model.channels not in (1, channels):
         raise InputError(f"the model takes {model.channels} channels, not {channels}")
     height, width = y.shape[-2:]

@@ -1,0 +1,102 @@
+"""``deblur restore``: pictures of any size and kind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError
+from .command import Device, app, find_device
+
+if TYPE_CHECKING:
+    from ..restoration import Outcome
+
+
+@app.command()
+def restore(
+    given: Annotated[
+        list[str],
+        typer.Argument(metavar="IN...", help="Image files, folders, patterns; or one video."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A folder; for one image, it may be a file.")
+    ],
+    method: Annotated[str, typer.Option(help="A method's name: see deblur methods.")] = "srn",
+    frames: Annotated[
+        str | None, typer.Option(help="Of a video: which frames, from 0, such as 3,10-20.")
+    ] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Side of a tile, pixels; less needs less memory.")
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Restore pictures; each keeps its size, kind, profile and orientation.
+
+    A picture that cannot be restored is named in one sentence, the others are done, and the exit
+    code is 2.
+    """
+    from .. import restoration
+
+    device = find_device(device)
+    if frames is not None and len(given) != 1:
+        raise InputError("--frames needs one video, or one folder of frames")
+    numbers = None if frames is None else parse_frames(frames)
+    chosen = restoration.find_method(method, device)
+    restoration.tiles.layout(chosen, tile)  # what is wrong with it is known before
+    with _bar() as show:
+        if numbers is not None:
+            source = Path(given[0])
+            done = restoration.restore_frames(source, numbers, out, chosen, device, tile, show)
+        else:
+            done = restoration.restore_files(given, out, chosen, device, tile, show)
+        outcomes = [_tell(outcome) for outcome in done]
+    bad = sum(outcome.error is not None for outcome in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    print(
+        f"{len(outcomes) - bad} restored by {method} on {device} in {seconds:.1f} s"
+        + (f", {bad} not" if bad else "")
+    )
+    if bad:
+        raise typer.Exit(2)
+
+
+def parse_frames(text: str) -> list[int]:
+    """``"3,10-12"`` -> ``[3, 10, 11, 12]``."""
+    found = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"frames are numbers and ranges such as 3,10-20, not {text!r}")
+        span = range(int(first), int(last if dash else first) + 1)
+        if not span:
+            raise InputError(f"the range {part.strip()} of frames is empty")
+        found += span
+    return found
+
+
+def _tell(outcome: Outcome) -> Outcome:
+    if outcome.error is not None:
+        print(f"deblur: {outcome.error}", file=sys.stderr)
+    else:
+        width, height = outcome.size
+        print(f"{outcome.target}  {width} x {height}  {outcome.seconds:.1f} s")
+    return outcome
+
+
+@contextmanager
+def _bar() -> Iterator:
+    """A bar of the picture that is restored now; nothing where there is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda share: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share: bar.update(task, completed=share)

@@ -1,0 +1,186 @@
+"""The scale-recurrent network: one encoder-decoder used at each scale, coarse to fine.
+
+Tao, Gao, Shen, Wang, Jia, "Scale-recurrent Network for Deep Image Deblurring", CVPR 2018: the
+network of S4. Where the paper's text and its released code disagree, :data:`FLAVOURS` has both.
+Taught in chapter 05.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from huggingface_hub import PyTorchModelHubMixin
+from torch import nn
+
+from ..errors import InputError
+from .recurrence import RECURRENCES
+
+#: What the paper's text and its released code say of kernel sizes and of the recurrent layer's
+#: first weights (Xavier's, or a normal distribution cut off at two deviations of 0.001).
+FLAVOURS = {
+    "released": {"upsampling": 4, "recurrence": 3, "deviation": 1e-3},
+    "paper": {"upsampling": 5, "recurrence": 5, "deviation": None},
+}
+UPSAMPLINGS = ("deconvolution", "sub-pixel", "bilinear")
+KERNEL = 5  # side, pixels, of all other convolutions
+BLOCKS = 3  # residual blocks beside each change of size
+
+
+class SRN(nn.Module, PyTorchModelHubMixin):
+    """Restores a quarter of the size first, then half, then all of it, with the same weights.
+
+    At each scale the network sees the blurred image and the restored one of the scale below,
+    enlarged; at the coarsest, the blurred image twice. An image is halved by averaging 2 x 2 pixels
+    (the released code's resizing, of another framework, takes every second pixel instead).
+
+    Args:
+        channels: of the image, in and out. The released ``lstm`` and ``gray`` models have 1 and
+            restore red, green and blue apart; its ``color`` model has 3 and no recurrence.
+        width: channels after the first layer; twice and four times as many below.
+        scales: how many.
+        recurrence: what carries a state from scale to scale: a key of :data:`RECURRENCES`.
+        residual: add the blurred image to the output; the original does not. The last layer then
+            begins with weights of 0, so that the untrained network changes nothing.
+        upsampling: how the decoder doubles the size: ``"deconvolution"`` as the original,
+            ``"sub-pixel"`` or ``"bilinear"``.
+        flavour: a key of :data:`FLAVOURS`.
+    """
+
+    margin = 0  # pixels lost at each side
+
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 32,
+        scales: int = 3,
+        recurrence: str = "lstm",
+        residual: bool = False,
+        upsampling: str = "deconvolution",
+        flavour: str = "released",
+    ):
+        super().__init__()
+        named = {"recurrence": (recurrence, RECURRENCES), "upsampling": (upsampling, UPSAMPLINGS)}
+        for what, (value, known) in (named | {"flavour": (flavour, FLAVOURS)}).items():
+            if value not in known:
+                raise InputError(f"SRN {what} {value!r} is none of {', '.join(map(str, known))}")
+        if min(width, scales) < 1:
+            raise InputError(f"SRN needs a width and scales of 1 or more, not {width} and {scales}")
+        sides = FLAVOURS[flavour]
+        self.inblock = _encoder(2 * channels, width, stride=1)
+        self.eblock1 = _encoder(width, 2 * width, stride=2)
+        self.eblock2 = _encoder(2 * width, 4 * width, stride=2)
+        self.recurrence = RECURRENCES[recurrence](4 * width, sides["recurrence"])
+        self.dblock2 = _decoder(4 * width, upsampling, sides["upsampling"])
+        self.dblock1 = _decoder(2 * width, upsampling, sides["upsampling"])
+        self.outblock = nn.Sequential(*_residuals(width), _conv(width, channels))
+        self.channels, self.scales, self.residual = channels, scales, residual
+        self.multiple = 4 * 2 ** (scales - 1)  # of an image's sides: two strides, and the scales
+        _initialise(self, sides["deviation"])
+
+    @property
+    def receptive_field(self) -> int:
+        """Side of the square of input pixels outside of which none changes an output pixel.
+
+        A bound: the true one is a few pixels less, and what is far away counts for little.
+        """
+        around, apart = KERNEL // 2, 2 * BLOCKS * (KERNEL // 2)  # of a layer; of residual blocks
+        at_one_scale = around + apart  # from the output backwards
+        at_one_scale = _halved(at_one_scale) + apart
+        at_one_scale = _halved(at_one_scale) + 2 * apart + self.recurrence.kernel // 2
+        at_one_scale = 2 * at_one_scale + around + apart
+        at_one_scale = 2 * at_one_scale + around + apart + around
+        far = at_one_scale
+        for _ in range(self.scales - 1):
+            far = _halved(far) + at_one_scale
+        return 2 * (far + 1) * 2 ** (self.scales - 1) - 1
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+        """Restore ``y`` ``(B, C, H, W)``; H and W are multiples of :attr:`multiple`.
+
+        Returns:
+            ``x_hat``; in training mode a list of one a scale, the finest first, for a loss over
+            scales such as :func:`deblurlib.losses.mse_over_scales`.
+        """
+        blurred = [y]
+        for _ in range(self.scales - 1):
+            blurred.append(F.avg_pool2d(blurred[-1], 2))
+        x_hats, state = [], None
+        for b in reversed(blurred):
+            # no gradient flows back through the image, but it does through the state
+            before = _double(x_hats[-1].detach()) if x_hats else b
+            state = None if state is None else _double(state)
+            x_hat, state = self._at_one_scale(b, before, state)
+            x_hats.append(x_hat)
+        return x_hats[::-1] if self.training else x_hats[-1]
+
+    def _at_one_scale(
+        self, b: torch.Tensor, before: torch.Tensor, state: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        full = self.inblock(torch.cat([b, before], 1))
+        half = self.eblock1(full)
+        hidden, state = self.recurrence(self.eblock2(half), state)
+        z = self.dblock2(hidden) + half
+        z = self.dblock1(z) + full
+        z = self.outblock(z)
+        return (b + z if self.residual else z), state
+
+
+class ResBlock(nn.Module):
+    """Two convolutions with a ReLU between them, and the input added; no ReLU after that."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first, self.second = _conv(width, width), _conv(width, width)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return z + self.second(torch.relu(self.first(z)))
+
+
+def _halved(far: int) -> int:
+    """Pixels of half the size that so many can have been enlarged from, in any of the ways."""
+    return (far + 1) // 2 + 2
+
+
+def _double(z: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _conv(channels: int, width: int, stride: int = 1, kernel: int = KERNEL) -> nn.Conv2d:
+    return nn.Conv2d(channels, width, kernel, stride, kernel // 2)
+
+
+def _residuals(width: int) -> list[nn.Module]:
+    return [ResBlock(width) for _ in range(BLOCKS)]
+
+
+def _encoder(channels: int, width: int, stride: int) -> nn.Sequential:
+    """InBlock or EBlock: a convolution, then residual blocks."""
+    return nn.Sequential(_conv(channels, width, stride), nn.ReLU(), *_residuals(width))
+
+
+def _decoder(channels: int, upsampling: str, kernel: int) -> nn.Sequential:
+    """DBlock: residual blocks, then twice the size and half the channels."""
+    half = channels // 2
+    if upsampling == "deconvolution":
+        more = kernel % 2  # an odd kernel needs a pixel more on one side
+        up = [nn.ConvTranspose2d(channels, half, kernel, 2, (kernel - 1) // 2, more)]
+    elif upsampling == "sub-pixel":
+        up = [_conv(channels, 4 * half), nn.PixelShuffle(2)]
+    else:
+        enlarge = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        up = [enlarge, _conv(channels, half)]
+    return nn.Sequential(*_residuals(channels), *up, nn.ReLU())
+
+
+def _initialise(model: SRN, deviation: float | None) -> None:
+    """Xavier's uniform distribution for the weights, 0 for the biases, as the original."""
+    recurrent = set(model.recurrence.modules())
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.zeros_(layer.bias)
+            if layer in recurrent and deviation is not None:
+                nn.init.trunc_normal_(layer.weight, 0, deviation, -2 * deviation, 2 * deviation)
+            else:
+                nn.init.xavier_uniform_(layer.weight)
+    if model.residual:
+        nn.init.zeros_(model.outblock[-1].weight)

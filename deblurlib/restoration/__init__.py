@@ -1,0 +1,30 @@
+"""Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
+
+``methods``: functions from a blurred image to a restored one. ``tiles``: a large image piece by
+piece. ``photos``: files, with all that belongs to them. ``batch``: many files. Taught in chapters
+01 (what a method may know), 05 (tiles) and 07.
+"""
+
+from .batch import Outcome, find_photos, restore_files, restore_frames
+from .methods import METHODS, Method, apply_model, find_method, of_model, shipped, unsharp_mask
+from .photos import Photo, read_photo, write_photo
+from .tiles import restore, tile_difference
+
+__all__ = [
+    "METHODS",
+    "Method",
+    "Outcome",
+    "Photo",
+    "apply_model",
+    "find_method",
+    "find_photos",
+    "of_model",
+    "read_photo",
+    "restore",
+    "restore_files",
+    "restore_frames",
+    "shipped",
+    "tile_difference",
+    "unsharp_mask",
+    "write_photo",
+]

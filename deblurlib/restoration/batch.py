@@ -1,0 +1,150 @@
+"""Many image files, or frames of a video, restored into a folder. Taught in chapter 05."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import images, video
+from ..errors import InputError
+from .methods import Method
+from .photos import FORMATS, Photo, read_photo, with_pixels, write_photo
+from .tiles import Progress, restore
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture."""
+
+    source: str
+    target: Path | None  # what was written
+    error: str | None = None  # one sentence, if nothing was
+    size: tuple[int, int] = (0, 0)  # width, height
+    seconds: float = 0.0  # reading, restoring and writing
+
+
+def find_photos(given: Sequence[str]) -> Iterator[tuple[Path, Path] | InputError]:
+    """The image files meant by paths, folders and patterns, each with its name below the output.
+
+    A folder stands for all image files below it, hidden ones left out, and its tree is kept; a
+    pattern such as ``*.jpg`` for what it matches. What there is not comes as an error.
+    """
+    for one in given:
+        path = Path(one)
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if _is_photo(p.relative_to(path)))
+            yield from ((p, p.relative_to(path)) for p in inside)
+            if not inside:
+                yield InputError(f"{one}: no image file in this folder")
+        elif path.exists():
+            yield path, Path(path.name)
+        elif glob.has_magic(one):
+            matched = sorted(Path(p) for p in glob.glob(one, recursive=True))
+            yield from ((p, Path(p.name)) for p in matched if p.is_file())
+            if not any(p.is_file() for p in matched):
+                yield InputError(f"{one}: no file matches")
+        else:
+            yield InputError(f"{one}: no such file or folder")
+
+
+def _is_photo(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in images.SUFFIXES and not hidden
+
+
+def restore_files(
+    given: Sequence[str],
+    out: Path,
+    method: Method,
+    device: str = "cpu",
+    tile: int | None = None,
+    progress: Progress = lambda share: None,
+) -> Iterator[Outcome]:
+    """Restore image files, one after the other; a bad one hinders no other.
+
+    Args:
+        given: see :func:`find_photos`.
+        out: a folder, made if need be; or, for a single file, a file, whose suffix says the format.
+        method, device, tile, progress: see :func:`deblurlib.restoration.restore`; the progress is
+            of one file.
+
+    Raises:
+        InputError: ``out`` is a file's name, but several files are to be restored.
+    """
+    found = list(find_photos(given))
+    single = out.suffix.lower() in FORMATS and not out.is_dir()
+    if single and (len(found) != 1 or Path(given[0]).is_dir()):
+        raise InputError(f"{out}: several images need a folder to go to, not a file")
+    taken: dict[Path, Path] = {}
+    for one in found:
+        if isinstance(one, InputError):
+            name, _, _ = str(one).partition(": ")
+            yield Outcome(name, None, str(one))
+            continue
+        source, name = one
+        target = out if single else out / name
+        began = time.perf_counter()
+        try:
+            _check_target(source, target, taken)
+            photo = read_photo(source)
+            pixels = restore(photo.pixels, method, None, device, tile, progress)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_photo(target, with_pixels(photo, pixels))
+        except InputError as error:
+            yield Outcome(str(source), None, str(error))
+        except OSError as error:
+            yield Outcome(str(source), None, f"{target}: {error.strerror or error}")
+        else:
+            size = photo.pixels.shape[1::-1]
+            yield Outcome(str(source), target, None, size, time.perf_counter() - began)
+
+
+def _check_target(source: Path, target: Path, taken: dict[Path, Path]) -> None:
+    place = target.resolve()
+    if place == source.resolve():
+        raise InputError(f"{source}: would be written over; choose another folder with -o")
+    if place in taken:
+        raise InputError(f"{source}: would be written over what {taken[place]} was restored to")
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder; {source} cannot be written there")
+    taken[place] = source
+
+
+def restore_frames(
+    source: Path,
+    numbers: Sequence[int],
+    out: Path,
+    method: Method,
+    device: str = "cpu",
+    tile: int | None = None,
+    progress: Progress = lambda share: None,
+) -> Iterator[Outcome]:
+    """Restore some frames of a video, or of a folder of frames, into PNG files of a folder.
+
+    Args:
+        numbers: of the frames, counted from 0.
+        rest: as of :func:`restore_files`.
+    """
+    wanted = sorted(set(numbers))
+    frames = video.read_frames(source)
+    for number in range(wanted[-1] + 1 if wanted else 0):
+        frame = next(frames, None)
+        if frame is None:
+            missing = ", ".join(str(n) for n in wanted if n >= number)
+            yield Outcome(
+                str(source), None, f"{source}: has {number} frames, so there is no {missing}"
+            )
+            return
+        if number in wanted:
+            began = time.perf_counter()
+            target = out / f"{source.stem}-{number:06d}.png"
+            pixels = restore(np.ascontiguousarray(frame), method, None, device, tile, progress)
+            out.mkdir(parents=True, exist_ok=True)
+            write_photo(target, Photo(pixels))
+            name = f"{source}, frame {number}"
+            yield Outcome(name, target, None, frame.shape[1::-1], time.perf_counter() - began)
