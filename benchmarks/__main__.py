@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import batches, convolution, output, ssim, timing, training
+from . import batches, convolution, output, restoration, ssim, timing, training
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = {
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "ssim": ssim,
     "batches": batches,
     "training": training,
+    "restoration": restoration,
 }
 
 

@@ -17,7 +17,8 @@ HEAD = """# Speed
 Written by `make bench`. Each cell: the median time in ms, and in brackets the **ratio**: the \
 median over the rounds of that time by deblurlib's in the same round. Above 1 means the other is \
 slower than deblurlib, below 1 that it is faster. All ran in one process, in turn, after their \
-values were found equal within {tolerance:g}; the files beside this page hold minima and versions.
+values were found equal within {tolerance:g} (where a section does not say \
+otherwise); the files beside this page hold minima and versions.
 """
 
 

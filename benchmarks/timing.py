@@ -57,6 +57,7 @@ def run_case(
     collect: Callable[..., torch.Tensor],
     rounds: int,
     seconds: float = SECONDS,
+    tolerance: float = TOLERANCE,
 ) -> dict:
     """Check that all contenders agree, which also warms them up, then time them.
 
@@ -66,6 +67,7 @@ def run_case(
         collect: turns what a call returns into a tensor that can be compared; not timed.
         rounds: how often each is timed at least.
         seconds: if the rounds take less, there are more of them.
+        tolerance: largest allowed difference between values.
 
     Returns:
         the case's entry in the results: medians (``ms``) and minima in milliseconds, ``ratio``
@@ -77,7 +79,7 @@ def run_case(
     expected = collect(calls[OURS]())
     differences = {c: _difference(collect(calls[c]()), expected) for c in calls if c != OURS}
     for contender, difference in differences.items():
-        if not difference <= TOLERANCE:
+        if not difference <= tolerance:
             raise ValueError(f"{name}: {contender} differs from {OURS} by {difference:.2g}")
     times = dict(zip(calls, interleave(list(calls.values()), rounds, seconds).T, strict=True))
     ours = times.pop(OURS)

@@ -7,16 +7,18 @@ import subprocess
 import sys
 
 import torch
-import torch.nn.functional as F
 
 from deblurlib import degrade, models, training
+from deblurlib.losses import mse_over_scales
+from deblurlib.studies.srn import shipped
 
 from . import timing
 
 TITLE = "Training steps"
 ABOUT = (
     "{steps} steps of `training.fit` with Adam on a batch made beforehand, on {where}: SRCNN 9-1-5 "
-    "on 16 grey patches of 33 pixels, a UNet of {parameters} parameters on 4 colour patches of 64. "
+    "on 16 grey patches of 33 pixels, a UNet of {parameters} parameters on 4 colour patches of 64; "
+    "and a single step of the shipped SRN on 16 colour crops of {crop}, with its loss over scales. "
     "A process that does nothing but train the UNet takes {ours} MB of memory at its peak with "
     "`fit`, {bare} MB with the bare loop."
 )
@@ -29,20 +31,24 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     steps, seconds = (2, 0) if quick else (30, timing.SECONDS)
     fabric = training.start_fabric("bf16" if torch.cuda.is_available() else "32")
     unet = models.build("unet", {"width": 24}, 0)
+    srn = models.build("srn", shipped("report")["model_args"], 0)
+    crop = 32 if quick else 256
     networks = {
-        "SRCNN": (models.build("srcnn", {}, 0), (16, 1, 33, 33)),
-        "UNet": (unet, UNET),
+        "SRCNN": (models.build("srcnn", {}, 0), (16, 1, 33, 33), steps),
+        "UNet": (unet, UNET, steps),
+        "SRN": (srn, (16, 3, crop, crop), 1),
     }
     cases = []
-    for name, (model, shape) in networks.items():
+    for name, (model, shape, count) in networks.items():
         contenders = {
-            timing.OURS: lambda m=model, s=shape: fitted(m, ready(s, fabric), steps, fabric),
-            "bare loop": lambda m=model, s=shape: looped(m, ready(s, fabric), steps, fabric),
+            timing.OURS: lambda m=model, s=shape, n=count: fitted(m, ready(s, fabric), n, fabric),
+            "bare loop": lambda m=model, s=shape, n=count: looped(m, ready(s, fabric), n, fabric),
         }
         cases.append(timing.run_case(name, contenders, parameters, rounds, seconds))
     about = ABOUT.format(
         steps=steps,
         parameters=f"{models.parameter_count(unet):,}",
+        crop=crop,
         ours=peak("fitted", steps),
         bare=peak("looped", steps),
         where="a GPU in bf16" if fabric.device.type == "cuda" else "the processor in float32",
@@ -75,7 +81,8 @@ def parameters(model: torch.nn.Module) -> torch.Tensor:
 def fitted(model, pair, steps: int, fabric) -> torch.nn.Module:
     model = copy.deepcopy(model).to(fabric.device)
     optimiser = {"name": "adam", "lr": 1e-4}
-    list(training.fit(model, lambda _: pair, F.mse_loss, steps, optimiser=optimiser, fabric=fabric))
+    loss = mse_over_scales
+    list(training.fit(model, lambda _: pair, loss, steps, optimiser=optimiser, fabric=fabric))
     return model
 
 
@@ -87,7 +94,8 @@ def looped(model, pair, steps: int, fabric) -> torch.nn.Module:
     for _ in range(steps):
         with torch.autocast(fabric.device.type, torch.bfloat16, enabled=half):
             x_hat = model(y)
-        loss = F.mse_loss(x_hat.float(), x)
+        x_hats = [z.float() for z in (x_hat if isinstance(x_hat, list) else [x_hat])]
+        loss = mse_over_scales(x_hats, x)
         loss.backward()
         adam.step()
         adam.zero_grad()

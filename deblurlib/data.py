@@ -126,8 +126,6 @@ class PairSet:
 
 Set = TypeVar("Set", ImageSet, PairSet)
 
-#: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
-BLURRED_IN = {"gopro-gamma": "blur_gamma"}
 #: Sets that come without train/ and test/: how many images are drawn for each, at most.
 DRAWN = {"anime-faces": {"train": 1000, "test": 200}}
 
@@ -169,15 +167,14 @@ def open_images(source: str, split: str | None = None) -> ImageSet:
 def open_pairs(source: str, split: str | None = None) -> PairSet:
     """Open a set of pairs: a tree in which ``blur/`` and ``sharp/`` lie side by side.
 
-    Partners are files of the same stem, sorted. A pair's scene is the folder that holds its
-    ``blur/`` and ``sharp/``, unless a table ``scenes.csv`` at the top of the set (columns
-    ``stem``, ``scene`` and, where stems repeat, ``split``) says otherwise. ``gopro`` and
-    ``gopro-gamma`` are one tree; of the second, ``blur_gamma/`` is read.
+    Partners are files of the same stem, sorted. A pair's scene is the folder that holds both sides,
+    unless ``scenes.csv`` at the top of the set (columns ``stem``, ``scene`` and, where stems
+    repeat, ``split``) says otherwise. Of ``gopro-gamma``, ``blur_gamma/`` is read.
 
     Args and errors: as of :func:`open_images`; also a file without a partner, or with two.
     """
     name, items = storage.open_source(source)
-    table, blur = pairing.read_scenes(items), BLURRED_IN.get(name, "blur")
+    table, blur = pairing.read_scenes(items), pairing.BLURRED_IN.get(name, "blur")
     views = sorted(
         {pairing.view(i) for i in items if i.is_image and pairing.side(i) in (blur, "sharp")}
     )

@@ -9,6 +9,9 @@ from pathlib import PurePosixPath
 from .errors import InputError
 from .storage import Item
 
+#: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
+BLURRED_IN = {"gopro-gamma": "blur_gamma"}
+
 
 def side(item: Item) -> str:
     """The name of the folder that holds an item: ``blur``, ``sharp`` or ``kernel``."""

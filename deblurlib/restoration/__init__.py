@@ -6,12 +6,23 @@ piece. ``photos``: files, with all that belongs to them. ``batch``: many files. 
 """
 
 from .batch import Outcome, find_photos, restore_files, restore_frames
-from .methods import METHODS, Method, apply_model, find_method, of_model, shipped, unsharp_mask
+from .methods import (
+    METHODS,
+    WEIGHTS,
+    Method,
+    apply_model,
+    find_method,
+    of_model,
+    shipped,
+    unsharp_mask,
+)
 from .photos import Photo, read_photo, write_photo
-from .tiles import restore, tile_difference
+from .tiles import TILE, restore, tile_difference
 
 __all__ = [
     "METHODS",
+    "TILE",
+    "WEIGHTS",
     "Method",
     "Outcome",
     "Photo",

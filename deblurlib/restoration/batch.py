@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import mimetypes
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from .. import images, video
 from ..errors import InputError
 from .methods import Method
-from .photos import FORMATS, Photo, read_photo, with_pixels, write_photo
+from .photos import Photo, read_photo, with_pixels, write_photo
 from .tiles import Progress, restore
 
 
@@ -41,6 +42,8 @@ def find_photos(given: Sequence[str]) -> Iterator[tuple[Path, Path] | InputError
             yield from ((p, p.relative_to(path)) for p in inside)
             if not inside:
                 yield InputError(f"{one}: no image file in this folder")
+        elif path.exists() and _kind(path) == "video":
+            yield InputError(f"{one}: a video; --frames says which of its frames to restore")
         elif path.exists():
             yield path, Path(path.name)
         elif glob.has_magic(one):
@@ -50,6 +53,11 @@ def find_photos(given: Sequence[str]) -> Iterator[tuple[Path, Path] | InputError
                 yield InputError(f"{one}: no file matches")
         else:
             yield InputError(f"{one}: no such file or folder")
+
+
+def _kind(path: Path) -> str:
+    """``image``, ``video`` or another, judged by the name; empty where it says nothing."""
+    return (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
 
 
 def _is_photo(path: Path) -> bool:
@@ -77,7 +85,7 @@ def restore_files(
         InputError: ``out`` is a file's name, but several files are to be restored.
     """
     found = list(find_photos(given))
-    single = out.suffix.lower() in FORMATS and not out.is_dir()
+    single = bool(_kind(out)) and not out.is_dir()
     if single and (len(found) != 1 or Path(given[0]).is_dir()):
         raise InputError(f"{out}: several images need a folder to go to, not a file")
     taken: dict[Path, Path] = {}
@@ -136,9 +144,8 @@ def restore_frames(
         frame = next(frames, None)
         if frame is None:
             missing = ", ".join(str(n) for n in wanted if n >= number)
-            yield Outcome(
-                str(source), None, f"{source}: has {number} frames, so there is no {missing}"
-            )
+            why = f"{source}: no frame {missing}; its last one is {number - 1}"
+            yield Outcome(str(source), None, why)
             return
         if number in wanted:
             began = time.perf_counter()

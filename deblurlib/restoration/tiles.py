@@ -53,7 +53,7 @@ def spans(length: int, tile: int, overlap: int, halo: int) -> list[Span]:
         if start > 0:
             weight[:overlap] = rise
         if stop < length:
-            weight[-overlap:] -= rise
+            weight[tile - overlap :] -= rise
         found.append(Span(start, stop, weight))
     return found
 

@@ -1,0 +1,104 @@
+"""Restoring with the shipped network: in tiles, in one piece, from file to file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from deblurlib import images, machine, models, restoration
+from deblurlib.data import open_images
+
+from . import timing
+
+TITLE = "Restoring"
+ABOUT = (
+    "The shipped network `srn` ({parameters} parameters) on {where}: `restore` in tiles of {tile} "
+    "pixels (ours), and the bare network on the whole photograph at once; the values differ a "
+    "little, for the network reaches further than the tiles overlap. Per pixel the network needs "
+    "{operations:.2f} million multiplications and additions; it ran at {rate:.0f} billion a "
+    "second, {share:.0%} of what a product of two large matrices reaches here. As a process of its "
+    "own, from JPEG to JPEG, `deblur restore` took {process:.1f} s for the same photograph, and "
+    "{seconds:.0f} s and {peak:.0f} MB of memory at its peak, PyTorch included, for one of "
+    "{megapixels:.1f} megapixels."
+)
+PACKAGES = ()
+TOLERANCE = 0.1  # between tiles and whole; on average it is far less
+PEAK = (
+    "import resource, sys; from deblurlib.cli import main; sys.argv[0] = 'deblur'\n"
+    "try: main()\n"
+    "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+)
+
+
+def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
+    """Time all; ``quick``: small pictures. What is compared, in words, and the results."""
+    height, width, tile = (176, 320, 256) if quick else (720, 1280, restoration.TILE)
+    device = machine.best_device()
+    method = restoration.find_method("srn", device)
+    model = models.load("srn", restoration.WEIGHTS / "srn").to(device)
+    x = F.interpolate(open_images("sample", "test")[2][None], (height, width), mode="bilinear")
+    y = F.avg_pool2d(x, 5, 1, 2).to(device)
+    calls = {
+        timing.OURS: lambda: finished(restoration.restore(y[0], method, tile=tile)),
+        "whole": lambda: finished(restoration.apply_model(model, y)[0].clamp(0, 1)),
+    }
+    seconds = 0 if quick else timing.SECONDS
+    case = timing.run_case(
+        f"{height} x {width}", calls, lambda values: values.cpu(), rounds, seconds, TOLERANCE
+    )
+    with FlopCounterMode(display=False) as counter:
+        calls["whole"]()
+    rate = counter.get_total_flops() / (case["contenders"]["whole"]["ms"] / 1000)
+    large = (600, 800) if quick else (5774, 8660)
+    process, _ = restored(images.to_array(y[0].cpu()), device)
+    large_seconds, peak = restored(np.resize(images.to_array(y[0].cpu()), (*large, 3)), device)
+    about = ABOUT.format(
+        parameters=f"{models.parameter_count(model):,}",
+        where=machine.device_name(device),
+        tile=tile,
+        operations=counter.get_total_flops() / 1e6 / (height * width),
+        rate=rate / 1e9,
+        share=rate / matrix_rate(device, 256 if quick else 4096),
+        process=process,
+        seconds=large_seconds,
+        peak=peak,
+        megapixels=large[0] * large[1] / 1e6,
+    )
+    return about, [case]
+
+
+def finished(values: torch.Tensor) -> torch.Tensor:
+    """The same values, once a GPU has computed them."""
+    if values.is_cuda:
+        torch.cuda.synchronize()
+    return values
+
+
+def restored(pixels: np.ndarray, device: str) -> tuple[float, int]:
+    """Seconds and peak memory, MB, of a process that restores a JPEG file."""
+    with tempfile.TemporaryDirectory() as folder:
+        photo, out = Path(folder, "photo.jpg"), Path(folder, "out.jpg")
+        restoration.write_photo(photo, restoration.Photo(pixels))
+        given = ["restore", str(photo), "-o", str(out), "--device", device]
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", PEAK, *given], capture_output=True, check=True)
+        return time.perf_counter() - began, int(done.stdout.split()[-1])
+
+
+def matrix_rate(device: str, side: int) -> float:
+    """Multiplications and additions a second in a product of two large matrices: the limit."""
+    a = torch.rand(side, side, device=device)
+    rates = []
+    for _ in range(5):
+        began = time.perf_counter()
+        finished(a @ a)
+        rates.append(2 * side**3 / (time.perf_counter() - began))
+    return max(rates)
