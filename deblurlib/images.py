@@ -123,7 +123,10 @@ def write(path: str | os.PathLike, x: torch.Tensor) -> None:
     image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        image.save(partial)
+        # in memory first: Pillow does not notice that a full disk took less than it was given
+        file = io.BytesIO()
+        image.save(file, Image.registered_extensions()[path.suffix.lower()])
+        partial.write_bytes(file.getbuffer())
         os.replace(partial, path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be written ({error})") from None

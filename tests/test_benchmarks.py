@@ -19,7 +19,8 @@ EXPECTED = {
         **{f"Gaussian, sigma {sigma}": GAUSSIANS for sigma in (1, 2, 5)},
     },
     "batches": {blur: LOADERS for blur in ("s1-motion", "shake")},
-    "training": {network: {"bare loop"} for network in ("SRCNN", "UNet")},
+    "training": {network: {"bare loop"} for network in ("SRCNN", "UNet", "SRN")},
+    "restoration": {"176 x 320": {"whole"}},
     "ssim": {"forward": SCORES | {"scikit-image"}, "forward and backward": SCORES},
 }
 
@@ -39,7 +40,8 @@ def test_every_contender_runs_and_agrees(quick, name):
     stored = json.loads((quick[0] / f"{name}.json").read_text("utf-8"))
     contenders = {case["case"]: set(case["contenders"]) for case in stored["cases"]}
     assert contenders == EXPECTED[name]
-    assert all(0 <= case["max_difference"] <= 1e-4 for case in stored["cases"])
+    tolerance = 0.1 if name == "restoration" else 1e-4  # tiles are not the whole, see its page
+    assert all(0 <= case["max_difference"] <= tolerance for case in stored["cases"])
 
 
 def test_the_page_holds_what_was_printed(quick):

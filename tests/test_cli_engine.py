@@ -13,7 +13,7 @@ from test_evaluation import write_pairs, write_set
 from test_studies import keep_three
 
 from deblurlib import data, evaluation, restoration, runs, studies
-from deblurlib.restoration import METHODS
+from deblurlib.restoration import METHODS, find_method, shipped
 from deblurlib.training import loop
 
 KEYS = {
@@ -172,7 +172,7 @@ def test_a_stale_run_is_loaded_on_request_and_trained_anew_otherwise(deblur):
     env["code"] = dict.fromkeys(env["code"], "0")
     (run.folder / "env.json").write_text(json.dumps(env))
     assert "complete, stale" in cells(deblur("runs", "list")[1], run.id)
-    assert cells(deblur("methods")[1], run.id)[2].endswith(", stale")
+    assert cells(deblur("methods")[1], run.id)[-1].endswith(", stale")
     _, out, _ = deblur(
         *("evaluate", "--method", run.id, "--images", "photos", "--degradation", "s1-box")
     )
@@ -335,14 +335,20 @@ def test_the_methods_are_listed_and_the_complete_runs_with_them(deblur):
     assert (code, err) == (0, "")
     for method in METHODS.values():
         needs = "no" if method.blind else "yes"
-        assert cells(out, method.name) == [method.name, needs, method.describes]
+        told = [method.name, needs, str(method.reach), "equal", method.describes]
+        assert cells(out, method.name) == told
+    for name in shipped():
+        method = find_method(name)
+        told = [name, "no", str(method.reach), f"{method.tiled_psnr:.1f} dB", method.describes]
+        assert cells(out, name) == told
     for run in listed():
         if run.outcome == "stopped":
             assert run.id not in out
         else:
             recipe = run.recipe
             told = f"{recipe.name}, srcnn trained on photos, seed {recipe.seed}, 6 steps"
-            assert cells(out, run.id) == [run.id, "no", told]
+            reach = str(run.model().receptive_field // 2)
+            assert cells(out, run.id) == [run.id, "no", reach, "equal", told]
 
 
 def assert_refused(code, out, err, message):

@@ -307,6 +307,58 @@ def test_a_set_without_pairs_says_so(tree, tmp_path):
         data.open_pairs("sample")
 
 
+@pytest.fixture
+def official(tree, save_picture):
+    """The tree as its authors give it: a second kind of blur beside the first."""
+    for place, view in enumerate(VIEWS):
+        for stem in (0, 1):
+            save_picture(tree / view / "blur_gamma" / f"{stem}.png", 100 + 10 * place + stem)
+    return tree
+
+
+@pytest.mark.parametrize("split", [None, "train", "test"])
+def test_gopro_and_gopro_gamma_are_one_tree_with_two_kinds_of_blur(official, split):
+    plain, gamma = (data.open_pairs(f"{n}={official}", split) for n in ("gopro", "gopro-gamma"))
+    assert (plain.name, gamma.name) == ("gopro", "gopro-gamma")
+    assert plain.names == gamma.names
+    assert plain.scenes == gamma.scenes
+    assert len(plain) == {None: 6, "train": 4, "test": 2}[split]
+    for i, name in enumerate(plain.names):
+        stem = official / name.replace("/sharp/", "/{}/").replace(".bmp", ".png")
+        for pairs, side in ((plain, "blur"), (gamma, "blur_gamma")):
+            y, x = pairs[i]
+            assert torch.equal(y, images.read(str(stem).format(side)))
+            assert torch.equal(x, images.read(official / name))
+        assert not torch.equal(plain[i][0], gamma[i][0])
+
+
+def test_the_two_kinds_of_blur_have_fingerprints_of_their_own(official, save_picture):
+    def fingerprints():
+        return [data.open_pairs(f"{n}={official}").fingerprint for n in ("gopro", "gopro-gamma")]
+
+    plain, gamma = fingerprints()
+    assert plain != gamma
+    save_picture(official / "train/s1/blur_gamma/0.png", seed=99)
+    again, other = fingerprints()
+    assert again == plain
+    assert other != gamma
+
+
+def test_only_gopro_gamma_reads_blur_gamma(official):
+    (official / "train/s1/blur/0.png").unlink()
+    assert len(data.open_pairs(f"gopro-gamma={official}")) == 6
+    with pytest.raises(InputError, match=r"train/s1/sharp/0\.bmp has no partner in blur/"):
+        data.open_pairs(f"gopro={official}")
+
+
+def test_gopro_gamma_without_blur_gamma_says_so(tree):
+    assert len(data.open_pairs(f"gopro={tree}")) == 6
+    with pytest.raises(InputError, match=r"sharp/0\.bmp has no partner in blur_gamma/ beside it"):
+        data.open_pairs(f"gopro-gamma={tree}")
+    with pytest.raises(InputError, match="no folder under val/ with images in blur_gamma/ and sha"):
+        data.open_pairs(f"gopro-gamma={tree}", "val")
+
+
 def save_kernel(path, k):
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, k)

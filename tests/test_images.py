@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -201,11 +202,12 @@ def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path, rand, monkeypa
     images.write(path, rand(3, 4, 5))
     before = path.read_bytes()
 
-    def fill_the_disk(image, file):
-        file.write_bytes(b"half")
+    def fill_the_disk(path, data):
+        with path.open("wb") as file:
+            file.write(data[:4])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", fill_the_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(InputError, match=r"x\.png: cannot be written \(No space left"):
         images.write(path, rand(3, 4, 5, seed=1))
     assert path.read_bytes() == before

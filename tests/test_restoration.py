@@ -12,8 +12,17 @@ from torch import nn
 
 from deblurlib import psf, runs, studies
 from deblurlib.errors import InputError
-from deblurlib.models import SRCNN, UNet, build
-from deblurlib.restoration import METHODS, Method, apply_model, find_method, unsharp_mask
+from deblurlib.models import SRCNN, UNet, build, save
+from deblurlib.restoration import (
+    METHODS,
+    Method,
+    apply_model,
+    find_method,
+    methods,
+    of_model,
+    shipped,
+    unsharp_mask,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +57,7 @@ class Spy(nn.Module):
     def __init__(self, multiple=1, channels=3, margin=0):
         super().__init__()
         self.multiple, self.channels, self.margin, self.seen = multiple, channels, margin, []
+        self.receptive_field = 2 * margin + 1
 
     def forward(self, y):
         self.seen.append(y)
@@ -232,7 +242,18 @@ def test_a_grey_model_sees_one_channel():
     assert model.seen[0].shape == (6, 1, 4, 5)
 
 
-@pytest.mark.parametrize(("takes", "given"), [(3, 1), (3, 4), (2, 3)])
+@pytest.mark.parametrize("size", [(1, 1), (5, 9), (16, 8)])
+def test_a_model_for_colour_sees_grey_in_three_channels_whose_mean_is_the_answer(rand, size):
+    y, model, spy = rand(2, 1, *size), small_unet(), Spy()
+    result = apply_model(model, y)
+    expected = apply_model(model, torch.cat([y, y, y], 1))
+    assert not torch.equal(expected[:, 0], expected[:, 1])
+    torch.testing.assert_close(result, expected.mean(1, keepdim=True), rtol=0, atol=1e-6)
+    torch.testing.assert_close(apply_model(spy, y), y, rtol=0, atol=1e-6)
+    assert torch.equal(spy.seen[0], y.repeat(1, 3, 1, 1))
+
+
+@pytest.mark.parametrize(("takes", "given"), [(3, 2), (3, 4), (2, 3), (2, 1)])
 def test_a_wrong_number_of_channels_is_an_input_error(takes, given):
     with pytest.raises(InputError, match=f"the model takes {takes} channels, not {given}"):
         apply_model(small_unet(channels=takes), torch.zeros(1, given, 8, 8))
@@ -248,6 +269,49 @@ def test_a_restoration_carries_no_gradient(rand):
 @pytest.mark.parametrize("name", ["identity", "unsharp-mask"])
 def test_a_method_without_a_model_is_found_without_any_store(tmp_path, name):
     assert find_method(name, store=tmp_path / "nowhere") is METHODS[name]
+
+
+def test_the_reach_of_a_network_is_half_its_receptive_field_and_its_tiles_are_on_its_grid():
+    for model, reach, multiple in ((SRCNN(), 6, 1), (small_unet(), 69, 8), (Spy(4, 3, 7), 7, 4)):
+        method = of_model("net", model, "a network", contaminated=("clips",), tiled_psnr=50.0)
+        assert (method.reach, method.multiple) == (reach, multiple)
+        assert (method.name, method.describes, method.blind) == ("net", "a network", True)
+        assert (method.contaminated, method.tiled_psnr) == (("clips",), 50.0)
+
+
+@pytest.fixture
+def ships(tmp_path, monkeypatch):
+    """The folder of the network ``small``, as if it came with the library."""
+    folder = tmp_path / "weights" / "small"
+    folder.mkdir(parents=True)
+    save(small_unet(), folder)
+    card = {"model": "unet", "describes": "a network", "contaminated": ["clips"]}
+    (folder / "card.json").write_text(json.dumps(card | {"tiled_psnr": 50.5}))
+    (tmp_path / "weights" / "unfinished").mkdir()
+    monkeypatch.setattr(methods, "WEIGHTS", tmp_path / "weights")
+    return folder
+
+
+def test_a_network_that_ships_is_found_by_its_name(ships, rand):
+    assert shipped() == ["small"]
+    y, method = rand(1, 3, 17, 30), find_method("small", store=ships / "nowhere")
+    assert (method.name, method.describes, method.run) == ("small", "a network", None)
+    assert (method.contaminated, method.tiled_psnr, method.reach) == (("clips",), 50.5, 69)
+    torch.testing.assert_close(method(y), apply_model(small_unet(), y), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["card.json", "config.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+def test_of_a_damaged_network_that_ships_the_folder_is_named(ships, name, damage):
+    if (name, damage) == ("card.json", "gone"):
+        pytest.skip("then none ships")
+    path = ships / name
+    cut(path) if damage == "cut" else path.write_bytes(b"")
+    if damage == "gone":
+        path.unlink()
+    with pytest.raises(InputError) as error:
+        find_method("small")
+    assert str(error.value).startswith(f"{ships}: damaged; install the library again")
 
 
 def test_a_run_is_found_by_its_id_its_beginning_and_its_recipe(store, rand):
@@ -285,10 +349,10 @@ def test_the_model_of_a_run_is_put_where_it_is_wanted(store, monkeypatch, device
     assert model.weight.device.type == device
 
 
-def test_an_unknown_method_is_told_what_there_is(store):
+def test_an_unknown_method_is_told_what_there_is(store, ships):
     with pytest.raises(InputError) as error:
         find_method("sharpen", store=store)
-    for part in ("no method 'sharpen'", *METHODS, "no run 'sharpen'", "deblur runs list"):
+    for part in ("no method 'sharpen'", *METHODS, "small", "no run 'sharpen'", "deblur runs list"):
         assert part in str(error.value)
 
 

@@ -16,6 +16,8 @@ from .command import Device, app, find_device
 if TYPE_CHECKING:
     from ..restoration import Outcome
 
+LAST_FRAME = 10_000_000  # a day and more at 100 a second
+
 
 @app.command()
 def restore(
@@ -70,11 +72,13 @@ def parse_frames(text: str) -> list[int]:
     found = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 15:
             raise InputError(f"frames are numbers and ranges such as 3,10-20, not {text!r}")
         span = range(int(first), int(last if dash else first) + 1)
         if not span:
             raise InputError(f"the range {part.strip()} of frames is empty")
+        if span[-1] > LAST_FRAME:
+            raise InputError(f"no video has a frame {span[-1]}")
         found += span
     return found
 

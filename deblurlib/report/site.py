@@ -38,7 +38,9 @@ def build(outcomes: Sequence[Outcome], root: Path, out: Path) -> Path:
     shutil.copytree(root / "docs", source)
     for name in ("SOURCES.md", "CHANGELOG.md", "CONTRIBUTING.md"):
         shutil.copy(root / name, source / name)
-    (source / "data.md").write_text((root / "data" / "README.md").read_text("utf-8"), "utf-8")
+    card = root / "deblurlib" / "weights" / "srn" / "README.md"
+    for page, text in (("data.md", root / "data" / "README.md"), ("model-card.md", card)):
+        shutil.copy(text, source / page)
     chapters = source / "chapters"
     chapters.mkdir()
     for outcome in outcomes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import mimetypes
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from .. import images, video
 from ..errors import InputError
 from .methods import Method
-from .photos import Photo, read_photo, with_pixels, write_photo
+from .photos import FORMATS, Photo, read_photo, with_pixels, write_photo
 from .tiles import Progress, restore
 
 
@@ -37,8 +38,15 @@ def find_photos(given: Sequence[str]) -> Iterator[tuple[Path, Path] | InputError
     """
     for one in given:
         path = Path(one)
+        try:
+            path.exists()
+        except OSError as error:  # a name too long, a folder that may not be looked into
+            yield InputError(f"{one}: {error.strerror}")
+            continue
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if _is_photo(p.relative_to(path)))
+            inside = sorted(
+                p for p in path.rglob("*") if _is_photo(p.relative_to(path)) and not p.is_dir()
+            )
             yield from ((p, p.relative_to(path)) for p in inside)
             if not inside:
                 yield InputError(f"{one}: no image file in this folder")
@@ -57,6 +65,8 @@ def find_photos(given: Sequence[str]) -> Iterator[tuple[Path, Path] | InputError
 
 def _kind(path: Path) -> str:
     """``image``, ``video`` or another, judged by the name; empty where it says nothing."""
+    if path.suffix.lower() in FORMATS:  # not every system's list of types knows them all
+        return "image"
     return (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
 
 
@@ -88,7 +98,9 @@ def restore_files(
     single = bool(_kind(out)) and not out.is_dir()
     if single and (len(found) != 1 or Path(given[0]).is_dir()):
         raise InputError(f"{out}: several images need a folder to go to, not a file")
-    taken: dict[Path, Path] = {}
+    # not Path.resolve, which raises where links go in a circle
+    sources = {os.path.realpath(one[0]): one[0] for one in found if not isinstance(one, InputError)}
+    taken: dict[str, Path] = {}
     for one in found:
         if isinstance(one, InputError):
             name, _, _ = str(one).partition(": ")
@@ -98,7 +110,7 @@ def restore_files(
         target = out if single else out / name
         began = time.perf_counter()
         try:
-            _check_target(source, target, taken)
+            _check_target(source, target, taken, sources)
             photo = read_photo(source)
             pixels = restore(photo.pixels, method, None, device, tile, progress)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,19 +120,23 @@ def restore_files(
         except OSError as error:
             yield Outcome(str(source), None, f"{target}: {error.strerror or error}")
         else:
+            taken[os.path.realpath(target)] = source
             size = photo.pixels.shape[1::-1]
             yield Outcome(str(source), target, None, size, time.perf_counter() - began)
 
 
-def _check_target(source: Path, target: Path, taken: dict[Path, Path]) -> None:
-    place = target.resolve()
-    if place == source.resolve():
-        raise InputError(f"{source}: would be written over; choose another folder with -o")
+def _check_target(
+    source: Path, target: Path, taken: dict[str, Path], sources: dict[str, Path]
+) -> None:
+    """No picture is written over another, be it one still to be read or one just written."""
+    place = os.path.realpath(target)
     if place in taken:
         raise InputError(f"{source}: would be written over what {taken[place]} was restored to")
+    if place in sources:
+        over = "over" if sources[place] == source else f"over {sources[place]}"
+        raise InputError(f"{source}: would be written {over}; choose another folder with -o")
     if target.is_dir():
         raise InputError(f"{target}: is a folder; {source} cannot be written there")
-    taken[place] = source
 
 
 def restore_frames(
@@ -143,7 +159,7 @@ def restore_frames(
     for number in range(wanted[-1] + 1 if wanted else 0):
         frame = next(frames, None)
         if frame is None:
-            missing = ", ".join(str(n) for n in wanted if n >= number)
+            missing = next(n for n in wanted if n >= number)
             why = f"{source}: no frame {missing}; its last one is {number - 1}"
             yield Outcome(str(source), None, why)
             return

@@ -107,7 +107,8 @@ def _shipped(name: str, device: torch.device | str) -> Method:
     folder = WEIGHTS / name
     try:
         card = json.loads((folder / "card.json").read_text("utf-8"))
-        model = models.load(card["model"], folder).to(device)
+        # the layout in which its convolutions are faster, on a processor, too
+        model = models.load(card["model"], folder).to(device, memory_format=torch.channels_last)
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{folder}: damaged; install the library again ({error})") from None
     more = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}

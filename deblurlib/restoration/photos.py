@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .. import images
 from ..errors import InputError
@@ -25,8 +27,9 @@ FORMATS |= {".tif": "TIFF", ".tiff": "TIFF"}
 DEEP = ("PNG", "TIFF")  # formats of 16 bits a value
 ORIENTATION = 0x0112  # of EXIF
 #: EXIF that says something of the picture: description, make, model, software, date, artist,
-#: copyright, exposure, place. A TIFF's other tags say how its pixels are stored.
-TOLD = (270, 271, 272, 305, 306, 315, 33432, 34665, 34853)
+#: copyright. A TIFF's other tags say how its pixels are stored.
+TOLD = (270, 271, 272, 305, 306, 315, 33432)
+PLANES = 284  # TIFF: 2 where the colours lie apart
 #: how each format is written: as much as it can hold, at no visible loss
 QUALITY = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -53,52 +56,63 @@ def read_photo(path: str | os.PathLike, max_pixels: int = images.MAX_PIXELS) -> 
         InputError: as of :func:`deblurlib.images.decode`; also a file of several pictures.
     """
     data = images.read_bytes(path)
-    images.decode(data, str(path), max_pixels)  # says what is wrong with it
-    with Image.open(io.BytesIO(data)) as image:
-        # phones put a second picture behind a JPEG, for depth or motion; it is not the photograph
-        count = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-        if count > 1:
-            raise InputError(f"{path}: holds {count} pictures; save those you want one by one")
-        profile = image.info.get("icc_profile") or b""
-        if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-            profile = b""
-        if image.format in DEEP and _is_deep(data):
-            return Photo(_deep_pixels(data, image.mode), _exif(image), profile)
-        image.load()  # a TIFF is turned upright, and its orientation forgotten
-        see_through = "A" in image.getbands() or "transparency" in image.info
-        grey = image.mode in ("1", "L", "LA")
-        mode = ("LA" if see_through else "L") if grey else ("RGBA" if see_through else "RGB")
-        pixels = np.asarray(image.convert(mode))
-        exif = _exif(image)
-    return Photo(pixels.reshape(*pixels.shape[:2], -1), exif, profile)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it says, we say
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            # what is wrong with the file is said here; the pixels come below, as they are stored
+            deep = images.decode(data, str(path), max_pixels).dtype == np.uint16
+            with Image.open(io.BytesIO(data)) as image:
+                return _read(image, data, deep, path)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers of damaged metadata raise all kinds
+        raise InputError(f"{path}: damaged image file ({error})") from None
+
+
+def _read(image: Image.Image, data: bytes, deep: bool, path: str | os.PathLike) -> Photo:
+    # phones put a second picture behind a JPEG, for depth or motion; it is not the photograph
+    count = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+    if count > 1:
+        raise InputError(f"{path}: holds {count} pictures; save those you want one by one")
+    profile = image.info.get("icc_profile") or b""
+    if deep:
+        if image.format == "TIFF" and image.tag_v2.get(PLANES, 1) == 2:
+            raise InputError(f"{path}: its colours lie apart, which cannot be read in 16 bits")
+        grey_and_alpha = image.format == "PNG" and data[25] == 4  # the colour type in its IHDR
+        return Photo(_deep_pixels(data, grey_and_alpha), _exif(image), profile)
+    image.load()
+    see_through = image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info
+    grey = image.mode in ("1", "L", "LA", "La")
+    mode = ("LA" if see_through else "L") if grey else ("RGBA" if see_through else "RGB")
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        profile = b""
+    pixels = np.asarray(image.convert(mode))
+    return Photo(pixels.reshape(*pixels.shape[:2], -1), _exif(image), profile)
 
 
 def _exif(image: Image.Image) -> bytes:
     exif = image.getexif()
-    if image.format == "TIFF":
-        for tag in [tag for tag in exif if tag not in (*TOLD, ORIENTATION)]:
+    if image.format == "TIFF":  # whose pixels have been turned upright by whoever read them
+        for tag in [tag for tag in exif if tag not in TOLD]:
             del exif[tag]
     return exif.tobytes() if len(exif) else b""
 
 
-def _is_deep(data: bytes) -> bool:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED).dtype == np.uint16
-
-
-def _deep_pixels(data: bytes, mode: str) -> np.ndarray:
+def _deep_pixels(data: bytes, grey_and_alpha: bool) -> np.ndarray:
     # Pillow reads 16-bit colour as 8-bit
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array.ndim == 2:
         return array[..., None]
     array = array[..., [2, 1, 0, *range(3, array.shape[-1])]]  # BGR(A) -> RGB(A)
-    return array[..., [0, 3]] if mode == "LA" else array
+    return array[..., [0, 3]] if grey_and_alpha else array
 
 
 def write_photo(path: str | os.PathLike, photo: Photo) -> None:
     """Write an image file whose suffix says the format, with its EXIF and profile.
 
     It appears whole or not at all. PNG and TIFF hold 16 bits; for the others, values are rounded to
-    8. JPEG and BMP hold no alpha: it is left out. Of the EXIF, a 16-bit TIFF keeps the orientation.
+    8. JPEG and BMP hold no alpha: it is left out. BMP holds no EXIF: the picture is turned. Of the
+    EXIF, a TIFF keeps what is in plain words, and the orientation; one of 16 bits, only this.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -106,47 +120,62 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> None:
         known = ", ".join(FORMATS)
         raise InputError(f"{path}: cannot be written; the suffix must be one of {known}")
     kind = FORMATS[suffix]
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{suffix}")
+    partial = path.with_name(f".deblur.{os.getpid()}{suffix}")  # of a long name there is no longer
     try:
+        # in memory first: Pillow does not notice that a full disk took less than it was given
+        file = io.BytesIO()
         if photo.pixels.dtype == np.uint16 and kind in DEEP:
-            (_write_deep_png if kind == "PNG" else _write_deep_tiff)(partial, photo)
+            (_write_deep_png if kind == "PNG" else _write_deep_tiff)(file, photo)
         else:
-            _write(partial, kind, photo)
+            _write(file, kind, photo)
+        partial.write_bytes(file.getbuffer())
         os.replace(partial, path)
-    except (OSError, ValueError) as error:
+    except Exception as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be written ({why})") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
-def _write(path: Path, kind: str, photo: Photo) -> None:
+def _write(file: io.BytesIO, kind: str, photo: Photo) -> None:
     pixels = photo.pixels
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if kind in ("JPEG", "BMP") and pixels.shape[-1] in (2, 4):
         pixels = pixels[..., :-1]
-    more = {"exif": photo.exif} if photo.exif and kind != "BMP" else {}
-    more |= {"icc_profile": photo.profile} if photo.profile and kind != "BMP" else {}
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    image.save(path, kind, **QUALITY.get(kind, {}), **more)
+    exif = image.getexif()
+    exif.load(photo.exif or None)
+    more = {}
+    if kind == "BMP":
+        image = ImageOps.exif_transpose(image)
+    elif photo.exif:
+        more["exif"] = photo.exif
+        if kind == "TIFF":
+            for tag in [tag for tag in exif if tag not in (*TOLD, ORIENTATION)]:
+                del exif[tag]
+            more["exif"] = exif
+    if photo.profile and kind != "BMP":
+        more["icc_profile"] = photo.profile
+    image.save(file, kind, **QUALITY.get(kind, {}), **more)
 
 
-def _write_deep_png(path: Path, photo: Photo) -> None:
-    pixels = photo.pixels
-    if pixels.shape[-1] == 2:  # OpenCV has no grey with alpha
-        pixels = pixels[..., [0, 0, 0, 1]]
-    if pixels.shape[-1] > 1:
-        pixels = pixels[..., [2, 1, 0, *range(3, pixels.shape[-1])]]
-    there, encoded = cv2.imencode(".png", pixels)
-    if not there:
-        raise ValueError("OpenCV could not encode it")
-    head, rest = encoded.tobytes()[:33], encoded.tobytes()[33:]  # signature and IHDR; the rest
+def _write_deep_png(file: io.BytesIO, photo: Photo) -> None:
+    # OpenCV has no grey with alpha, and keeps no profile
+    height, width, channels = photo.pixels.shape
+    values = np.ascontiguousarray(photo.pixels, ">u2").view(np.uint8).reshape(height, -1)
+    rows = np.ones((height, 1 + values.shape[1]), np.uint8)  # each begins with its filter:
+    rows[:, 1:] = values  # 1, the difference to the pixel on the left
+    rows[:, 1 + 2 * channels :] -= values[:, : -2 * channels]
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    file.write(b"\x89PNG\r\n\x1a\n")
+    file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)))
     if photo.profile:
-        head += _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(photo.profile))
+        file.write(_chunk(b"iCCP", b"ICC\0\0" + zlib.compress(photo.profile)))
     if photo.exif:
-        head += _chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0"))
-    path.write_bytes(head + rest)
+        file.write(_chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0")))
+    file.write(_chunk(b"IDAT", zlib.compress(rows.tobytes())) + _chunk(b"IEND", b""))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
@@ -155,16 +184,18 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
 
 
-def _write_deep_tiff(path: Path, photo: Photo) -> None:
+def _write_deep_tiff(file: io.BytesIO, photo: Photo) -> None:
     pixels, exif = photo.pixels, Image.Exif()
     exif.load(photo.exif or None)
+    if pixels.shape[-1] == 2:  # grey with alpha, which Pillow cannot read
+        pixels = pixels[..., [0, 0, 0, 1]]
     colour = pixels.shape[-1] > 2
     tifffile.imwrite(
-        path,
+        file,
         pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
         photometric="rgb" if colour else "minisblack",
         planarconfig=None if pixels.shape[-1] == 1 else "contig",
-        extrasamples=["unassalpha"] if pixels.shape[-1] in (2, 4) else None,
+        extrasamples=["unassalpha"] if pixels.shape[-1] == 4 else None,
         compression="zlib",
         iccprofile=photo.profile or None,
         extratags=[(ORIENTATION, "H", 1, exif.get(ORIENTATION, 1), True)],

@@ -86,6 +86,7 @@ def layout(method: Method, tile: int | None = None) -> tuple[int, int, int]:
     return tile, overlap, halo
 
 
+@torch.no_grad()
 def in_tiles(
     method: Method,
     take: Callable[[slice, slice], torch.Tensor],
@@ -201,7 +202,7 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
 
 
 def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
-    channels = 1 if image.ndim == 2 else image.shape[-1]
+    channels = image.shape[-1] if image.ndim > 2 else 1
     if image.dtype not in (np.uint8, np.uint16) or image.ndim not in (2, 3) or channels > 4:
         raise InputError(
             f"an image array is uint8 or uint16, (H, W) or (H, W, C) with 1 to 4 channels, not "

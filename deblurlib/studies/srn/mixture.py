@@ -16,6 +16,7 @@ import torch
 
 from ... import data, degrade, images
 from ...degrade import Degradation, Pair
+from ...errors import InputError
 
 SEED = 0
 TILE = 256  # side, pixels; of smaller images, what there is
@@ -31,8 +32,11 @@ SAME_SCENE = {"gopro_patches": "gopro_scenes-square"}
 def gather(folder: Path) -> int:
     """Write the mixture into ``folder/train``; return how many pairs.
 
-    The sources' train splits only; tiles lie on a grid, the last one flush with the edge.
+    The sources' train splits only; tiles lie on a grid, the last one flush with the edge. An error
+    where there is such a folder, for what is left in it would be read, too.
     """
+    if (folder / "train").exists():
+        raise InputError(f"{folder / 'train'}: exists already; remove it or choose another folder")
     rows = [["split", "stem", "scene"]]
     for side in ("blur", "sharp"):
         (folder / "train" / side).mkdir(parents=True, exist_ok=True)

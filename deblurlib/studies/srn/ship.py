@@ -2,52 +2,74 @@
 
 ::
 
-    python -m deblurlib.studies.srn.ship RUN PHOTO...
+    deblur evaluate --method RUN --pairs SET --json scores.json     # for each set
+    python -m deblurlib.studies.srn.ship RUN --photos PHOTO... --scores scores.json...
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ... import images, models, restoration, runs
 from ...runs import Run
 
-DESCRIBES = "scale-recurrent network, trained here on camera shake and scene motion"
-#: the training has pictures of these sets' test parts: gopro_scenes and gopro_patches, which it
-#: learnt from, were cut out of GoPro's official test set; gopro_pairs is one scene, train and test
+DESCRIBES = "small scale-recurrent network, for camera shake and moving things"
+#: Sets whose test images say nothing of it. gopro_scenes and gopro_patches, which it learns from,
+#: were cut out of GoPro's official test set; gopro_pairs is one scene, trained on and tested on.
 CONTAMINATED = ("gopro", "gopro-gamma", "gopro_pairs", "gopro_patches", "motion-mixture")
+KEPT = ("data", "split", "fingerprint", "degradation", "seed", "n", "ssim_protocol", "win_rate")
+KEPT += ("identity_psnr", "psnr", "psnr_gain", "identity_ssim", "ssim")
 
 
-def ship(run: Run, photos: list[Path], folder: Path = restoration.WEIGHTS / "srn") -> dict:
+def ship(
+    run: Run,
+    photos: Sequence[Path],
+    scores: Sequence[dict],
+    folder: Path = restoration.WEIGHTS / "srn",
+) -> dict:
     """Write ``config.json``, ``model.safetensors`` and ``card.json``; return the card.
 
     Args:
         run: complete.
         photos: larger than a tile; restored in tiles and whole, they tell the least agreement.
+        scores: what ``deblur evaluate --json`` wrote of the run.
     """
     method = restoration.find_method(run.id)
-    least = min(
+    agreements = [
         restoration.tile_difference(images.read(photo), method, restoration.TILE)
         for photo in photos
-    )
+    ]
     card = {
         "describes": DESCRIBES,
         "model": run.recipe.model,
         "contaminated": CONTAMINATED,
-        "tiled_psnr": round(least, 2),
+        "tiled_psnr": round(min(agreements), 2),
         "run": run.id,
         "recipe": json.loads(run.recipe.to_json()),
         "made_with": {k: run.env[k] for k in ("data", "device", "versions")},
-        "validation": run.metrics,
+        "training": run.metrics,
+        "scores": [{k: one[k] for k in KEPT} for one in scores],
     }
     folder.mkdir(parents=True, exist_ok=True)
     models.save(run.model(), folder)
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes for its owner alone
     return card
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("run")
+    parser.add_argument("--photos", nargs="+", type=Path, required=True)
+    parser.add_argument("--scores", nargs="+", type=Path, required=True)
+    given = parser.parse_args()
+    scores = [json.loads(path.read_text("utf-8")) for path in given.scores]
+    print(json.dumps(ship(runs.find(runs.root(), given.run), given.photos, scores), indent=1))
+
+
 if __name__ == "__main__":
-    found = runs.find(runs.root(), sys.argv[1])
-    print(json.dumps(ship(found, [Path(p) for p in sys.argv[2:]]), indent=1))
+    main()
