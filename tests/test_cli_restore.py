@@ -521,3 +521,55 @@ def test_scores_on_what_a_method_was_trained_on_are_no_test(
     assert json.loads(Path("scores.json").read_text())["contaminated"] is is_no_test
     told = "net was trained on such images of clips: this is no test"
     assert (told in out) == is_no_test
+
+
+def test_a_second_run_leaves_the_first_one_s_output_out(deblur):
+    picture("in/a.png")
+    for _ in range(2):
+        code, out, err = deblur("in", "-o", "in/restored")
+        assert (code, err) == (0, "")
+        assert out.splitlines()[-1].startswith("1 restored")
+        assert files("in") == ["a.png", "restored/a.png"]
+
+
+def test_frames_are_not_written_among_the_frames_nor_into_a_file(deblur):
+    picture("frames/frames-000000.png")
+    before = Path("frames/frames-000000.png").read_bytes()
+    for out in ("frames", "one.png"):
+        code, _, err = deblur("frames", "--frames", "0", "-o", out)
+        assert_refused(code, "", err, "the frames need a folder of their own to go to")
+    assert files() == ["frames/frames-000000.png"]
+    assert Path("frames/frames-000000.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_where_memory_runs_out_the_others_are_done(tmp_path, error):
+    def greedy(y, kernel):
+        if y.shape[-1] > 40:
+            raise error
+        return y
+
+    picture(tmp_path / "a.png", width=50)
+    picture(tmp_path / "b.png", width=30)
+    method = Method("greedy", greedy, "needs much")
+    bad, good = restoration.restore_files([str(tmp_path)], tmp_path / "out", method)
+    assert bad.error == f"{tmp_path / 'a.png'}: not enough memory; a smaller --tile needs less"
+    assert good.error is None
+    assert files(tmp_path / "out") == ["b.png"]
+
+
+def test_an_unknown_suffix_is_refused_before_the_work_is_done(deblur, monkeypatch):
+    picture("a.png")
+    Path("a.png").rename("a.gifx")
+    code, _, err = deblur("a.gifx", "-o", "out")
+    assert code == 2
+    assert_told(err, ["a.gifx"])
+    assert "the suffix must be one of .jpg" in err
+
+
+def test_what_is_printed_stays_on_stdout_while_a_bar_is_drawn(deblur, monkeypatch):
+    picture("a.png")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    code, out, _ = deblur("a.png", "-o", "out")
+    assert code == 0
+    assert out.splitlines()[0].startswith("out/a.png")

@@ -532,3 +532,22 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path, reason in ((tmp_path / "x.png", "no such file"), (tmp_path, "cannot be read")):
         with pytest.raises(InputError, match=f"{re.escape(str(path))}: {reason}"):
             read_photo(path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"photometric": "miniswhite"},
+        {"photometric": "rgb", "extrasamples": ["assocalpha"]},
+        {"photometric": "rgb", "planarconfig": "separate"},
+    ],
+    ids=str,
+)
+def test_a_16_bit_tiff_that_would_be_read_wrongly_is_refused(tmp_path, options):
+    shape = {"miniswhite": (6, 7)}.get(options["photometric"], (6, 7, 4))
+    if "planarconfig" in options:
+        shape = (3, 6, 7)
+    array = np.random.default_rng(0).integers(0, 65536, shape, np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", array, **options)
+    with pytest.raises(InputError, match=r"x\.tif: a kind of 16-bit TIFF that cannot be read"):
+        read_photo(tmp_path / "x.tif")

@@ -100,7 +100,7 @@ def run(tmp_path, monkeypatch):
 
 
 def test_a_run_ships_with_all_that_is_known_of_it(run, tmp_path, monkeypatch, save_picture, rand):
-    save_picture(tmp_path / "photo.png", height=300, width=40)
+    save_picture(tmp_path / "photo.png", height=300, width=270)
     monkeypatch.setattr(restoration, "TILE", 256)
     scores = [{k: 1 for k in KEPT} | {"images": []}]
     folder = tmp_path / "weights" / "net"

@@ -101,6 +101,9 @@ def _bar() -> Iterator:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1.0)
+    # what is printed stays on stdout, where it may be redirected
+    with Progress(
+        console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()
+    ) as bar:
+        task = bar.add_task("restoring", total=1.0)
         yield lambda share: bar.update(task, completed=share)

@@ -6,16 +6,16 @@ import glob
 import mimetypes
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .. import images, video
+from .. import video
 from ..errors import InputError
 from .methods import Method
-from .photos import FORMATS, Photo, read_photo, with_pixels, write_photo
+from .photos import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
 from .tiles import Progress, restore
 
 
@@ -30,12 +30,16 @@ class Outcome:
     seconds: float = 0.0  # reading, restoring and writing
 
 
-def find_photos(given: Sequence[str]) -> Iterator[tuple[Path, Path] | InputError]:
+def find_photos(
+    given: Sequence[str], out: Path | None = None
+) -> Iterator[tuple[Path, Path] | InputError]:
     """The image files meant by paths, folders and patterns, each with its name below the output.
 
-    A folder stands for all image files below it, hidden ones left out, and its tree is kept; a
-    pattern such as ``*.jpg`` for what it matches. What there is not comes as an error.
+    A folder stands for all image files below it, hidden ones and those in ``out`` left out, and its
+    tree is kept; a pattern such as ``*.jpg`` for what it matches. What there is not comes as an
+    error.
     """
+    made = None if out is None else Path(os.path.realpath(out))
     for one in given:
         path = Path(one)
         try:
@@ -44,9 +48,7 @@ def find_photos(given: Sequence[str]) -> Iterator[tuple[Path, Path] | InputError
             yield InputError(f"{one}: {error.strerror}")
             continue
         if path.is_dir():
-            inside = sorted(
-                p for p in path.rglob("*") if _is_photo(p.relative_to(path)) and not p.is_dir()
-            )
+            inside = sorted(p for p in path.rglob("*") if _is_photo(p, path, made))
             yield from ((p, p.relative_to(path)) for p in inside)
             if not inside:
                 yield InputError(f"{one}: no image file in this folder")
@@ -70,9 +72,13 @@ def _kind(path: Path) -> str:
     return (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
 
 
-def _is_photo(path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in images.SUFFIXES and not hidden
+def _is_photo(path: Path, folder: Path, made: Path | None) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    if hidden or path.suffix.lower() not in FORMATS or path.is_dir():
+        return False
+    real = Path(os.path.realpath(path))
+    # where the folder itself is the output, its files are inputs all the same
+    return made is None or Path(os.path.realpath(folder)) == made or made not in real.parents
 
 
 def restore_files(
@@ -94,7 +100,7 @@ def restore_files(
     Raises:
         InputError: ``out`` is a file's name, but several files are to be restored.
     """
-    found = list(find_photos(given))
+    found = list(find_photos(given, out))
     single = bool(_kind(out)) and not out.is_dir()
     if single and (len(found) != 1 or Path(given[0]).is_dir()):
         raise InputError(f"{out}: several images need a folder to go to, not a file")
@@ -108,21 +114,42 @@ def restore_files(
             continue
         source, name = one
         target = out if single else out / name
-        began = time.perf_counter()
-        try:
+
+        def load(source: Path = source, target: Path = target) -> Photo:
             _check_target(source, target, taken, sources)
-            photo = read_photo(source)
-            pixels = restore(photo.pixels, method, None, device, tile, progress)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_photo(target, with_pixels(photo, pixels))
-        except InputError as error:
-            yield Outcome(str(source), None, str(error))
-        except OSError as error:
-            yield Outcome(str(source), None, f"{target}: {error.strerror or error}")
-        else:
+            return read_photo(source)
+
+        outcome = _restored(str(source), target, load, method, device, tile, progress)
+        if outcome.target is not None:
             taken[os.path.realpath(target)] = source
-            size = photo.pixels.shape[1::-1]
-            yield Outcome(str(source), target, None, size, time.perf_counter() - began)
+        yield outcome
+
+
+def _restored(
+    name: str,
+    target: Path,
+    load: Callable[[], Photo],
+    method: Method,
+    device: str,
+    tile: int | None,
+    progress: Progress,
+) -> Outcome:
+    """Restore one picture into a file; what goes wrong with it is told, not raised."""
+    began = time.perf_counter()
+    try:
+        photo = load()
+        pixels = restore(photo.pixels, method, None, device, tile, progress)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_photo(target, with_pixels(photo, pixels))
+    except InputError as error:
+        return Outcome(name, None, str(error))
+    except OSError as error:
+        return Outcome(name, None, f"{target}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:  # PyTorch's is a RuntimeError
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        return Outcome(name, None, f"{name}: not enough memory; a smaller --tile needs less")
+    return Outcome(name, target, None, photo.pixels.shape[1::-1], time.perf_counter() - began)
 
 
 def _check_target(
@@ -137,6 +164,7 @@ def _check_target(
         raise InputError(f"{source}: would be written {over}; choose another folder with -o")
     if target.is_dir():
         raise InputError(f"{target}: is a folder; {source} cannot be written there")
+    check_suffix(source if target.suffix == source.suffix else target)  # before the work is done
 
 
 def restore_frames(
@@ -151,23 +179,26 @@ def restore_frames(
     """Restore some frames of a video, or of a folder of frames, into PNG files of a folder.
 
     Args:
-        numbers: of the frames, counted from 0.
-        rest: as of :func:`restore_files`.
+        numbers: of the frames, counted from 0; frame 3 of ``clip.mp4`` becomes ``clip-000003.png``,
+            of 8 bits.
+        method, device, tile, progress: as of :func:`restore_files`.
+
+    Raises:
+        InputError: not a video, ``out`` is the name of a file, or the folder of frames itself.
     """
-    wanted = sorted(set(numbers))
+    if (_kind(out) and not out.is_dir()) or os.path.realpath(out) == os.path.realpath(source):
+        raise InputError(f"{out}: the frames need a folder of their own to go to")
+    wanted = set(numbers)
     frames = video.read_frames(source)
-    for number in range(wanted[-1] + 1 if wanted else 0):
+    for number in range(max(wanted) + 1 if wanted else 0):
         frame = next(frames, None)
         if frame is None:
-            missing = next(n for n in wanted if n >= number)
+            missing = min(n for n in wanted if n >= number)
             why = f"{source}: no frame {missing}; its last one is {number - 1}"
             yield Outcome(str(source), None, why)
             return
         if number in wanted:
-            began = time.perf_counter()
+            photo = Photo(np.ascontiguousarray(frame))
             target = out / f"{source.stem}-{number:06d}.png"
-            pixels = restore(np.ascontiguousarray(frame), method, None, device, tile, progress)
-            out.mkdir(parents=True, exist_ok=True)
-            write_photo(target, Photo(pixels))
             name = f"{source}, frame {number}"
-            yield Outcome(name, target, None, frame.shape[1::-1], time.perf_counter() - began)
+            yield _restored(name, target, lambda p=photo: p, method, device, tile, progress)

@@ -32,6 +32,7 @@ class Method:
     run: runs.Run | None = None  # that it comes from
     #: pixels: nothing further away changes an output pixel; None: everything may
     reach: int | None = None
+    device: torch.device | None = None  # where its model is; None: it has none
     multiple: int = 1  # tiles of an image begin at multiples of it
     contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
     #: dB between an image restored in tiles and in one piece, where that was measured
@@ -117,11 +118,13 @@ def _shipped(name: str, device: torch.device | str) -> Method:
 
 def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:
     """The method that applies a model of :data:`deblurlib.models.MODELS`."""
+    first = next(model.parameters(), None)
     return Method(
         name,
         lambda y, kernel: apply_model(model, y),
         describes,
         reach=model.receptive_field // 2,
+        device=None if first is None else first.device,
         multiple=model.multiple,
         **more,
     )

@@ -1,6 +1,6 @@
 """Image files as photographers have them: 8 or 16 bit, grey, colour, alpha, profile, orientation.
 
-:mod:`deblurlib.images` reads what a network wants; here nothing is lost. Taught in chapter 05.
+:mod:`deblurlib.images` reads what a network wants; here bits, alpha, EXIF and profile stay.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from .. import images
 from ..errors import InputError
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
-FORMATS |= {".tif": "TIFF", ".tiff": "TIFF"}
+FORMATS |= {".tif": "TIFF", ".tiff": "TIFF", ".jfif": "JPEG"}
 DEEP = ("PNG", "TIFF")  # formats of 16 bits a value
 ORIENTATION = 0x0112  # of EXIF
 #: EXIF that says something of the picture: description, make, model, software, date, artist,
 #: copyright. A TIFF's other tags say how its pixels are stored.
 TOLD = (270, 271, 272, 305, 306, 315, 33432)
-PLANES = 284  # TIFF: 2 where the colours lie apart
+#: of a TIFF: its colours lie apart; white is 0; the first further channel
+PLANES, PHOTOMETRIC, FURTHER = 284, 262, 338
 #: how each format is written: as much as it can hold, at no visible loss
 QUALITY = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -76,8 +77,8 @@ def _read(image: Image.Image, data: bytes, deep: bool, path: str | os.PathLike) 
         raise InputError(f"{path}: holds {count} pictures; save those you want one by one")
     profile = image.info.get("icc_profile") or b""
     if deep:
-        if image.format == "TIFF" and image.tag_v2.get(PLANES, 1) == 2:
-            raise InputError(f"{path}: its colours lie apart, which cannot be read in 16 bits")
+        if image.format == "TIFF" and _is_rare(image):
+            raise InputError(f"{path}: a kind of 16-bit TIFF that cannot be read; save it as PNG")
         grey_and_alpha = image.format == "PNG" and data[25] == 4  # the colour type in its IHDR
         return Photo(_deep_pixels(data, grey_and_alpha), _exif(image), profile)
     image.load()
@@ -88,6 +89,13 @@ def _read(image: Image.Image, data: bytes, deep: bool, path: str | os.PathLike) 
         profile = b""
     pixels = np.asarray(image.convert(mode))
     return Photo(pixels.reshape(*pixels.shape[:2], -1), _exif(image), profile)
+
+
+def _is_rare(image: Image.Image) -> bool:
+    """OpenCV reads these as if colours lay together, black were 0, alpha were not multiplied in."""
+    tags = image.tag_v2
+    premultiplied = 1 in tags.get(FURTHER, ())
+    return tags.get(PLANES, 1) == 2 or tags.get(PHOTOMETRIC) == 0 or premultiplied
 
 
 def _exif(image: Image.Image) -> bytes:
@@ -115,10 +123,8 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> None:
     EXIF, a TIFF keeps what is in plain words, and the orientation; one of 16 bits, only this.
     """
     path = Path(path)
+    check_suffix(path)
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InputError(f"{path}: cannot be written; the suffix must be one of {known}")
     kind = FORMATS[suffix]
     partial = path.with_name(f".deblur.{os.getpid()}{suffix}")  # of a long name there is no longer
     try:
@@ -136,6 +142,13 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def check_suffix(path: Path) -> None:
+    """Raise unless the suffix names a format that can be written."""
+    if path.suffix.lower() not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InputError(f"{path}: cannot be written; the suffix must be one of {known}")
 
 
 def _write(file: io.BytesIO, kind: str, photo: Photo) -> None:

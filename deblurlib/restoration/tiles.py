@@ -1,4 +1,4 @@
-"""Any image, of any size: restored in overlapping tiles, so that memory is bounded by one tile.
+"""Any image, of any size: restored in overlapping tiles, so that a network sees one at a time.
 
 Taught in chapter 05.
 """
@@ -142,10 +142,12 @@ def restore(
     Args:
         image: a tensor ``(C, H, W)`` or ``(B, C, H, W)`` in [0, 1], of 1 or 3 channels; an array
             ``(H, W)`` or ``(H, W, C)``, uint8 or uint16, of 1 to 4 channels, the second or fourth
-            being alpha, which is kept; or a Pillow image of mode L, LA, RGB or RGBA.
+            being alpha, which is kept; or a Pillow image of mode L, LA, RGB or RGBA,
+            whose pixels come back alone, without its EXIF: turn it upright before.
         method: a name, see :func:`deblurlib.restoration.find_method`, or a method.
         kernel: for a method that needs it, ``(h, w)``.
-        device: by default that of a tensor; for others a GPU where there is one.
+        device: by default that of the method's model; for a name, that of a tensor, and for other
+            images a GPU where there is one.
         tile: side of a tile, pixels: less needs less memory.
         progress: is told the share of the work that is done.
 
@@ -177,6 +179,14 @@ def tile_difference(image: torch.Tensor, method: Method, tile: int) -> float:
     return -10 * (whole - tiled).double().square().mean().log10().item()
 
 
+def _ready(method, best, asked, kernel) -> tuple[Method, torch.device | str, torch.Tensor | None]:
+    """The method, the device it works on, and the kernel there."""
+    if isinstance(method, str):
+        method = find_method(method, best)
+    device = asked or method.device or best
+    return method, device, None if kernel is None else kernel.to(device)
+
+
 def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tensor:
     if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or not image.is_floating_point():
         raise InputError(
@@ -185,9 +195,7 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
         )
     if image.numel() == 0 or not torch.isfinite(image).all():
         raise InputError("the image is empty, or holds NaN or infinite values")
-    device = image.device if device is None else device
-    method = find_method(method, device) if isinstance(method, str) else method
-    kernel = None if kernel is None else kernel.to(device)
+    method, device, kernel = _ready(method, device or image.device, device, kernel)
     batch = image if image.ndim == 4 else image[None]
     x_hat = torch.empty(batch.shape)
 
@@ -210,9 +218,7 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
         )
     if image.size == 0:
         raise InputError("the image is empty")
-    device = machine.best_device() if device is None else device
-    method = find_method(method, device) if isinstance(method, str) else method
-    kernel = None if kernel is None else kernel.to(device)
+    method, device, kernel = _ready(method, device or machine.best_device(), device, kernel)
     x_hat = image.copy()  # alpha stays
     seen = (image[..., None] if image.ndim == 2 else image)[..., : channels - (channels in (2, 4))]
     made = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]

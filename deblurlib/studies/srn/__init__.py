@@ -6,6 +6,7 @@ from ...runs import Recipe
 
 #: Sets of recorded pairs. Of any other set, a camera's path blurs the sharp images.
 RECORDED = ("gopro", "gopro-gamma", "motion-mixture")
+RECORDED += ("gopro_scenes", "gopro_patches", "gopro_pairs", "reds_small")
 
 SIZES = {
     "smoke": {"steps": 2, "batch": 1, "crop": 16},

@@ -37,10 +37,11 @@ def gather(folder: Path) -> int:
     """
     if (folder / "train").exists():
         raise InputError(f"{folder / 'train'}: exists already; remove it or choose another folder")
-    rows = [["split", "stem", "scene"]]
+    tiles = [*_recorded(), *_made()]  # before anything is written: a set may not be there
     for side in ("blur", "sharp"):
-        (folder / "train" / side).mkdir(parents=True, exist_ok=True)
-    for stem, scene, y, x in [*_recorded(), *_made()]:
+        (folder / "train" / side).mkdir(parents=True)
+    rows = [["split", "stem", "scene"]]
+    for stem, scene, y, x in tiles:
         images.write(folder / "train" / "blur" / f"{stem}.png", y)
         images.write(folder / "train" / "sharp" / f"{stem}.png", x)
         rows.append(["train", stem, scene])

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ... import images, models, restoration, runs
+from ...errors import InputError
 from ...runs import Run
 
 DESCRIBES = "small scale-recurrent network, for camera shake and moving things"
-#: Sets whose test images say nothing of it. gopro_scenes and gopro_patches, which it learns from,
+#: Sets on which a score of it is no test. gopro_scenes and gopro_patches, which it learns from,
 #: were cut out of GoPro's official test set; gopro_pairs is one scene, trained on and tested on.
 CONTAMINATED = ("gopro", "gopro-gamma", "gopro_pairs", "gopro_patches", "motion-mixture")
 KEPT = ("data", "split", "fingerprint", "degradation", "seed", "n", "ssim_protocol", "win_rate")
@@ -34,14 +35,17 @@ def ship(
 
     Args:
         run: complete.
-        photos: larger than a tile; restored in tiles and whole, they tell the least agreement.
+        photos: higher and wider than a tile; restored in tiles and whole, they tell the least
+            agreement.
         scores: what ``deblur evaluate --json`` wrote of the run.
     """
     method = restoration.find_method(run.id)
-    agreements = [
-        restoration.tile_difference(images.read(photo), method, restoration.TILE)
-        for photo in photos
-    ]
+    agreements = []
+    for photo in photos:
+        y = images.read(photo)
+        if min(y.shape[-2:]) <= restoration.TILE:
+            raise InputError(f"{photo}: not higher and wider than a tile of {restoration.TILE}")
+        agreements.append(restoration.tile_difference(y, method, restoration.TILE))
     card = {
         "describes": DESCRIBES,
         "model": run.recipe.model,
