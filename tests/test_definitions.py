@@ -324,8 +324,9 @@ def test_every_root_is_among_its_own_definitions_sorted_and_of_one_length(root):
 
 def test_losses_of_torch_are_no_definitions_of_ours():
     own = {loss for loss in LOSSES.values() if loss.__module__.startswith("deblurlib.")}
-    assert own == {LOSSES["euclidean"]}
+    assert own == {LOSSES["euclidean"], LOSSES["mse-over-scales"]}
     plain = fingerprint.of_definitions(training.fit)
     assert fingerprint.of_definitions(training.fit, *(set(LOSSES.values()) - own)) == plain
     found = fingerprint.of_definitions(training.fit, *LOSSES.values())
-    assert set(found) - set(plain) == {"deblurlib.losses:euclidean"}
+    names = {f"deblurlib.losses:{name}" for name in ("euclidean", "mse_over_scales")}
+    assert set(found) - set(plain) == names

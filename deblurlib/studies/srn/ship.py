@@ -29,7 +29,7 @@ def ship(
     run: Run,
     photos: Sequence[Path],
     scores: Sequence[dict],
-    folder: Path = restoration.WEIGHTS / "srn",
+    folder: Path | None = None,
 ) -> dict:
     """Write ``config.json``, ``model.safetensors`` and ``card.json``; return the card.
 
@@ -38,7 +38,9 @@ def ship(
         photos: higher and wider than a tile; restored in tiles and whole, they tell the least
             agreement.
         scores: what ``deblur evaluate --json`` wrote of the run.
+        folder: by default where ``srn`` is looked for.
     """
+    folder = restoration.WEIGHTS / "srn" if folder is None else folder
     method = restoration.find_method(run.id)
     agreements = []
     for photo in photos:
