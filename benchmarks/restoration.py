@@ -27,7 +27,7 @@ ABOUT = (
     "second, {share:.0%} of what a product of two large matrices reaches here. As a process of its "
     "own, from JPEG to JPEG, `deblur restore` took {process:.1f} s for the same photograph, and "
     "{seconds:.0f} s and {peak:.0f} MB of memory at its peak, PyTorch included, for one of "
-    "{megapixels:.1f} megapixels."
+    "{megapixels:.1f} megapixels. (These processes count as others below.)"
 )
 PACKAGES = ()
 TOLERANCE = 0.1  # between tiles and whole; on average it is far less
