@@ -59,13 +59,15 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
 def peak(loop: str, steps: int) -> int:
     """The most main memory, MB, that a process of its own needs, which imports the same."""
     program = (
-        "import resource, lightning_fabric; from benchmarks import training as t;"
+        "import re, lightning_fabric; from pathlib import Path;"
+        "from benchmarks import training as t;"
         "from deblurlib import models; fabric = t.training.start_fabric();"
         f"t.{loop}(models.UNet(24), t.ready({UNET}, fabric), {steps}, fabric);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        # not ru_maxrss, which begins with what the process had that started this one
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    return int(done.stdout.split()[-1])
+    return int(done.stdout.split()[-1]) // 1024
 
 
 def ready(shape: tuple[int, ...], fabric) -> tuple[torch.Tensor, torch.Tensor]:
