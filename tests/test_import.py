@@ -26,6 +26,7 @@ LAYERS = [
     "perception",
     "stats",
     "losses",
+    "classical",
     "models",
     "training",
     "runs",

@@ -117,6 +117,12 @@ def shake(generator: torch.Generator) -> Degradation:
     return Degradation(psf.shake(generator, length, 25), {"length": length})
 
 
+def noise(generator: torch.Generator) -> Degradation:
+    """Noise alone, of a standard deviation uniform in [0, 0.2], not clipped; in no source."""
+    sigma = _between(generator, 0.0, 0.2)
+    return Degradation(torch.ones(1, 1), {"noise": sigma}, noise=sigma, quantise=False)
+
+
 #: name -> the function that draws it.
 SETTINGS: dict[str, Draw] = {
     "s1-gaussian": s1_gaussian,
@@ -134,6 +140,7 @@ SETTINGS: dict[str, Draw] = {
     "s4-camera-light": s4_camera_light,
     "s5-gaussian": s5_gaussian,
     "shake": shake,
+    "noise": noise,
 }
 
 

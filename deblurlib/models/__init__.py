@@ -18,14 +18,20 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..errors import InputError
+from .denoiser import Denoiser
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
 
-__all__ = ["MODELS", "SRCNN", "SRN", "UNet", "build", "load", "parameter_count", "save"]
+__all__ = ["MODELS", "SRCNN", "SRN", "Denoiser", "UNet", "build", "load", "parameter_count", "save"]
 
 #: name -> class
-MODELS: dict[str, type[nn.Module]] = {"srcnn": SRCNN, "srn": SRN, "unet": UNet}
+MODELS: dict[str, type[nn.Module]] = {
+    "denoiser": Denoiser,
+    "srcnn": SRCNN,
+    "srn": SRN,
+    "unet": UNet,
+}
 
 
 def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:

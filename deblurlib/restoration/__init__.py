@@ -1,8 +1,9 @@
 """Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
 
 ``methods``: functions from a blurred image to a restored one. ``tiles``: a large image piece by
-piece. ``photos``: files, with all that belongs to them. ``batch``: many files. Taught in chapters
-01 (what a method may know), 05 (tiles) and 07.
+piece. ``patches``: the same, each piece with its own kernel. ``photos``: files, with all that
+belongs to them. ``batch``: many files. Taught in chapters 01 (what a method may know), 05 (tiles),
+06 (patches) and 07.
 """
 
 from .batch import Outcome, find_photos, restore_files, restore_frames
@@ -16,6 +17,7 @@ from .methods import (
     shipped,
     unsharp_mask,
 )
+from .patches import restore_patches, seam_energy, seams
 from .photos import Photo, read_photo, write_photo
 from .tiles import TILE, restore, tile_difference
 
@@ -34,6 +36,9 @@ __all__ = [
     "restore",
     "restore_files",
     "restore_frames",
+    "restore_patches",
+    "seam_energy",
+    "seams",
     "shipped",
     "tile_difference",
     "unsharp_mask",

@@ -15,13 +15,13 @@ from ..data import ImageSet, open_images, open_pairs
 from ..errors import InputError
 from ..metrics import SSIM_PROTOCOLS
 from ..runs import Recipe, Run
-from . import srcnn, srn
+from . import classical, srcnn, srn
 
 __all__ = ["CHAPTERS", "PROFILES", "cases", "find_recipe", "recipes", "score", "train"]
 
 PROFILES = ("smoke", "quick", "report", "full")
 #: chapter -> its module
-CHAPTERS = {"02": srcnn, "05": srn}
+CHAPTERS = {"02": srcnn, "05": srn, "06": classical}
 
 
 def recipes(chapter: str, profile: str, seed: int = 0, data: str = "sample") -> list[Recipe]:

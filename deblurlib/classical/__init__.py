@@ -1,0 +1,32 @@
+"""Deconvolution without learning: from a kernel that is known, or found on the way.
+
+``linear``: by dividing Fourier transforms. ``richardson_lucy``: by repeated multiplication.
+``blind``: the kernel, too. ``splitting``: with a denoiser. ``boundaries``: what lies beyond the
+image. ``stopping``: when to end, and what does not count. ``blur``: the operator that they share.
+Taught in chapter 06.
+"""
+
+from .blind import blind_richardson_lucy
+from .boundaries import PERIODIC, extend_smoothly, make_periodic, taper
+from .linear import PENALTIES, inverse, tikhonov, wiener
+from .richardson_lucy import richardson_lucy
+from .splitting import half_quadratic_splitting
+from .stopping import discrepancy, estimate_noise, settled, unsaturated
+
+__all__ = [
+    "PENALTIES",
+    "PERIODIC",
+    "blind_richardson_lucy",
+    "discrepancy",
+    "estimate_noise",
+    "extend_smoothly",
+    "half_quadratic_splitting",
+    "inverse",
+    "make_periodic",
+    "richardson_lucy",
+    "settled",
+    "taper",
+    "tikhonov",
+    "unsaturated",
+    "wiener",
+]

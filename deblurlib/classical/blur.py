@@ -1,0 +1,114 @@
+"""Blur with known kernels and its adjoint, prepared once and applied many times.
+
+:func:`deblurlib.degrade.convolve` computes the same for one time. Taught in chapter 06.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import scipy.fft
+import torch
+import torch.nn.functional as F
+
+from .. import psf
+from ..degrade import BOUNDARIES
+from ..degrade.convolution import _extend, _fold
+from ..errors import InputError
+
+
+class Blur:
+    """The operator ``A`` of ``y = A x`` and its adjoint ``A'``, by Fourier transforms.
+
+    Args:
+        k: kernels ``(B, h, w)``.
+        size: height and width of ``y``.
+        boundary: what lies beyond the image, as for :func:`deblurlib.degrade.convolve`; for
+            ``"valid"``, ``x`` has ``h - 1`` and ``w - 1`` pixels more than ``y``.
+    """
+
+    def __init__(self, k: torch.Tensor, size: tuple[int, int], boundary: str):
+        if boundary not in BOUNDARIES:
+            raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
+        self.boundary, self.size, self.kernel_size = boundary, size, k.shape[-2:]
+        self.top, self.left = (side // 2 for side in self.kernel_size)
+        wide = [n + 2 * around for n, around in zip(size, (self.top, self.left), strict=True)]
+        self.wide = (wide[0], wide[1])
+        self.grid = (scipy.fft.next_fast_len(wide[0]), scipy.fft.next_fast_len(wide[1], real=True))
+        self.transform = self._of_kernel(k)
+
+    def _of_kernel(self, k: torch.Tensor) -> torch.Tensor:
+        h, w = self.kernel_size
+        padded = F.pad(k, (0, self.grid[1] - w, 0, self.grid[0] - h))
+        # the first whole window then gives the first pixel of y
+        return torch.fft.rfft2(padded.roll((1 - h, 1 - w), (-2, -1)))[:, None]
+
+    def change_kernel(self, k: torch.Tensor) -> None:
+        """Put other kernels of the same size in the place of these."""
+        self.transform = self._of_kernel(k)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """``A x`` of ``x`` ``(B, C, H, W)``."""
+        product = torch.fft.rfft2(self.extend(x), s=self.grid).mul_(self.transform)
+        return torch.fft.irfft2(product, s=self.grid)[..., : self.size[0], : self.size[1]]
+
+    def adjoint(self, z: torch.Tensor) -> torch.Tensor:
+        """``A' z`` of ``z`` of the size of ``y``."""
+        product = torch.fft.rfft2(z, s=self.grid).mul_(self.transform.conj())
+        wide = torch.fft.irfft2(product, s=self.grid)[..., : self.wide[0], : self.wide[1]]
+        small = self.top < self.size[0] and self.left < self.size[1]
+        if self.boundary == "reflect" and small:  # the same, and faster
+            wide = _fold_down(wide, self.top)
+            return _fold_down(wide.transpose(-1, -2), self.left).transpose(-1, -2)
+        return _fold(wide, self.top, self.left, self.boundary)
+
+    def adjoint_in_kernel(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """The adjoint of ``k -> A x``, which is linear, too: ``(B, h, w)``; channels are summed."""
+        h, w = self.kernel_size
+        product = torch.fft.rfft2(self.extend(x), s=self.grid).conj()
+        product = (product * torch.fft.rfft2(z, s=self.grid)).sum(1)
+        return torch.fft.irfft2(product, s=self.grid).roll((h - 1, w - 1), (-2, -1))[..., :h, :w]
+
+    def extend(self, x: torch.Tensor) -> torch.Tensor:
+        """``x`` with what the boundary says lies around it; for ``"valid"`` it is there already."""
+        return _extend(x, self.top, self.left, self.boundary)
+
+
+def _fold_down(z: torch.Tensor, around: int) -> torch.Tensor:
+    """Add the rows around an image to those that they mirror; the edge rows have no image."""
+    if around == 0:
+        return z
+    inner = z[..., around : z.shape[-2] - around, :].clone()
+    inner[..., 1 : around + 1, :] += z[..., :around, :].flip(-2)
+    inner[..., -around - 1 : -1, :] += z[..., -around:, :].flip(-2)
+    return inner
+
+
+def checked(y: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """``y`` in float32 (or 64) and a kernel for each image, or an error that says what is wrong."""
+    if y.ndim != 4 or y.numel() == 0 or not y.is_floating_point():
+        raise InputError(
+            f"images must be floating-point (B, C, H, W) and not empty, not {tuple(y.shape)} of "
+            f"{y.dtype}"
+        )
+    if not torch.isfinite(y).all():
+        raise InputError("the image holds NaN or infinite values")
+    if psf.check(k).ndim == 3 and len(k) != len(y):
+        raise InputError(f"{len(k)} kernels were given for {len(y)} images")
+    full = y if y.dtype == torch.float64 else y.float()
+    return full, k.to(full).expand(len(y), *k.shape[-2:])
+
+
+def image_by_image(
+    function: Callable[..., tuple[torch.Tensor, ...]], *batched: torch.Tensor | None
+) -> tuple[torch.Tensor, ...]:
+    """Apply ``function`` to each image of a batch on a processor, to the batch on a GPU.
+
+    One image's transforms and sums stay in a processor's cache, and nothing depends on the batch.
+    """
+    if batched[0].device.type != "cpu" or len(batched[0]) == 1:
+        return function(*batched)
+    singles = [
+        [None if z is None else z[i : i + 1] for z in batched] for i in range(len(batched[0]))
+    ]
+    return tuple(torch.cat(parts) for parts in zip(*(function(*s) for s in singles), strict=True))

@@ -1,0 +1,99 @@
+"""A blur that varies over the image, undone in overlapping patches, each with its own kernel.
+
+Taught in chapter 06.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from ..errors import InputError
+from .tiles import Span, spans
+
+NEAR = 8  # pixels: how far from a seam the differences lie that it is compared with
+
+
+def restore_patches(
+    y: torch.Tensor,
+    kernels: torch.Tensor,
+    restore: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    overlap: int | None = None,
+) -> torch.Tensor:
+    """Cut an image into a grid of patches, restore each with its kernel, and blend them.
+
+    Args:
+        y: ``(B, C, H, W)``.
+        kernels: ``(R, S, h, w)``: one for each of R rows of S equally large patches.
+        restore: a method, or another function of a patch ``(B, C, h', w')`` and its kernel.
+        overlap: of neighbours, pixels. By default twice the kernels' side: a quarter of it, at
+            the patch's border, counts for nothing, for there a deconvolution has to guess; in
+            the middle half, a cosine leads from one patch to the other. 0: patches are put side
+            by side.
+
+    Returns:
+        ``x_hat`` ``(B, C, H, W)``.
+    """
+    if kernels.ndim != 4 or kernels.numel() == 0:
+        raise InputError(f"kernels must be (R, S, h, w), not {tuple(kernels.shape)}")
+    overlap = 2 * max(kernels.shape[-2:]) if overlap is None else overlap
+    rows, columns = grid_spans(y.shape[-2:], kernels.shape[:2], overlap)
+    x_hat = torch.zeros_like(y)
+    for row, of_row in zip(rows, kernels, strict=True):
+        for column, k in zip(columns, of_row, strict=True):
+            place = (..., slice(row.start, row.stop), slice(column.start, column.stop))
+            weight = (row.weight[:, None] * column.weight).to(y)
+            x_hat[place] += restore(y[place], k) * weight
+    return x_hat
+
+
+def grid_spans(
+    size: tuple[int, int], grid: tuple[int, int], overlap: int
+) -> tuple[list[Span], list[Span]]:
+    """The rows and the columns of a grid of patches; see :func:`restore_patches`."""
+    found = []
+    for length, count in zip(size, grid, strict=True):
+        side = -(-(length + (count - 1) * overlap) // count)
+        cut = spans(length, side, overlap, overlap // 4) if side > overlap >= 0 else []
+        if len(cut) != count:
+            raise InputError(
+                f"{length} pixels cannot be cut into {count} patches that overlap by {overlap}"
+            )
+        found.append(cut)
+    return found[0], found[1]
+
+
+def seams(size: tuple[int, int], grid: tuple[int, int], overlap: int) -> tuple[list[int], ...]:
+    """The rows and the columns of pixels that begin a new patch, in the middle of its overlap."""
+    rows, columns = grid_spans(size, grid, overlap)
+    return tuple([span.start + overlap // 2 for span in cut[1:]] for cut in (rows, columns))
+
+
+def seam_energy(
+    x_hat: torch.Tensor, rows: list[int], columns: list[int], near: int = NEAR
+) -> torch.Tensor:
+    """How much more neighbours differ across seams than beside them: ``(B,)``; 1: no seam.
+
+    The mean squared difference of pixels across the seams, divided by that of neighbours, in the
+    same direction, up to ``near`` pixels away.
+
+    Args:
+        x_hat: ``(B, C, H, W)``.
+        rows, columns: that begin a new patch; see :func:`seams`.
+    """
+    across, beside = [], []
+    for axis, lines in ((-2, rows), (-1, columns)):
+        steps = torch.diff(x_hat, dim=axis).square()  # step i is between pixels i and i + 1
+        count = steps.shape[axis]
+        for line in lines:
+            if not 1 <= line <= count:
+                raise InputError(f"a seam at {line} is not inside the image")
+            close = [i for i in range(line - 1 - near, line + near) if 0 <= i < count]
+            others = [i for i in close if i + 1 not in lines]
+            across.append(steps.select(axis, line - 1).flatten(1))
+            beside += [steps.select(axis, i).flatten(1) for i in others]
+    if not across or not beside:
+        raise InputError("there is no seam to measure, or nothing beside it")
+    mean = [torch.cat(parts, 1).mean(1) for parts in (across, beside)]
+    return mean[0] / mean[1].clamp(min=torch.finfo(x_hat.dtype).tiny)
