@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import batches, convolution, output, restoration, ssim, timing, training
+from . import batches, convolution, deconvolution, output, restoration, ssim, timing, training
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = {
     "convolution": convolution,
+    "deconvolution": deconvolution,
     "ssim": ssim,
     "batches": batches,
     "training": training,

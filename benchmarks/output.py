@@ -65,7 +65,8 @@ def section(title: str, about: str, stored: dict) -> str:
 
 def table(cases: list[dict]) -> str:
     """The cases as a Markdown table, a column for each contender."""
-    names = list(max((case["contenders"] for case in cases), key=len))  # the fullest has them all
+    columns = sorted((case["contenders"] for case in cases), key=len, reverse=True)
+    names = list(dict.fromkeys(name for case in columns for name in case))  # the fullest first
     rows = [["case", timing.OURS, *names]]
     for case in cases:
         cells = [case["contenders"].get(name) for name in names]

@@ -49,8 +49,8 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     x = F.interpolate(open_images("sample", "test")[2][None], (height, width), mode="bilinear")
     y = F.avg_pool2d(x, 5, 1, 2).to(device)
     calls = {
-        timing.OURS: lambda: finished(restoration.restore(y[0], method, tile=tile)),
-        "whole": lambda: finished(restoration.apply_model(model, y)[0].clamp(0, 1)),
+        timing.OURS: lambda: timing.finished(restoration.restore(y[0], method, tile=tile)),
+        "whole": lambda: timing.finished(restoration.apply_model(model, y)[0].clamp(0, 1)),
     }
     seconds = 0 if quick else timing.SECONDS
     case = timing.run_case(
@@ -77,13 +77,6 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     return about, [case]
 
 
-def finished(values: torch.Tensor) -> torch.Tensor:
-    """The same values, once a GPU has computed them."""
-    if values.is_cuda:
-        torch.cuda.synchronize()
-    return values
-
-
 def restored(pixels: np.ndarray, device: str) -> tuple[float, int]:
     """Seconds and peak memory, MB, of a process that restores a JPEG file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -101,6 +94,6 @@ def matrix_rate(device: str, side: int) -> float:
     rates = []
     for _ in range(5):
         began = time.perf_counter()
-        finished(a @ a)
+        timing.finished(a @ a)
         rates.append(2 * side**3 / (time.perf_counter() - began))
     return max(rates)

@@ -123,6 +123,13 @@ def interleave(calls: list[Callable], rounds: int, seconds: float) -> np.ndarray
     return np.array(times)
 
 
+def finished(values: torch.Tensor) -> torch.Tensor:
+    """The same values, once a GPU has computed them."""
+    if values.is_cuda:
+        torch.cuda.synchronize()
+    return values
+
+
 def _difference(values: torch.Tensor, expected: torch.Tensor) -> float:
     if values.shape != expected.shape:
         return float("inf")

@@ -422,7 +422,7 @@ def test_a_method_that_needs_the_kernel_says_so_and_writes_nothing(deblur, monke
     monkeypatch.setitem(METHODS, "wiener", wiener)
     picture("a.png")
     code, out, err = deblur("a.png", "-o", "out", "--method", "wiener")
-    assert_refused(code, out, err, "the method wiener needs the kernel, and none is known")
+    assert_refused(code, out, err, "the method wiener needs the kernel: --kernel FILE.npy")
     assert files() == ["a.png"]
 
 
@@ -492,7 +492,7 @@ def test_the_methods_are_listed_with_their_reach_and_what_tiles_cost(command, de
         monkeypatch.setitem(METHODS, name, Method(name, lambda y, kernel: y, "for a test", **more))
         code, out, err = command("methods")
         assert (code, err) == (0, "")
-        return cells(out, name)
+        return cells(out, name, "for a test")
 
     assert listed("near", reach=64) == ["near", "no", "64", "equal", "for a test"]
     assert listed("far", reach=65, blind=False) == [

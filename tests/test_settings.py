@@ -24,6 +24,7 @@ NAMES = [
     "s4-camera-light",
     "s5-gaussian",
     "shake",
+    "noise",
 ]
 CAMERAS = ["s4-camera", "s4-camera-light"]
 KERNELS = [name for name in NAMES if name not in CAMERAS]
@@ -40,6 +41,7 @@ PARAMETERS = {
     "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
     "s5-gaussian": {"sigma": (0, 30)},
     "shake": {"length": (8, 24)},
+    "noise": {"noise": (0, 0.2)},
 }
 MIXTURE = {"sigma": (0.5, 2), "length": (3, 9), "angle": (0, 180)}
 
@@ -202,7 +204,8 @@ def test_a_shake_is_as_long_as_its_parameter_says():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_s2_adds_noise_and_only_s2_does_not_round(name):
+def test_of_those_that_blur_only_s2_adds_noise_and_does_not_round(name):
     for d in drawn(name, range(3)):
-        assert (d.noise, d.quantise) == ((0.02, False) if name == "s2-gaussian" else (0, True))
+        added = {"s2-gaussian": 0.02, "noise": d.parameters.get("noise")}
+        assert (d.noise, d.quantise) == (added.get(name, 0), name not in added)
         assert (d.photons, d.highlights) == (float("inf"), 1)

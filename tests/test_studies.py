@@ -331,8 +331,10 @@ def test_a_set_without_test_images_cannot_be_scored_on(world, trained, tmp_path,
 #: what a chapter's full recipes train on, and what is made smaller so that a test takes seconds:
 #: a step of SRN on one crop of 256 pixels takes 10 s on one core. Whether those fit is tested too.
 MINIATURES = {"02": ("anime-faces", {}), "05": ("gopro", {"batch": 1, "crop": 64})}
+MINIATURES["06"] = ("anime-faces", {"batch": 2})
 #: sets that a chapter's recipes must fit into; of those that are no pairs, 05 blurs the images
 DATA = [("02", "anime-faces"), ("05", "gopro"), ("05", "gopro-gamma"), ("05", "sample")]
+DATA += [("06", "anime-faces"), ("06", "sample")]
 
 
 @pytest.fixture

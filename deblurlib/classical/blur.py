@@ -31,17 +31,23 @@ class Blur:
         if boundary not in BOUNDARIES:
             raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
         self.boundary, self.size, self.kernel_size = boundary, size, k.shape[-2:]
-        self.top, self.left = (side // 2 for side in self.kernel_size)
-        wide = [n + 2 * around for n, around in zip(size, (self.top, self.left), strict=True)]
-        self.wide = (wide[0], wide[1])
-        self.grid = (scipy.fft.next_fast_len(wide[0]), scipy.fft.next_fast_len(wide[1], real=True))
+        h, w = self.kernel_size
+        if boundary == "circular" and h <= size[0] and w <= size[1]:  # so the transforms are
+            self.top = self.left = 0
+            self.wide = self.grid = size
+        else:
+            self.top, self.left = h // 2, w // 2
+            height, width = self.wide = size[0] + 2 * self.top, size[1] + 2 * self.left
+            self.grid = scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width, real=True)
+        # the first window of wide pixels, or the one around the first pixel, gives y's first
+        self.first = (h // 2 + self.top, w // 2 + self.left)
         self.transform = self._of_kernel(k)
 
     def _of_kernel(self, k: torch.Tensor) -> torch.Tensor:
         h, w = self.kernel_size
         padded = F.pad(k, (0, self.grid[1] - w, 0, self.grid[0] - h))
-        # the first whole window then gives the first pixel of y
-        return torch.fft.rfft2(padded.roll((1 - h, 1 - w), (-2, -1)))[:, None]
+        down, right = self.first
+        return torch.fft.rfft2(padded.roll((-down, -right), (-2, -1)))[:, None]
 
     def change_kernel(self, k: torch.Tensor) -> None:
         """Put other kernels of the same size in the place of these."""
@@ -60,17 +66,19 @@ class Blur:
         if self.boundary == "reflect" and small:  # the same, and faster
             wide = _fold_down(wide, self.top)
             return _fold_down(wide.transpose(-1, -2), self.left).transpose(-1, -2)
-        return _fold(wide, self.top, self.left, self.boundary)
+        return wide if self.wide == self.size else _fold(wide, self.top, self.left, self.boundary)
 
     def adjoint_in_kernel(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """The adjoint of ``k -> A x``, which is linear, too: ``(B, h, w)``; channels are summed."""
         h, w = self.kernel_size
         product = torch.fft.rfft2(self.extend(x), s=self.grid).conj()
         product = (product * torch.fft.rfft2(z, s=self.grid)).sum(1)
-        return torch.fft.irfft2(product, s=self.grid).roll((h - 1, w - 1), (-2, -1))[..., :h, :w]
+        return torch.fft.irfft2(product, s=self.grid).roll(self.first, (-2, -1))[..., :h, :w]
 
     def extend(self, x: torch.Tensor) -> torch.Tensor:
-        """``x`` with what the boundary says lies around it; for ``"valid"`` it is there already."""
+        """``x`` with what the boundary says lies around it, where that is not done by wrapping."""
+        if self.wide == self.size:
+            return x
         return _extend(x, self.top, self.left, self.boundary)
 
 

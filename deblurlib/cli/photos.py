@@ -32,6 +32,10 @@ def restore(
     frames: Annotated[
         str | None, typer.Option(help="Of a video: which frames, from 0, such as 3,10-20.")
     ] = None,
+    kernel: Annotated[
+        Path | None,
+        typer.Option(help="What blurred them all, a .npy file, for a method that needs it."),
+    ] = None,
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile, pixels; less needs less memory.")
     ] = None,
@@ -50,12 +54,17 @@ def restore(
     numbers = None if frames is None else parse_frames(frames)
     chosen = restoration.find_method(method, device)
     restoration.tiles.layout(chosen, tile)  # what is wrong with it is known before
+    if chosen.blind == (kernel is not None):
+        needs = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE.npy"
+        raise InputError(f"the method {method} {needs}")
+    k = None if kernel is None else restoration.read_kernel(kernel)
     with _bar() as show:
         if numbers is not None:
             source = Path(given[0])
-            done = restoration.restore_frames(source, numbers, out, chosen, device, tile, show)
+            todo = (source, numbers, out, chosen, device, tile, show, k)
+            done = restoration.restore_frames(*todo)
         else:
-            done = restoration.restore_files(given, out, chosen, device, tile, show)
+            done = restoration.restore_files(given, out, chosen, device, tile, show, k)
         outcomes = [_tell(outcome) for outcome in done]
     bad = sum(outcome.error is not None for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)

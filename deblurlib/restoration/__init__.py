@@ -7,10 +7,9 @@ belongs to them. ``batch``: many files. Taught in chapters 01 (what a method may
 """
 
 from .batch import Outcome, find_photos, restore_files, restore_frames
+from .method import WEIGHTS, Method
 from .methods import (
     METHODS,
-    WEIGHTS,
-    Method,
     apply_model,
     find_method,
     of_model,
@@ -18,7 +17,7 @@ from .methods import (
     unsharp_mask,
 )
 from .patches import restore_patches, seam_energy, seams
-from .photos import Photo, read_photo, write_photo
+from .photos import Photo, read_kernel, read_photo, write_photo
 from .tiles import TILE, restore, tile_difference
 
 __all__ = [
@@ -32,6 +31,7 @@ __all__ = [
     "find_method",
     "find_photos",
     "of_model",
+    "read_kernel",
     "read_photo",
     "restore",
     "restore_files",

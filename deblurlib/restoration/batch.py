@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from .. import video
 from ..errors import InputError
@@ -88,14 +89,15 @@ def restore_files(
     device: str = "cpu",
     tile: int | None = None,
     progress: Progress = lambda share: None,
+    kernel: torch.Tensor | None = None,
 ) -> Iterator[Outcome]:
     """Restore image files, one after the other; a bad one hinders no other.
 
     Args:
         given: see :func:`find_photos`.
         out: a folder, made if need be; or, for a single file, a file, whose suffix says the format.
-        method, device, tile, progress: see :func:`deblurlib.restoration.restore`; the progress is
-            of one file.
+        method, device, tile, progress, kernel: see :func:`deblurlib.restoration.restore`; the
+            progress is of one file, the kernel that of all.
 
     Raises:
         InputError: ``out`` is a file's name, but several files are to be restored.
@@ -119,7 +121,7 @@ def restore_files(
             _check_target(source, target, taken, sources)
             return read_photo(source)
 
-        outcome = _restored(str(source), target, load, method, device, tile, progress)
+        outcome = _restored(str(source), target, load, method, device, tile, progress, kernel)
         if outcome.target is not None:
             taken[os.path.realpath(target)] = source
         yield outcome
@@ -133,12 +135,13 @@ def _restored(
     device: str,
     tile: int | None,
     progress: Progress,
+    kernel: torch.Tensor | None,
 ) -> Outcome:
     """Restore one picture into a file; what goes wrong with it is told, not raised."""
     began = time.perf_counter()
     try:
         photo = load()
-        pixels = restore(photo.pixels, method, None, device, tile, progress)
+        pixels = restore(photo.pixels, method, kernel, device, tile, progress)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_photo(target, with_pixels(photo, pixels))
     except InputError as error:
@@ -175,13 +178,14 @@ def restore_frames(
     device: str = "cpu",
     tile: int | None = None,
     progress: Progress = lambda share: None,
+    kernel: torch.Tensor | None = None,
 ) -> Iterator[Outcome]:
     """Restore some frames of a video, or of a folder of frames, into PNG files of a folder.
 
     Args:
         numbers: of the frames, counted from 0; frame 3 of ``clip.mp4`` becomes ``clip-000003.png``,
             of 8 bits.
-        method, device, tile, progress: as of :func:`restore_files`.
+        method, device, tile, progress, kernel: as of :func:`restore_files`.
 
     Raises:
         InputError: not a video, ``out`` is the name of a file, or the folder of frames itself.
@@ -201,4 +205,4 @@ def restore_frames(
             photo = Photo(np.ascontiguousarray(frame))
             target = out / f"{source.stem}-{number:06d}.png"
             name = f"{source}, frame {number}"
-            yield _restored(name, target, lambda p=photo: p, method, device, tile, progress)
+            yield _restored(name, target, lambda p=photo: p, method, device, tile, progress, kernel)

@@ -6,43 +6,16 @@ Taught in chapter 01 (what a method may know) and 07.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from torch import nn
 
 from .. import degrade, models, psf, runs
 from ..errors import InputError
-
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to restore: ``method(y, kernel)`` with ``y`` ``(B, C, H, W)`` gives ``x_hat``."""
-
-    name: str
-    function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
-    describes: str  # one line for a reader
-    blind: bool = True  # needs no kernel
-    run: runs.Run | None = None  # that it comes from
-    #: pixels: nothing further away changes an output pixel; None: everything may
-    reach: int | None = None
-    device: torch.device | None = None  # where its model is; None: it has none
-    multiple: int = 1  # tiles of an image begin at multiples of it
-    contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
-    #: dB between an image restored in tiles and in one piece, where that was measured
-    tiled_psnr: float | None = None
-
-    def __call__(self, y: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
-        """Restore ``y``; an error where the method needs a kernel and gets none."""
-        if kernel is None and not self.blind:
-            raise InputError(f"the method {self.name} needs the kernel, and none is known")
-        return self.function(y, kernel)
+from .deconvolution import DECONVOLUTIONS, DENOISER
+from .method import WEIGHTS, Method, undamaged
 
 
 def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> torch.Tensor:
@@ -72,13 +45,14 @@ METHODS: dict[str, Method] = {
             "raise local contrast; no model",
             reach=psf.gaussian(2.0).shape[-1] // 2,
         ),
+        *DECONVOLUTIONS,
     )
 }
 
 
 def shipped() -> list[str]:
-    """The names of the trained networks that come with the library."""
-    return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
+    """The names of the trained networks that come with the library, but for the denoiser."""
+    return sorted(p.parent.name for p in WEIGHTS.glob("*/card.json") if p.parent.name != DENOISER)
 
 
 def find_method(name: str, device: torch.device | str = "cpu", store: Path | None = None) -> Method:
@@ -106,14 +80,12 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
 
 def _shipped(name: str, device: torch.device | str) -> Method:
     folder = WEIGHTS / name
-    try:
+    with undamaged(folder):
         card = json.loads((folder / "card.json").read_text("utf-8"))
         # the layout in which its convolutions are faster, on a processor, too
         model = models.load(card["model"], folder).to(device, memory_format=torch.channels_last)
-    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{folder}: damaged; install the library again ({error})") from None
-    more = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}
-    return of_model(name, model, card["describes"], **more)
+        more = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}
+        return of_model(name, model, card["describes"], **more)
 
 
 def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:

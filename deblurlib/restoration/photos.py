@@ -17,9 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tifffile
+import torch
 from PIL import Image, ImageOps
 
-from .. import images
+from .. import images, psf
 from ..errors import InputError
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
@@ -142,6 +143,20 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def read_kernel(path: str | os.PathLike) -> torch.Tensor:
+    """Read a kernel ``(h, w)`` from a ``.npy`` file, as those of a set of pairs."""
+    try:
+        array = np.load(path, allow_pickle=False)
+        k = psf.check(torch.from_numpy(np.asarray(array, np.float32)))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError, TypeError) as error:  # InputError is a ValueError
+        raise InputError(f"{path}: not a kernel ({error})") from None
+    if k.ndim != 2:
+        raise InputError(f"{path}: not one kernel (h, w), but {tuple(k.shape)}")
+    return k
 
 
 def check_suffix(path: Path) -> None:

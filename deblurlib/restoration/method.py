@@ -1,0 +1,49 @@
+"""What a method is, and where the networks are that ship. Taught in chapter 01."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from .. import runs
+from ..errors import InputError
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"  # of the networks that ship
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to restore: ``method(y, kernel)`` with ``y`` ``(B, C, H, W)`` gives ``x_hat``."""
+
+    name: str
+    function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+    describes: str  # one line for a reader
+    blind: bool = True  # needs no kernel
+    run: runs.Run | None = None  # that it comes from
+    #: pixels: nothing further away changes an output pixel; None: everything may
+    reach: int | None = None
+    device: torch.device | None = None  # where its model is; None: it has none
+    multiple: int = 1  # tiles of an image begin at multiples of it
+    contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
+    #: dB between an image restored in tiles and in one piece, where that was measured
+    tiled_psnr: float | None = None
+
+    def __call__(self, y: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
+        """Restore ``y``; an error where the method needs a kernel and gets none."""
+        if kernel is None and not self.blind:
+            raise InputError(f"the method {self.name} needs the kernel, and none is known")
+        return self.function(y, kernel)
+
+
+@contextmanager
+def undamaged(folder: Path) -> Iterator[None]:
+    """What goes wrong inside, reading a network that ships, is told in one sentence."""
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{folder}: damaged; install the library again ({error})") from None

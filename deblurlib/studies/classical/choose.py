@@ -1,0 +1,111 @@
+"""Choose what the classical methods leave open, on photographs that nothing is scored on.
+
+::
+
+    python -m deblurlib.studies.classical.choose bsds500=PATH
+
+prints the mean PSNR of each candidate; the best are those of :data:`deblurlib.restoration.METHODS`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from ... import classical, degrade, images, metrics, psf
+from ...data import open_images
+from ...degrade import Degradation, Pair
+from ...restoration import deconvolution
+
+COUNT = 16  # photographs of the train split
+SIDE = 224  # pixels
+SEED = 0
+Restore = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def validation(generator: torch.Generator) -> Degradation:
+    """A shaken camera's kernel or a Gaussian, as likely, with noise from 0.001 to 0.02."""
+    kind, width, strength = torch.rand(3, generator=generator).tolist()
+    noise = math.exp(math.log(0.001) + strength * math.log(20))
+    shaken = psf.shake(generator, 8 + 16 * width, 25)
+    k = shaken if kind < 0.5 else psf.gaussian(1 + 3 * width, 25)
+    return Degradation(k, {"noise": noise}, noise=noise)
+
+
+def pairs(source: str) -> list[Pair]:
+    """The pairs that candidates are tried on."""
+    sharp = open_images(source, "train").first(COUNT)
+    made = []
+    for i, key in enumerate(sharp.keys):
+        x = images.centre_crop(sharp[i], SIDE + 24)[None]
+        made.append(degrade.sample(x, validation, SEED, [key]))
+    return made
+
+
+def candidates() -> Iterator[tuple[str, Restore]]:
+    """Names and functions, method by method."""
+    grids: dict[str, tuple[Callable[..., torch.Tensor], tuple[Sequence, ...]]] = {
+        "inverse": (classical.inverse, ((0.05, 0.1, 0.15, 0.2),)),
+        "tikhonov": (classical.tikhonov, ((1e-3, 3e-3, 1e-2, 3e-2), ("gradient", "laplacian"))),
+        "wiener": (deconvolution.adaptive_wiener, ((1.0, 1.5, 2.0),)),
+        "richardson-lucy": (
+            classical.richardson_lucy,
+            ((10, 20, 30, 50, 80), ("reflect", "valid", "liu-jia", "taper")),
+        ),
+        "richardson-lucy, stopped": (stopped_richardson_lucy, ((0.8, 0.9, 1.0, 1.1),)),
+        "accelerated-richardson-lucy": (
+            deconvolution.fast_richardson_lucy,
+            ((8, 10, 12, 15, 20),),
+        ),
+        "richardson-lucy-tv": (
+            deconvolution.fast_richardson_lucy,
+            ((40, 80, 160), (0.0005, 0.001, 0.002, 0.004)),
+        ),
+        "plug-and-play": (deconvolution.plug_and_play, ((0.5, 1.0, 1.5, 2.0),)),
+        "blind-richardson-lucy": (blind_from_ones, ((3, 5, 9, 15), (1, 2, 3, 5, 10))),
+        "blind-richardson-lucy-gaussian": (blind_from_gaussian, ((2, 3, 5, 10),)),
+    }
+    for name, (function, values) in grids.items():
+        for given in itertools.product(*values):
+            yield f"{name} {given}", lambda y, k, f=function, g=given: f(y, k, *g)
+
+
+def stopped_richardson_lucy(y: torch.Tensor, k: torch.Tensor, factor: float) -> torch.Tensor:
+    """Plain, until what it leaves of the image is as small as ``factor`` times its noise."""
+    rule = classical.discrepancy(factor * deconvolution.noise_level(y).item())
+    return classical.richardson_lucy(y, k, 200, "valid", stop=rule)
+
+
+def blind_from_ones(y: torch.Tensor, k: torch.Tensor, size: int, iterations: int) -> torch.Tensor:
+    return classical.blind_richardson_lucy(y, torch.ones(size, size), iterations)[0]
+
+
+def blind_from_gaussian(y: torch.Tensor, k: torch.Tensor, iterations: int) -> torch.Tensor:
+    return classical.blind_richardson_lucy(y, psf.gaussian(1.0), iterations)[0]
+
+
+def main() -> None:
+    tried = pairs(sys.argv[1])
+    for name, restore in [("identity", lambda y, k: y), *candidates()]:
+        gains = [score(restore, pair) for pair in tried]
+        shake = [g for g, p in zip(gains, tried, strict=True) if not symmetric(p.kernels[0])]
+        print(
+            f"{name:44} {sum(gains) / len(gains):7.3f} {sum(shake) / len(shake):7.3f}", flush=True
+        )
+
+
+def symmetric(k: torch.Tensor) -> bool:
+    return torch.allclose(k, k.T)
+
+
+def score(restore: Restore, pair: Pair) -> float:
+    x_hat = images.quantise(restore(pair.y, pair.kernels[0]))
+    return metrics.psnr(x_hat, pair.x).item()
+
+
+if __name__ == "__main__":
+    main()

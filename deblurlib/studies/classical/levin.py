@@ -1,0 +1,112 @@
+"""Make a set of pairs, with kernels, of Levin and others' measured blur.
+
+A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blind deconvolution
+algorithms", CVPR 2009: photographs of a screen by a shaken camera, 255 x 255 pixels, grey, and the
+kernels measured beside them. ::
+
+    python -m deblurlib.studies.classical.levin FROM FOLDER
+
+FROM is the folder of the authors' ``.mat`` files (``x``, ``y``, ``f`` in each), or an ``.npz`` with
+the arrays ``sharp``, ``blurred``, ``image_kernel`` and ``kernel1`` to ``kernel8``. The kernels as
+stored are turned by 180 degrees against the convention here, and off by whole pixels.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import scipy.io
+import torch
+from scipy.io.matlab import MatReadError
+
+from ... import degrade, psf
+from ...errors import InputError
+from ...restoration import Photo, write_photo
+
+FARTHEST = 6  # pixels that a kernel may be off
+MARGIN = 35  # pixels from the border within which it is not judged
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, NotImplementedError, MatReadError)
+LEAST = 35.0  # dB between y and the sharp image blurred by the kernel, or it is not its kernel
+
+Case = tuple[str, str, np.ndarray, np.ndarray, np.ndarray]  # stem, scene, sharp, blurred, kernel
+
+
+def convert(source: Path, folder: Path) -> int:
+    """Write ``folder/test/{blur,sharp,kernel}`` and ``scenes.csv``; return how many pairs.
+
+    Images are 16-bit PNG files. Nothing is written unless all of ``source`` could be read.
+    """
+    if (folder / "test").exists():
+        raise InputError(f"{folder / 'test'}: exists already; remove it or choose another folder")
+    cases = [(*case[:4], aligned(*case[2:], case[0])) for case in read(source)]
+    for side in ("blur", "sharp", "kernel"):
+        (folder / "test" / side).mkdir(parents=True)
+    rows = [["split", "stem", "scene"]]
+    for stem, scene, x, y, k in cases:
+        for side, image in (("sharp", x), ("blur", y)):
+            pixels = np.floor(np.clip(image, 0, 1) * 65535 + 0.5).astype(np.uint16)
+            write_photo(folder / "test" / side / f"{stem}.png", Photo(pixels[..., None]))
+        np.save(folder / "test" / "kernel" / f"{stem}.npy", k.numpy())
+        rows.append(["test", stem, scene])
+    with (folder / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return len(cases)
+
+
+def read(source: Path) -> Iterator[Case]:
+    """The cases as they are stored, in order."""
+    if source.is_dir():
+        files = sorted(source.glob("*.mat"))
+        if not files:
+            raise InputError(f"{source}: no .mat file in it")
+        for file in files:
+            try:
+                found = scipy.io.loadmat(file)
+                arrays = [np.asarray(found[name], np.float64) for name in "xyf"]
+            except UNREADABLE as error:
+                raise InputError(f"{file}: not one of Levin's files ({error})") from None
+            yield file.stem, file.stem.partition("_")[0], *arrays
+        return
+    try:
+        with np.load(source, allow_pickle=False) as found:
+            for n, (image, kernel) in enumerate(found["image_kernel"].tolist()):
+                arrays = (found["sharp"][n], found["blurred"][n], found[f"kernel{kernel}"])
+                yield f"im{image:02d}_ker{kernel:02d}", f"im{image:02d}", *arrays
+    except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
+        raise InputError(f"{source}: not an .npz of Levin's set ({error})") from None
+
+
+def aligned(x: np.ndarray, y: np.ndarray, stored: np.ndarray, name: str) -> torch.Tensor:
+    """The kernel in convolution orientation, moved to where it explains ``y`` best.
+
+    Raises:
+        InputError: it does not explain it, wherever it is moved to.
+    """
+    sharp, blurred = (torch.from_numpy(np.asarray(z, np.float32))[None, None] for z in (x, y))
+    turned = torch.from_numpy(np.asarray(stored, np.float64)[::-1, ::-1].copy())
+    wide = torch.nn.functional.pad(turned / turned.sum(), [FARTHEST] * 4)
+    k = psf.check(wide.float())
+    # moving the kernel moves the blurred image: one blur is enough to try all places
+    made = degrade.convolve(sharp, k)
+    inner = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    reach = range(-FARTHEST, FARTHEST + 1)
+    errors = {
+        (down, right): (made.roll((down, right), (-2, -1)) - blurred)[inner].square().mean().item()
+        for down in reach
+        for right in reach
+    }
+    place = min(errors, key=errors.get)
+    if not errors[place] <= 10 ** (-LEAST / 10):
+        raise InputError(f"{name}: its kernel does not lead from its sharp to its blurred image")
+    moved = k.roll(place, (-2, -1))
+    away = FARTHEST - max(abs(step) for step in place)  # no more zeros around it than needed
+    return moved[away : len(moved) - away, away : moved.shape[1] - away].contiguous()
+
+
+if __name__ == "__main__":
+    print(convert(Path(sys.argv[1]), Path(sys.argv[2])), "pairs")

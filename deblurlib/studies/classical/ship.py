@@ -1,0 +1,68 @@
+"""Turn a run of ``06/denoiser`` into the denoiser of the method ``plug-and-play``.
+
+::
+
+    python -m deblurlib.studies.classical.ship RUN bsds500=PATH
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from ... import degrade, images, metrics, models, restoration, runs
+from ...data import ImageSet, open_images
+from ...restoration import deconvolution
+from ...runs import Run
+
+LEVELS = (15, 25, 50)  # of 255: the noise that denoisers are commonly scored at
+SEED = 0
+
+
+def ship(run: Run, test: ImageSet, folder: Path | None = None) -> dict:
+    """Write ``config.json``, ``model.safetensors`` and ``card.json``; return the card.
+
+    Args:
+        run: complete.
+        test: photographs that it is scored on, made grey.
+        folder: by default where ``plug-and-play`` looks.
+    """
+    folder = restoration.WEIGHTS / deconvolution.DENOISER if folder is None else folder
+    model = run.model().eval()
+    card = {
+        "model": run.recipe.model,
+        "run": run.id,
+        "recipe": json.loads(run.recipe.to_json()),
+        "made_with": {k: run.env[k] for k in ("data", "device", "versions")},
+        "training": run.metrics,
+        "scored_on": {"name": test.name, "split": test.split, "fingerprint": test.fingerprint},
+        "scores": [score(model, test, level) for level in LEVELS],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    models.save(model, folder)
+    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes for its owner alone
+    return card
+
+
+@torch.inference_mode()
+def score(model: models.Denoiser, test: ImageSet, level: int) -> dict:
+    """Mean PSNR of grey images with noise of ``level / 255``, not clipped, and denoised."""
+    rows = []
+    for i, key in enumerate(test.keys):
+        x = images.quantise(images.grey(test[i]))[None]
+        x = x[..., : x.shape[-2] // 2 * 2, : x.shape[-1] // 2 * 2]
+        y = degrade.add_noise(x, level / 255, SEED, [key])
+        x_hat = images.quantise(model.denoise(y, level / 255))
+        rows.append([metrics.psnr(z, x).item() for z in (y, x_hat)])
+    identity, psnr = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    return {"sigma": level, "n": len(rows), "identity_psnr": identity, "psnr": psnr}
+
+
+if __name__ == "__main__":
+    card = ship(runs.find(runs.root(), sys.argv[1]), open_images(sys.argv[2], "test"))
+    print(json.dumps(card, indent=1))
