@@ -55,8 +55,8 @@ def restore(
     chosen = restoration.find_method(method, device)
     restoration.tiles.layout(chosen, tile)  # what is wrong with it is known before
     if chosen.blind == (kernel is not None):
-        needs = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE.npy"
-        raise InputError(f"the method {method} {needs}")
+        wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE.npy"
+        raise InputError(f"the method {method} {wants}")
     k = None if kernel is None else restoration.read_kernel(kernel)
     with _bar() as show:
         if numbers is not None:
