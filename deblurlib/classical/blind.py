@@ -11,7 +11,7 @@ import torch
 
 from ..errors import InputError
 from .blur import Blur, checked, image_by_image
-from .richardson_lucy import LEAST, ahead, correction, sensitivity, weighted_ratio
+from .richardson_lucy import LEAST, ahead, correction, is_like, sensitivity, weighted_ratio
 
 
 def blind_richardson_lucy(
@@ -57,8 +57,8 @@ def blind_richardson_lucy(
         raise InputError(f"damping must be 0 or more, not {damping}")
     if boundary not in ("reflect", "circular"):
         raise InputError(f"boundary {boundary!r} is neither reflect nor circular")
-    if weights is not None and not (weights.shape == y.shape and (weights >= 0).all()):
-        raise InputError(f"weights must be 0 or more and of the shape {tuple(y.shape)}")
+    if weights is not None and not is_like(weights, y):
+        raise InputError(f"weights must be 0 or more, finite, and of the shape {tuple(y.shape)}")
 
     def run(y, k, weights) -> tuple[torch.Tensor, torch.Tensor]:
         y = y.clamp(min=0)

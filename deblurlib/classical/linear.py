@@ -97,7 +97,8 @@ def wiener(
         (noise_to_signal is None) != (sigma is None), "wiener needs either noise_to_signal or sigma"
     )
     name = "sigma" if noise_to_signal is None else "noise_to_signal"
-    given = torch.as_tensor(sigma if noise_to_signal is None else noise_to_signal).to(y.device)
+    given = sigma if noise_to_signal is None else noise_to_signal
+    given = torch.as_tensor(given, dtype=torch.float64, device=y.device)
     usable = given.shape in ((), y.shape[:1]) and bool((given >= 0).all() & given.isfinite().all())
     _require(usable, f"{name} must be 0 or more, one number or one an image, not {given.tolist()}")
 

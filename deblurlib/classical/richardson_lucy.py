@@ -74,8 +74,9 @@ def richardson_lucy(
     _require(0 <= damping < math.inf, f"damping must be 0 or more, not {damping}")
     _require(0 <= tv < 0.25, f"tv must be 0 or more and less than 0.25, not {tv}")
     for name, given in (("weights", weights), ("start", start)):
-        fine = given is None or (given.shape == y.shape and bool((given >= 0).all()))
-        _require(fine, f"{name} must be 0 or more and of the shape {tuple(y.shape)} of the images")
+        shape = tuple(y.shape)
+        fine = given is None or is_like(given, y)
+        _require(fine, f"{name} must be 0 or more, finite, and of the shape {shape} of the images")
 
     def run(y, k, weights, start) -> tuple[torch.Tensor]:
         blur, y, weights, x = _prepare(y, k, boundary, weights, start)
@@ -86,6 +87,11 @@ def richardson_lucy(
 
     given = (None if z is None else z.to(full) for z in (weights, start))
     return image_by_image(run, full, k, *given)[0].to(y.dtype)
+
+
+def is_like(given: torch.Tensor, y: torch.Tensor) -> bool:
+    """Whether these are numbers, 0 or more, one for each of ``y``."""
+    return given.shape == y.shape and bool((given.isfinite() & (given >= 0)).all())
 
 
 def _prepare(y, k, boundary, weights, start) -> tuple[Blur, torch.Tensor, ...]:
@@ -118,13 +124,16 @@ def _iterate(
     stop: Stop | None,
 ) -> torch.Tensor:
     shares = sensitivity(blur, weights)
+    total = weights.mean((1, 2, 3), keepdim=True).clamp(min=LEAST)
+    mean_weights = (weights / total).sqrt()  # so that a mean square is that of what counts
     previous = change = before = None
     done = torch.zeros(len(y), dtype=torch.bool, device=y.device)
     for _ in range(iterations):
         point = ahead(x, previous, change, before) if accelerate else x
         predicted = blur(point).clamp_(min=LEAST)
         if stop is not None:
-            done = done | stop(weights * (y - predicted), x, previous)
+            seen = blur(x) if accelerate else predicted
+            done = done | stop((y - seen) * mean_weights, x, previous)
             if done.all():
                 break
         new = point * correction(blur, weighted_ratio(y, predicted, weights, damping), *shares)

@@ -50,7 +50,7 @@ def half_quadratic_splitting(
         ``x_hat`` ``(B, C, H, W)``, not clipped.
     """
     full, k = checked(y, k)
-    noise = torch.as_tensor(sigma).to(full)
+    noise = torch.as_tensor(sigma, dtype=full.dtype, device=y.device)
     usable = noise.shape in ((), y.shape[:1]) and bool(((noise > 0) & noise.isfinite()).all())
     if not usable:
         raise InputError(f"sigma must be more than 0, one or one an image, not {noise.tolist()}")

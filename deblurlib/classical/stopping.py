@@ -1,8 +1,9 @@
 """When to stop iterating: rules, and the noise level that the best of them needs.
 
 A rule is a function of ``residual``, ``x`` and ``previous``, all ``(B, C, H, W)``: what ``A x``
-leaves of ``y``, the image, and the image one iteration before (``None`` at first); it says for each
-image whether to stop. Taught in chapter 06.
+leaves of ``y`` (0 for pixels that do not count, the others scaled, so that its mean square is that
+of those that do), the image, and the image one iteration before (``None`` at first); it says for
+each image whether to stop. Taught in chapter 06.
 """
 
 from __future__ import annotations

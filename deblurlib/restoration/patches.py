@@ -55,7 +55,8 @@ def grid_spans(
     found = []
     for length, count in zip(size, grid, strict=True):
         side = -(-(length + (count - 1) * overlap) // count)
-        cut = spans(length, side, overlap, overlap // 4) if side > overlap >= 0 else []
+        fits = overlap >= 0 and (side > overlap or count == 1)
+        cut = spans(length, side, overlap, overlap // 4) if fits else []
         if len(cut) != count:
             raise InputError(
                 f"{length} pixels cannot be cut into {count} patches that overlap by {overlap}"
