@@ -65,6 +65,7 @@ KNOWN = (
     "gopro-gamma",
     "imagenet",
     "bsds500",
+    "levin09",
 )
 
 CHECKSUMS = "SHA256SUMS"

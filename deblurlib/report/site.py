@@ -38,8 +38,11 @@ def build(outcomes: Sequence[Outcome], root: Path, out: Path) -> Path:
     shutil.copytree(root / "docs", source)
     for name in ("SOURCES.md", "CHANGELOG.md", "CONTRIBUTING.md"):
         shutil.copy(root / name, source / name)
-    card = root / "deblurlib" / "weights" / "srn" / "README.md"
-    for page, text in (("data.md", root / "data" / "README.md"), ("model-card.md", card)):
+    weights = root / "deblurlib" / "weights"
+    pages = {"data.md": root / "data" / "README.md"}
+    pages |= {"model-card.md": weights / "srn" / "README.md"}
+    pages |= {"denoiser-card.md": weights / "denoiser" / "README.md"}
+    for page, text in pages.items():
         shutil.copy(text, source / page)
     chapters = source / "chapters"
     chapters.mkdir()

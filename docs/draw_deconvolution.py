@@ -1,0 +1,176 @@
+"""Draw the pictures and the table of the page on deconvolution; Levin's set must be there.
+
+::
+
+    python docs/draw_deconvolution.py levin09=PATH
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from deblurlib import classical, degrade, evaluation, images, machine, metrics, plots, psf
+from deblurlib import restoration as r
+from deblurlib.data import open_images, open_pairs
+
+OUT = Path(__file__).parent / "deconvolution"
+SHOWN = ("wiener", "richardson-lucy", "richardson-lucy-tv", "plug-and-play")
+SHOWN += ("blind-richardson-lucy",)
+CASES = ("im02_ker06", "im03_ker04")
+
+
+def main() -> None:
+    pairs = open_pairs(sys.argv[1], "test")
+    save(measured(pairs), "levin")
+    save(boundaries(), "boundaries")
+    save(iterations(), "iterations")
+    save(saturation(), "saturation")
+    save(patches(), "patches")
+    scores(pairs)
+
+
+def save(fig, name: str) -> None:
+    (OUT / f"{name}.png").write_bytes(plots.png(fig, dpi=110))
+
+
+def caption(name: str, x_hat: torch.Tensor, x: torch.Tensor) -> str:
+    return f"{name}\n{metrics.psnr(images.quantise(x_hat), x).item():.1f} dB"
+
+
+def measured(pairs):
+    """Two of Levin's photographs and what the methods make of them."""
+    pictures = {}
+    stems = [Path(name).stem for name in pairs.names]
+    for n, stem in enumerate(CASES):
+        i = stems.index(stem)
+        y, x = (z[None] for z in pairs[i])
+        shown = {"blurred": y} | {m: r.METHODS[m](y, pairs.kernel(i)) for m in SHOWN} | {"sharp": x}
+        for name, image in shown.items():
+            told = name if name == "sharp" else caption(name, image, x)
+            pictures[told + " " * n] = image[0, :1, 60:200, 60:200].clamp(0, 1)  # a key of its own
+        pictures[" " * (n + 1)] = shown_kernel(pairs.kernel(i))
+    return plots.show(pictures, columns=4)
+
+
+def shown_kernel(k: torch.Tensor) -> torch.Tensor:
+    """A kernel, as bright as can be, in the middle of a square."""
+    wide = psf.stack([k, torch.zeros(35, 35)])[0]
+    return images.centre_crop(wide[None], 35)[0] / wide.max()
+
+
+def boundaries():
+    """The lower left corner of a photograph whose surroundings blurred into it."""
+    x = images.centre_crop(open_images("sample", "test")[0], 300, 450)[None]
+    k = psf.shake(torch.Generator().manual_seed(5), 20, 21)
+    y = images.quantise(degrade.add_noise(degrade.convolve(x, k, "valid"), 0.003, 0, [0]))
+    x = x[..., 10:-10, 10:-10]
+    made = {"blurred": y}
+    for name in ("circular", "zero", "reflect", "valid"):
+        made[f"RL, {name}"] = classical.richardson_lucy(y, k, 30, name)
+    for name in ("circular", "taper", "liu-jia"):
+        made[f"Wiener, {name}"] = classical.wiener(y, k, sigma=0.005, boundary=name)
+    corner = (0, slice(None), slice(-150, None), slice(None, 150))
+    return plots.show({caption(n, z, x): z[corner].clamp(0, 1) for n, z in made.items()}, columns=4)
+
+
+def iterations():
+    """PSNR after each iteration, plain and accelerated, with little noise and with more."""
+    fig, axes = plots.figure(1, 2, 3.0, sharey=True)
+    test = open_images("sample", "test")
+    k = psf.gaussian(2.0)
+    for ax, noise in zip(axes[0], (0.002, 0.01), strict=True):
+        cases = []
+        for i in range(len(test)):
+            x = images.centre_crop(test[i], 200, 200)[None]
+            y = degrade.add_noise(degrade.convolve(x, k), noise, 0, [i])
+            cases.append((x, images.quantise(y)))
+        for label, options in {
+            "plain": {},
+            "accelerated": {"accelerate": True},
+            "accelerated, total variation": {"accelerate": True, "tv": 0.002},
+        }.items():
+            counts = [1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 57, 80]
+            found = [mean_psnr(cases, k, n, options) for n in counts]
+            ax.plot(counts, found, marker=".", label=label)
+        identity = sum(metrics.psnr(y, x).item() for x, y in cases) / len(cases)
+        ax.axhline(identity, color="grey", ls="--", label="identity")
+        ax.set(xscale="log", xlabel="iterations", title=f"noise {noise}")
+        ax.set_xticks([1, 3, 10, 30, 80], ["1", "3", "10", "30", "80"])
+        ax.minorticks_off()
+    axes[0, 0].set_ylabel("PSNR, dB")
+    axes[0, 0].legend(fontsize=9)
+    return fig
+
+
+def mean_psnr(cases, k, n: int, options: dict) -> float:
+    made = [
+        metrics.psnr(images.quantise(classical.richardson_lucy(y, k, n, **options)), x).item()
+        for x, y in cases
+    ]
+    return sum(made) / len(made)
+
+
+def saturation():
+    """Lamps that were clipped: their light is missing from the equation."""
+    x = images.centre_crop(open_images("sample", "test")[2], 180, 240)[None] * 0.6
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(9):
+        top, left = (int(torch.randint(20, n - 20, (), generator=generator)) for n in (180, 240))
+        x[..., top : top + 4, left : left + 4] = 8.0
+    k = psf.shake(torch.Generator().manual_seed(2), 18, 19)
+    y = images.quantise(degrade.convolve(x, k))
+    sharp = x.clamp(0, 1)
+    plain = classical.richardson_lucy(y, k, 40)
+    masked = classical.richardson_lucy(y, k, 40, weights=classical.unsaturated(y))
+    made = {"blurred, clipped": y, "all pixels count": plain, "clipped ones do not": masked}
+    pictures = {caption(n, z, sharp): z[0].clamp(0, 1) for n, z in made.items()}
+    return plots.show(pictures | {"sharp": sharp[0]}, columns=4)
+
+
+def patches():
+    """A blur that grows to the right, undone in patches."""
+    x = images.centre_crop(open_images("sample", "test")[0], 240, 400)[None]
+    sigmas = torch.tensor([1.0, 1.6, 2.2, 2.8])
+    rows = torch.stack([psf.gaussian(s, 19) for s in sigmas.tolist()])
+    kernels = torch.stack([rows, rows.flip(0)])
+    weights = degrade.grid_weights(240, 400, 2, 4)
+    y = degrade.convolve_field(x, kernels.flatten(0, 1), weights, "result")
+    y = images.quantise(degrade.add_noise(y, 0.003, 0, [0]))
+    made = {"blurred": (y, 0)}
+    for name, overlap in (("side by side", 0), ("overlapping, blended", 38)):
+        z = r.restore_patches(y, kernels, lambda y, k: classical.richardson_lucy(y, k, 40), overlap)
+        made[name] = (z, overlap)
+    pictures = {}
+    for name, (z, overlap) in made.items():
+        seams = r.seam_energy(z, *r.seams(x.shape[-2:], (2, 4), overlap)).item()
+        pictures[f"{caption(name, z, x)}, seam energy {seams:.1f}"] = z[0].clamp(0, 1)
+    return plots.show(pictures, columns=3, zoom=(70, 150, 100))
+
+
+def scores(pairs) -> None:
+    """All methods on Levin's set, as a table."""
+    methods = [m for m in r.METHODS.values() if m.name != "identity"]
+    methods += [r.find_method(name) for name in r.shipped()]
+    lines = evaluation.summary(evaluation.evaluate(methods, evaluation.cases_of_pairs(pairs)))
+    rows = ["| method | kernel | PSNR | gain | SSIM | images better | s/image |"]
+    rows += ["| :--- | :--- | ---: | ---: | ---: | ---: | ---: |"]
+    for line in lines:
+        known = "" if r.find_method(line["method"]).blind else "known"
+        gain = f"{line['psnr_gain']:+.2f} | {line['ssim']:.4f} | {line['win_rate']:.0%}"
+        if line["method"] == "identity":
+            gain = f"| {line['ssim']:.4f} |"
+        name, psnr, seconds = f"`{line['method']}`", f"{line['psnr']:.2f}", f"{line['seconds']:.2f}"
+        rows.append(f"| {name} | {known} | {psnr} | {gain} | {seconds} |")
+    stamp = {"data": pairs.name, "fingerprint": pairs.fingerprint, "n": len(pairs)}
+    stamp |= {"device": machine.device_name("cpu"), "versions": machine.versions()}
+    (OUT / "levin.md").write_text("\n".join(rows) + "\n", "utf-8")
+    results = json.dumps(stamp | {"summary": lines}, indent=1)
+    (OUT / "levin.json").write_text(results + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
