@@ -248,3 +248,10 @@ def blind(y=Y, start=ONES, iterations=2, boundary="reflect", **more):
 def test_wrong_input_is_named(call, named):
     with pytest.raises(InputError, match=named):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.float64])
+def test_a_first_kernel_of_any_type_is_scaled(dtype):
+    _, k = blind(start=ONES.to(dtype), iterations=0)
+    torch.testing.assert_close(k, torch.full_like(k, 1 / 9))
+    assert k.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)

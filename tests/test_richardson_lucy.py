@@ -48,7 +48,7 @@ def reference(y, k, n, boundary, x, weights, damping=0.0, tv=0.0, accelerate=Fal
     if boundary == "valid":
         x = np.pad(x, [(0, 0), *((side // 2,) * 2 for side in k.shape)], "reflect")
     shape, size = x.shape, x[0].size
-    x, y, weights = (z.reshape(len(z), -1) for z in (x, y, weights))
+    x, y, weights = (z.reshape(len(z), -1) for z in (x, y, weights / weights.max()))
     units = torch.eye(size, dtype=torch.float64).view(-1, 1, *shape[1:])
     matrix = convolve(units, k, boundary).flatten(1).numpy()
     share = weights @ matrix.T + (1 - matrix.sum(1) if boundary == "zero" else 0)
@@ -169,7 +169,7 @@ def test_taper_and_liu_jia_are_circular_on_what_they_make(rand, boundary):
     wide = make_periodic(y, k[None], boundary)
     more = (0, wide.shape[-1] - 8, 0, wide.shape[-2] - 9)
     starts = make_periodic(start, k[None], "liu-jia") if boundary == "liu-jia" else start
-    padded = torch.nn.functional.pad(weights, more, value=1.0)
+    padded = torch.nn.functional.pad(weights / weights.max(), more, value=1.0)
     found = deconvolve(y, k, 4, boundary, True, weights=weights, start=start)
     whole = deconvolve(wide, k, 4, "circular", True, weights=padded, start=starts)
     torch.testing.assert_close(found, whole[..., :9, :8])
@@ -276,3 +276,10 @@ BAD = [torch.nan, torch.inf, -torch.inf]
 def test_wrong_input_is_named(call, named):
     with pytest.raises(InputError, match=named):
         call()
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "zero", "valid"])
+def test_only_the_ratios_of_weights_count(rand, boundary):
+    y, weights = rand(1, 2, 12, 13), rand(1, 2, 12, 13, seed=1)
+    once = deconvolve(y, K, 5, boundary, weights=weights)
+    torch.testing.assert_close(deconvolve(y, K, 5, boundary, weights=1e-5 * weights), once)

@@ -11,7 +11,7 @@ import torch
 
 from ..errors import InputError
 from .blur import Blur, checked, image_by_image
-from .richardson_lucy import LEAST, ahead, correction, is_like, sensitivity, weighted_ratio
+from .richardson_lucy import LEAST, ahead, correction, is_like, of_one, sensitivity, weighted_ratio
 
 
 def blind_richardson_lucy(
@@ -47,6 +47,7 @@ def blind_richardson_lucy(
     Returns:
         ``x_hat`` ``(B, C, H, W)``, not clipped at 1, and the kernels ``(B, h, w)``.
     """
+    start = start if start.dtype == torch.float64 else start.float()
     total = start.sum((-2, -1), keepdim=True) if start.ndim in (2, 3) else torch.ones(())
     if not (torch.isfinite(total).all() and (total > 0).all()):
         raise InputError("the first kernel must have positive, finite sums")
@@ -62,7 +63,7 @@ def blind_richardson_lucy(
 
     def run(y, k, weights) -> tuple[torch.Tensor, torch.Tensor]:
         y = y.clamp(min=0)
-        weights = torch.ones_like(y) if weights is None else weights
+        weights = torch.ones_like(y) if weights is None else of_one(weights)
         return _alternate(y, k, weights, iterations, boundary, accelerate, inner, damping)
 
     given = None if weights is None else weights.to(full)

@@ -101,8 +101,9 @@ def checked(y: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
         )
     if not torch.isfinite(y).all():
         raise InputError("the image holds NaN or infinite values")
-    if psf.check(k).ndim == 3 and len(k) != len(y):
+    if k.ndim == 3 and len(k) != len(y):
         raise InputError(f"{len(k)} kernels were given for {len(y)} images")
+    psf.check(k)
     full = y if y.dtype == torch.float64 else y.float()
     return full, k.to(full).expand(len(y), *k.shape[-2:])
 

@@ -60,8 +60,10 @@ def richardson_lucy(
         tv: less than 0.25, the weight of the total variation (Dey et al., "Richardson-Lucy
             algorithm with total variation regularization for 3D confocal microscope
             deconvolution", Microscopy Research and Technique 69, 2006; theirs is 0.002).
-        weights: 0 or more, of the shape of ``y``: how much a pixel counts; 0 where it is clipped,
-            see :func:`deblurlib.classical.unsaturated`.
+        weights: 0 or more, of the shape of ``y``: how much a pixel counts beside the others; 0
+            where it is clipped, see :func:`deblurlib.classical.unsaturated`. With ``"taper"`` and
+            ``"liu-jia"``, pixels at the border shape what is made up there even if they do not
+            count.
         start: the first ``x``, of the shape of ``y``, 0 or more, and 0 where it is to stay so; by
             default 0.5. Flat ones of any height lead to the same.
         stop: a rule, see :mod:`deblurlib.classical.stopping`. Each image stops on its own.
@@ -94,10 +96,17 @@ def is_like(given: torch.Tensor, y: torch.Tensor) -> bool:
     return given.shape == y.shape and bool((given.isfinite() & (given >= 0)).all())
 
 
+def of_one(weights: torch.Tensor) -> torch.Tensor:
+    """Weights whose largest in each image is 1, for only their ratios mean something."""
+    return weights / weights.amax((1, 2, 3), keepdim=True).clamp(
+        min=torch.finfo(weights.dtype).tiny
+    )
+
+
 def _prepare(y, k, boundary, weights, start) -> tuple[Blur, torch.Tensor, ...]:
     """The blur, and ``y``, the weights and the first ``x`` with what the boundary adds to them."""
     y = y.clamp(min=0)
-    weights = torch.ones_like(y) if weights is None else weights
+    weights = torch.ones_like(y) if weights is None else of_one(weights)
     start = torch.full_like(y, 0.5) if start is None else start
     if boundary == "taper":
         y, boundary = taper(y, k), "circular"

@@ -74,10 +74,10 @@ def seams(size: tuple[int, int], grid: tuple[int, int], overlap: int) -> tuple[l
 def seam_energy(
     x_hat: torch.Tensor, rows: list[int], columns: list[int], near: int = NEAR
 ) -> torch.Tensor:
-    """How much more neighbours differ across seams than beside them: ``(B,)``; 1: no seam.
+    """How much more neighbours differ across seams than beside them: ``(B,)``.
 
     The mean squared difference of pixels across the seams, divided by that of neighbours, in the
-    same direction, up to ``near`` pixels away.
+    same direction, up to ``near`` pixels away. Near 1, or less, there is no seam to be seen.
 
     Args:
         x_hat: ``(B, C, H, W)``.
