@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import scipy.fft
 import torch
-import torch.nn.functional as F
 
 from .. import psf
 from ..degrade import BOUNDARIES
@@ -38,20 +37,21 @@ class Blur:
         else:
             self.top, self.left = h // 2, w // 2
             height, width = self.wide = size[0] + 2 * self.top, size[1] + 2 * self.left
-            self.grid = scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width, real=True)
+            self.grid = scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width)
         # the first window of wide pixels, or the one around the first pixel, gives y's first
         self.first = (h // 2 + self.top, w // 2 + self.left)
-        self.transform = self._of_kernel(k)
-
-    def _of_kernel(self, k: torch.Tensor) -> torch.Tensor:
-        h, w = self.kernel_size
-        padded = F.pad(k, (0, self.grid[1] - w, 0, self.grid[0] - h))
-        down, right = self.first
-        return torch.fft.rfft2(padded.roll((-down, -right), (-2, -1)))[:, None]
+        self.change_kernel(k)
 
     def change_kernel(self, k: torch.Tensor) -> None:
         """Put other kernels of the same size in the place of these."""
-        self.transform = self._of_kernel(k)
+        down, right = (
+            (torch.arange(side, device=k.device) - first) % n
+            for side, first, n in zip(self.kernel_size, self.first, self.grid, strict=True)
+        )
+        placed = k.new_zeros(len(k), *self.grid)
+        placed[:, down[:, None], right] = k
+        self.transform = torch.fft.rfft2(placed)[:, None]
+        self.conjugate = self.transform.conj().resolve_conj()
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """``A x`` of ``x`` ``(B, C, H, W)``."""
@@ -60,12 +60,11 @@ class Blur:
 
     def adjoint(self, z: torch.Tensor) -> torch.Tensor:
         """``A' z`` of ``z`` of the size of ``y``."""
-        product = torch.fft.rfft2(z, s=self.grid).mul_(self.transform.conj())
+        product = torch.fft.rfft2(z, s=self.grid).mul_(self.conjugate)
         wide = torch.fft.irfft2(product, s=self.grid)[..., : self.wide[0], : self.wide[1]]
         small = self.top < self.size[0] and self.left < self.size[1]
         if self.boundary == "reflect" and small:  # the same, and faster
-            wide = _fold_down(wide, self.top)
-            return _fold_down(wide.transpose(-1, -2), self.left).transpose(-1, -2)
+            return _fold_mirrored(_fold_mirrored(wide, -2, self.top), -1, self.left)
         return wide if self.wide == self.size else _fold(wide, self.top, self.left, self.boundary)
 
     def adjoint_in_kernel(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
@@ -82,13 +81,15 @@ class Blur:
         return _extend(x, self.top, self.left, self.boundary)
 
 
-def _fold_down(z: torch.Tensor, around: int) -> torch.Tensor:
-    """Add the rows around an image to those that they mirror; the edge rows have no image."""
+def _fold_mirrored(z: torch.Tensor, axis: int, around: int) -> torch.Tensor:
+    """Add the lines around an image to those that they mirror, in place; edges have no image."""
     if around == 0:
         return z
-    inner = z[..., around : z.shape[-2] - around, :].clone()
-    inner[..., 1 : around + 1, :] += z[..., :around, :].flip(-2)
-    inner[..., -around - 1 : -1, :] += z[..., -around:, :].flip(-2)
+    last = z.shape[axis] - around
+    inner = z.narrow(axis, around, last - around)
+    inner.narrow(axis, 1, around).add_(z.narrow(axis, 0, around).flip(axis))
+    mirrored = inner.narrow(axis, last - 2 * around - 1, around)
+    mirrored.add_(z.narrow(axis, last, around).flip(axis))
     return inner
 
 
