@@ -7,3 +7,9 @@ class InputError(ValueError):
     Its message is one clear sentence that names the thing and, where there is one, the cure.
     The ``deblur`` command prints it without a traceback and ends with exit code 2.
     """
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise an :class:`InputError` with this message unless the condition holds."""
+    if not condition:
+        raise InputError(message)

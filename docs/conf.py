@@ -12,7 +12,7 @@ copyright = "2026, " + author
 version = release = deblurlib.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
-exclude_patterns = ["chapter-table.md", "deconvolution/levin.md"]
+exclude_patterns = ["chapter-table.md", "deconvolution/choose.md"]
 
 nb_execution_mode = "off"  # the chapters come executed
 nb_merge_streams = True

@@ -255,3 +255,10 @@ def test_a_first_kernel_of_any_type_is_scaled(dtype):
     _, k = blind(start=ONES.to(dtype), iterations=0)
     torch.testing.assert_close(k, torch.full_like(k, 1 / 9))
     assert k.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+
+
+@pytest.mark.parametrize("accelerate", [False, True])
+def test_a_black_image_tells_nothing_of_its_kernel(accelerate):
+    x, k = blind_richardson_lucy(torch.zeros(1, 3, 9, 8), ONES, 5, accelerate=accelerate)
+    assert not x.any()
+    torch.testing.assert_close(k[0], ONES / 9)

@@ -10,11 +10,11 @@ from PIL import Image
 from test_cli_engine import assert_refused
 from test_evaluation import write_pairs
 
-from deblurlib import classical, degrade, evaluation, images, metrics, psf
+from deblurlib import classical, degrade, evaluation, images, metrics, psf, studies
 from deblurlib.data import open_images, open_pairs
 from deblurlib.degrade import Degradation
 from deblurlib.errors import InputError
-from deblurlib.restoration import METHODS, deconvolution, read_kernel, restore
+from deblurlib.restoration import METHODS, deconvolution, read_kernel, restore, tiles
 from deblurlib.studies.classical import choose
 
 NAMES = [m.name for m in deconvolution.DECONVOLUTIONS]
@@ -169,6 +169,7 @@ def test_frames_are_restored_with_the_kernel_of_a_file(photo, command):
         ("negative.npy", "negative.npy: not a kernel (the kernel holds negative values)"),
         ("two.npy", "two.npy: not one kernel (h, w), but (2, 3, 3)"),
         ("words.npy", "words.npy: not a kernel ("),
+        ("zip.npy", "zip.npy: not a kernel ("),
         (".", ".: cannot be read (Is a directory)"),
     ],
 )
@@ -176,6 +177,7 @@ def test_what_is_no_kernel_is_refused_before_anything_is_written(photo, command,
     np.save("negative.npy", np.array([[2.0, -1.0, 0.0]]))
     np.save("two.npy", np.full((2, 3, 3), 1 / 9))
     np.save("words.npy", np.array(["a", "b"]))
+    Path("zip.npy").write_bytes(b"PK\x03\x04 no archive")
     given = () if kernel is None else ("--kernel", kernel)
     refused = command("restore", "photo.png", "-o", "out", "--method", "wiener", *given)
     assert_refused(*refused, message)
@@ -219,12 +221,14 @@ def test_what_is_left_open_is_chosen_among_what_is_tried():
         assert torch.equal(METHODS[name](pair.y, k), tried[candidate](pair.y, k)), name
 
 
-def test_candidates_are_tried_on_pairs_with_kernels_and_noise(tmp_path, monkeypatch):
-    monkeypatch.setattr(choose, "COUNT", 3)
+def test_candidates_are_tried_on_pairs_with_kernels_and_noise(monkeypatch):
     monkeypatch.setattr(choose, "SIDE", 64)
     pairs = choose.pairs("sample")
-    assert [tuple(p.y.shape) for p in pairs] == [(1, 3, 64, 64)] * 3
+    assert [tuple(p.y.shape) for p in pairs] == [(1, 3, 64, 64)] * len(choose.SEEDS)
+    assert len({p.parameters[0]["noise"] for p in pairs}) == len(pairs)
     assert all(0.001 <= p.parameters[0]["noise"] <= 0.02 for p in pairs)
+    (recipe,) = studies.recipes("06", "report")
+    assert recipe.holdout == choose.SHARE  # what the denoiser has not learnt from
     identity = choose.score(lambda y, k: y, pairs[0])
     case = evaluation.Case("a", "a", pairs[0].y, pairs[0].x, None)
     (row,) = evaluation.evaluate([METHODS["identity"]], [case])
@@ -239,3 +243,19 @@ def test_stopping_by_the_noise_stops_earlier_with_more_noise_allowed(blurred):
     left = [(degrade.convolve(z, k) - y).square().mean().item() for z in wanted]
     sigma = classical.estimate_noise(y).item()
     assert left[0] < left[1] <= 1.5 * (3 * sigma) ** 2
+
+
+@over_methods
+def test_what_comes_back_is_an_ordinary_tensor_of_its_own(rand, name):
+    y = rand(1, 3, 12, 14)
+    before, x_hat = y.clone(), METHODS[name](y, psf.gaussian(1.0))
+    x_hat.clamp_(0.4, 0.6)
+    assert torch.equal(y, before)
+
+
+def test_tiles_of_a_large_kernel_overlap_by_more():
+    method = METHODS["wiener"]
+    assert tiles.layout(method, 512, psf.box(25)) == tiles.layout(method, 512) == (512, 128, 32)
+    assert tiles.layout(method, 512, psf.box(101)) == (512, 202, 50)
+    with pytest.raises(InputError, match="404 pixels or more, not 256"):
+        tiles.layout(method, 256, psf.box(101))

@@ -110,6 +110,9 @@ def test_what_is_no_such_set_is_refused_and_nothing_is_written(cases, tmp_path):
         with pytest.raises(InputError, match=message):
             levin.convert(tmp_path / name, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+    folder = save_mat(tmp_path / "even", [(*cases[0][:2], np.ones((4, 4)))])
+    with pytest.raises(InputError, match="im05_flit01: a kernel's sides must be odd"):
+        levin.convert(folder, tmp_path / "out")
 
 
 def test_a_set_that_is_there_is_not_written_over(source, tmp_path):

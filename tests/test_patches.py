@@ -248,3 +248,10 @@ BAD = [torch.nan, torch.inf, -torch.inf]
 def test_wrong_input_is_named(call, named):
     with pytest.raises(InputError, match=named):
         call()
+
+
+def test_odd_sides_keep_their_period(rand):
+    x, k = rand(1, 1, 15, 17).double(), psf.gaussian(0.7).double()
+    y = convolve(x, k, "circular")
+    found = half_quadratic_splitting(y, k, lambda z, sigma: z, 1e-6, 2, boundary="circular")
+    torch.testing.assert_close(found, x, rtol=0, atol=1e-4)

@@ -95,7 +95,7 @@ def test_every_option_agrees_with_numpy_and_a_batch_with_its_images_alone(
 def whole(y, k, n, boundary, weights=None, accelerate=False):
     """The likelihood, the flux, what it should be, and ``x`` with all that its boundary adds."""
     blur, y, weights, x = _prepare(y, k, boundary, weights, None)
-    x = _iterate(blur, y, weights, x, n, accelerate, 0.0, 0.0, None)
+    x = _iterate(blur, y, weights, x, n, accelerate, 0.0, 0.0, None, y.shape[-2:])
     outside = (1 - blur.adjoint(torch.ones_like(y))) * x if boundary == "zero" else torch.zeros(1)
     predicted = blur(x)
     likelihood = (weights * (y * predicted.log() - predicted)).sum() - outside.sum()
@@ -283,3 +283,30 @@ def test_only_the_ratios_of_weights_count(rand, boundary):
     y, weights = rand(1, 2, 12, 13), rand(1, 2, 12, 13, seed=1)
     once = deconvolve(y, K, 5, boundary, weights=weights)
     torch.testing.assert_close(deconvolve(y, K, 5, boundary, weights=1e-5 * weights), once)
+
+
+def test_what_a_boundary_adds_is_no_measurement_to_stop_by(rand):
+    y, seen = rand(1, 2, 12, 13), []
+    for boundary in ("liu-jia", "taper", "valid"):
+        stop = lambda residual, x, previous: seen.append(residual) or torch.tensor([True])  # noqa: E731
+        deconvolve(y, K, 5, boundary, stop=stop)
+        assert seen[-1].shape == y.shape
+
+
+def test_the_given_image_is_never_the_result(rand):
+    y = rand(1, 2, 12, 13)
+    for boundary in ("reflect", "circular", "valid"):
+        assert torch.equal(found := deconvolve(y, K, 0, boundary, start=y), y)
+        assert found.untyped_storage().data_ptr() != y.untyped_storage().data_ptr()
+
+
+def test_a_pixel_that_counts_for_little_is_still_restored(rand):
+    y, weights = rand(1, 1, 12, 30), torch.ones(1, 1, 12, 30)
+    weights[..., 15:] = 3e-4
+    once, found = deconvolve(y, K, 5), deconvolve(y, K, 5, weights=weights)
+    torch.testing.assert_close(found[..., 27:], once[..., 27:], rtol=0, atol=0.01)
+
+
+def test_a_rule_for_several_images_takes_one_number():
+    with pytest.raises(InputError, match="sigma must be one number"):
+        discrepancy(torch.tensor([0.1, 0.2]))

@@ -85,14 +85,14 @@ def _alternate(
     previous_x = change_x = before_x = previous_k = change_k = before_k = None
     for _ in range(iterations):
         x_point = ahead(x, previous_x, change_x, before_x) if accelerate else x
-        k_point = normalised(ahead(k, previous_k, change_k, before_k)) if accelerate else k
+        k_point = normalised(ahead(k, previous_k, change_k, before_k), k) if accelerate else k
 
         k_new, light = k_point, blur.adjoint_in_kernel(x_point, weights).clamp(min=LEAST)
         for _ in range(inner):
             blur.change_kernel(k_new)
             ratio = weighted_ratio(y, blur(x_point).clamp_(min=LEAST), weights, damping)
             gain = blur.adjoint_in_kernel(x_point, ratio).clamp(min=0) / light
-            k_new = normalised(k_new * gain)
+            k_new = normalised(k_new * gain, k_new)
 
         blur.change_kernel(k_new)
         x_new, shares = x_point, sensitivity(blur, weights)
@@ -106,7 +106,7 @@ def _alternate(
     return x, k
 
 
-def normalised(k: torch.Tensor) -> torch.Tensor:
-    """Kernels scaled to sum to 1; where an image is black, nothing is left of its kernel: none."""
+def normalised(k: torch.Tensor, otherwise: torch.Tensor) -> torch.Tensor:
+    """Kernels scaled to sum to 1; of a black image nothing is left of it: ``otherwise``."""
     total = k.sum((-2, -1), keepdim=True)
-    return torch.where(total > 0, k / total.clamp(min=LEAST), k)
+    return torch.where(total > 0, k / total.clamp(min=LEAST), otherwise)

@@ -26,8 +26,9 @@ def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: str = "liu-jia") -
     Args:
         y: ``(B, C, H, W)``.
         k: kernels ``(B, h, w)``, which say how far the border matters.
-        boundary: ``"circular"``: as it is; ``"reflect"``: beside it its mirror images, exact for
-            kernels that are symmetric, too; ``"taper"``: see :func:`taper`; ``"liu-jia"``:
+        boundary: ``"circular"``: as it is; ``"reflect"``: beside it its mirror image, the edge
+            pixel not repeated, as for :func:`deblurlib.degrade.convolve`: exact where that blurred
+            with a symmetric kernel; ``"taper"``: see :func:`taper`; ``"liu-jia"``:
             beside it a strip that leads smoothly from each edge to the opposite one, see
             :func:`extend_smoothly`.
 
@@ -38,8 +39,8 @@ def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: str = "liu-jia") -
     if boundary == "liu-jia":
         return extend_smoothly(y, *extended_size(y, k))
     if boundary == "reflect":
-        y = torch.cat([y, y.flip(-1)], -1)
-        y = torch.cat([y, y.flip(-2)], -2)
+        y = torch.cat([y, y[..., 1:-1].flip(-1)], -1)
+        y = torch.cat([y, y[..., 1:-1, :].flip(-2)], -2)
     elif boundary == "taper":
         y = taper(y, k)
     elif boundary != "circular":
@@ -53,17 +54,18 @@ def taper(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     What MATLAB's ``edgetaper`` does: the weight of ``y`` is 0 at the border and rises to 1 as the
     autocorrelation of the kernel, summed along rows or columns, falls.
 
-    Args and errors: as of :func:`make_periodic`.
+    Args: as of :func:`make_periodic`.
     """
     weight = 1.0
     for axis, n in ((-2, y.shape[-2]), (-1, y.shape[-1])):
+        if n == 1:
+            continue
         profile = k.sum(-3 - axis)  # over the other axis: (B, h) or (B, w)
-        around = max(n - 1, 1)
-        folded = profile.new_zeros(len(k), around)
-        places = torch.arange(profile.shape[-1], device=k.device) % around
+        folded = profile.new_zeros(len(k), n - 1)
+        places = torch.arange(profile.shape[-1], device=k.device) % (n - 1)
         folded.index_add_(-1, places, profile)
         spectrum = torch.fft.rfft(folded).abs().square()
-        correlation = torch.fft.irfft(spectrum, n=around)
+        correlation = torch.fft.irfft(spectrum, n=n - 1)
         correlation = torch.cat([correlation, correlation[:, :1]], -1)[:, :n]
         share = 1 - correlation / correlation.amax(-1, keepdim=True)
         weight = weight * (share[:, None, :, None] if axis == -2 else share[:, None, None, :])
@@ -82,6 +84,7 @@ def extend_smoothly(y: torch.Tensor, height: int, width: int) -> torch.Tensor:
     Liu and Jia, "Reducing boundary artifacts in image deconvolution", ICIP 2008: the strip below
     lies between the last row and the first, the one to the right between the last column and the
     first, the corner between the strips; in each, every pixel is the mean of its four neighbours.
+    Done by NumPy on the processor, without derivatives.
 
     Args:
         y: ``(B, C, H, W)``.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 
 from .. import psf
-from ..errors import InputError
+from ..errors import require
 from .blur import checked, image_by_image
 from .boundaries import make_periodic
 
@@ -38,8 +38,11 @@ def inverse(
 
     Returns:
         ``x_hat`` ``(B, C, H, W)``, not clipped.
+
+    Raises:
+        InputError: an argument is not as said here; so do all functions of this package.
     """
-    _require(0 < least <= 1, f"least must be in (0, 1], not {least}")
+    require(0 < least <= 1, f"least must be in (0, 1], not {least}")
 
     def keep(h: torch.Tensor, rough: torch.Tensor) -> torch.Tensor:
         return torch.where(h.abs() >= least, _divide(h, 0.0), 0.0)
@@ -64,8 +67,8 @@ def tikhonov(
         penalty: what ``r`` gives: ``"values"``, the ``"gradient"``, or the ``"laplacian"``.
         y, k, boundary: as of :func:`inverse`, and so is what is returned.
     """
-    _require(0 < weight < math.inf, f"weight must be more than 0, not {weight}")
-    _require(penalty in PENALTIES, f"penalty {penalty!r} is none of {', '.join(PENALTIES)}")
+    require(0 < weight < math.inf, f"weight must be more than 0, not {weight}")
+    require(penalty in PENALTIES, f"penalty {penalty!r} is none of {', '.join(PENALTIES)}")
 
     def keep(h: torch.Tensor, rough: torch.Tensor) -> torch.Tensor:
         return _divide(h, weight * rough ** PENALTIES[penalty])
@@ -82,8 +85,8 @@ def wiener(
 ) -> torch.Tensor:
     """The linear filter of least mean squared error: ``conj(H) / (|H|^2 + N / S)``.
 
-    Wiener, "Extrapolation, interpolation, and smoothing of stationary time series", 1949. Either of
-    the first two arguments is given, one number for all images or ``(B,)``.
+    Wiener, "Extrapolation, interpolation, and smoothing of stationary time series", 1949. Either
+    ``noise_to_signal`` or ``sigma`` is given, one number for all images or ``(B,)``.
 
     Args:
         noise_to_signal: ``N / S``, the same at all frequencies.
@@ -93,14 +96,14 @@ def wiener(
             Opt. Soc. Am. A 4, 1987).
         y, k, boundary: as of :func:`inverse`, and so is what is returned.
     """
-    _require(
+    require(
         (noise_to_signal is None) != (sigma is None), "wiener needs either noise_to_signal or sigma"
     )
     name = "sigma" if noise_to_signal is None else "noise_to_signal"
     given = sigma if noise_to_signal is None else noise_to_signal
     given = torch.as_tensor(given, dtype=torch.float64, device=y.device)
     usable = given.shape in ((), y.shape[:1]) and bool((given >= 0).all() & given.isfinite().all())
-    _require(usable, f"{name} must be 0 or more, one number or one an image, not {given.tolist()}")
+    require(usable, f"{name} must be 0 or more, one number or one an image, not {given.tolist()}")
 
     def keep(h: torch.Tensor, rough: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
         given = given[:, None, None].to(rough)
@@ -131,7 +134,7 @@ def _filtered(
         size = wide.shape[-2:]
         half = size[1] // 2 + 1  # the other frequencies are the conjugates of these
         h = psf.transfer_function(k, *size)[..., :half]
-        multiplier = keep(h, roughness(*size).to(y)[:, :half], *numbers)[:, None]
+        multiplier = keep(h, roughness(*size).to(y), *numbers)[:, None]
         x_hat = torch.fft.irfft2(torch.fft.rfft2(wide) * multiplier, s=size)
         return (x_hat[..., : y.shape[-2], : y.shape[-1]],)
 
@@ -139,11 +142,7 @@ def _filtered(
 
 
 def roughness(height: int, width: int) -> torch.Tensor:
-    """What the squared differences to the right and down make of each frequency ``(H, W)``."""
-    down, right = (torch.fft.fftfreq(n, dtype=torch.float64) for n in (height, width))
+    """What squared differences to the right and down make of each frequency of ``rfft2``."""
+    down = torch.fft.fftfreq(height, dtype=torch.float64)
+    right = torch.fft.rfftfreq(width, dtype=torch.float64)
     return 4 * ((math.pi * down).sin().square()[:, None] + (math.pi * right).sin().square())
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise InputError(message)

@@ -12,13 +12,13 @@ import math
 import torch
 
 from ..degrade.convolution import _extend
-from ..errors import InputError
+from ..errors import require
 from .blur import Blur, checked, image_by_image
 from .boundaries import extend_smoothly, extended_size, taper
 from .stopping import Stop
 
 LEAST = 1e-7  # a prediction is at least this: rounding's remains of 0 must not divide
-SEEN = 1e-3  # a pixel of which less than this share reaches ``y`` stays as it began
+SEEN = 1e-5  # a pixel of which less than this share reaches ``y`` is not corrected
 DAMPING_POWER = 10  # White's N: how suddenly damping sets in
 
 
@@ -61,31 +61,37 @@ def richardson_lucy(
             algorithm with total variation regularization for 3D confocal microscope
             deconvolution", Microscopy Research and Technique 69, 2006; theirs is 0.002).
         weights: 0 or more, of the shape of ``y``: how much a pixel counts beside the others; 0
-            where it is clipped, see :func:`deblurlib.classical.unsaturated`. With ``"taper"`` and
+            where it is clipped, see :func:`deblurlib.classical.unsaturated`. Below 1/100,000 of
+            the largest, none is seen. With ``"taper"`` and
             ``"liu-jia"``, pixels at the border shape what is made up there even if they do not
             count.
         start: the first ``x``, of the shape of ``y``, 0 or more, and 0 where it is to stay so; by
-            default 0.5. Flat ones of any height lead to the same.
+            default 0.5. Plain, flat ones of any height lead to the same.
         stop: a rule, see :mod:`deblurlib.classical.stopping`. Each image stops on its own.
 
     Returns:
         ``x_hat`` ``(B, C, H, W)``, not clipped at 1.
+
+    Raises:
+        InputError: an argument is not as said here; so do all functions of this package.
     """
     full, k = checked(y, k)
-    _require(iterations >= 0, f"iterations must be 0 or more, not {iterations}")
-    _require(0 <= damping < math.inf, f"damping must be 0 or more, not {damping}")
-    _require(0 <= tv < 0.25, f"tv must be 0 or more and less than 0.25, not {tv}")
+    require(iterations >= 0, f"iterations must be 0 or more, not {iterations}")
+    require(0 <= damping < math.inf, f"damping must be 0 or more, not {damping}")
+    require(0 <= tv < 0.25, f"tv must be 0 or more and less than 0.25, not {tv}")
     for name, given in (("weights", weights), ("start", start)):
         shape = tuple(y.shape)
         fine = given is None or is_like(given, y)
-        _require(fine, f"{name} must be 0 or more, finite, and of the shape {shape} of the images")
+        require(fine, f"{name} must be 0 or more, finite, and of the shape {shape} of the images")
+
+    size = full.shape[-2:]
 
     def run(y, k, weights, start) -> tuple[torch.Tensor]:
         blur, y, weights, x = _prepare(y, k, boundary, weights, start)
-        x = _iterate(blur, y, weights, x, iterations, accelerate, damping, tv, stop)
+        x = _iterate(blur, y, weights, x, iterations, accelerate, damping, tv, stop, size)
         if boundary == "valid":
             x = x[..., blur.top :, blur.left :]
-        return (x[..., : full.shape[-2], : full.shape[-1]],)
+        return (x[..., : size[0], : size[1]],)
 
     given = (None if z is None else z.to(full) for z in (weights, start))
     return image_by_image(run, full, k, *given)[0].to(y.dtype)
@@ -107,7 +113,7 @@ def _prepare(y, k, boundary, weights, start) -> tuple[Blur, torch.Tensor, ...]:
     """The blur, and ``y``, the weights and the first ``x`` with what the boundary adds to them."""
     y = y.clamp(min=0)
     weights = torch.ones_like(y) if weights is None else of_one(weights)
-    start = torch.full_like(y, 0.5) if start is None else start
+    start = torch.full_like(y, 0.5) if start is None else start.clone()  # the caller's stays
     if boundary == "taper":
         y, boundary = taper(y, k), "circular"
     elif boundary == "liu-jia":
@@ -131,10 +137,12 @@ def _iterate(
     damping: float,
     tv: float,
     stop: Stop | None,
+    size: tuple[int, int],
 ) -> torch.Tensor:
     shares = sensitivity(blur, weights)
-    total = weights.mean((1, 2, 3), keepdim=True).clamp(min=LEAST)
-    mean_weights = (weights / total).sqrt()  # so that a mean square is that of what counts
+    inner = (..., slice(size[0]), slice(size[1]))  # what the boundary adds to y is no measurement
+    total = weights[inner].mean((1, 2, 3), keepdim=True).clamp(min=LEAST)
+    relative = (weights[inner] / total).sqrt()  # so that a mean square is that of what counts
     previous = change = before = None
     done = torch.zeros(len(y), dtype=torch.bool, device=y.device)
     for _ in range(iterations):
@@ -142,12 +150,12 @@ def _iterate(
         predicted = blur(point).clamp_(min=LEAST)
         if stop is not None:
             seen = blur(x) if accelerate else predicted
-            done = done | stop((y - seen) * mean_weights, x, previous)
+            done = done | stop((y - seen)[inner] * relative, x, previous)
             if done.all():
                 break
         new = point * correction(blur, weighted_ratio(y, predicted, weights, damping), *shares)
         if tv > 0:
-            new = new / (1 - tv * flatness(point))
+            new = new / (1 - tv * curvature(point))
         if done.any():
             new = torch.where(done[:, None, None, None], x, new)
         change, before = (new - point, change) if accelerate else (None, None)
@@ -177,9 +185,9 @@ def weighted_ratio(
     """``weights * y / predicted``, drawn to ``weights`` where the two are alike, if damped."""
     ratio = y / predicted
     if damping > 0:
-        # twice the Poisson deviance, about (y - predicted)**2 / y, in units of its threshold
-        deviance = torch.xlogy(y, ratio) - y + predicted
-        u = (2 / damping**2 * deviance).clamp(0, 1)
+        # about (y - predicted)**2 / y
+        deviance = 2 * (torch.xlogy(y, ratio) - y + predicted)
+        u = (deviance / damping**2).clamp(0, 1)
         n = DAMPING_POWER
         ratio = 1 + u ** (n - 1) * (n - (n - 1) * u) * (ratio - 1)
     return ratio.mul_(weights)
@@ -203,7 +211,7 @@ def ahead(
     return (x + step * (x - previous)).clamp_(min=0)
 
 
-def flatness(x: torch.Tensor) -> torch.Tensor:
+def curvature(x: torch.Tensor) -> torch.Tensor:
     """The divergence of the gradient's direction: what makes the total variation less."""
     down = torch.diff(x, dim=-2, append=x[..., -1:, :])
     right = torch.diff(x, dim=-1, append=x[..., :, -1:])
@@ -211,8 +219,3 @@ def flatness(x: torch.Tensor) -> torch.Tensor:
     down, right = down / size, right / size
     down = torch.diff(down, dim=-2, prepend=torch.zeros_like(down[..., :1, :]))
     return down + torch.diff(right, dim=-1, prepend=torch.zeros_like(right[..., :, :1]))
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise InputError(message)

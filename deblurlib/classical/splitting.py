@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
@@ -44,10 +45,15 @@ def half_quadratic_splitting(
         sigma: standard deviation of the noise in ``y``, of values in [0, 1], one number or one an
             image: more than 0; see :func:`deblurlib.classical.estimate_noise`.
         iterations: 1 or more.
+        strongest: the noise level, of values in [0, 1], that the first denoising is told.
+        trust: the paper's lambda: how much an inversion holds on to the last denoised image.
         boundary: see :func:`deblurlib.classical.make_periodic`.
 
     Returns:
         ``x_hat`` ``(B, C, H, W)``, not clipped.
+
+    Raises:
+        InputError: an argument is not as said here; so do all functions of this package.
     """
     full, k = checked(y, k)
     noise = torch.as_tensor(sigma, dtype=full.dtype, device=y.device)
@@ -62,21 +68,17 @@ def half_quadratic_splitting(
 
     def run(y: torch.Tensor, k: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor]:
         wide = make_periodic(y, k, boundary)
-        wide = torch.nn.functional.pad(wide, _to_even(wide), mode="replicate")
         size = wide.shape[-2:]
         h = psf.transfer_function(k, *size)[:, None, :, : size[1] // 2 + 1]
         power, seen = h.abs().square(), h.conj() * torch.fft.rfft2(wide)
         z = wide
         for i in range(iterations):
-            share = (i + 1) / iterations if iterations == 1 else i / (iterations - 1)
+            share = i / (iterations - 1) if iterations > 1 else 1.0
             level = strongest ** (1 - share) * sigma**share
             rho = (trust * (sigma / level) ** 2)[:, None, None, None]
             x = torch.fft.irfft2((seen + rho * torch.fft.rfft2(z)) / (power + rho), s=size)
-            z = denoise(x, level)
+            even = F.pad(x, (0, size[1] % 2, 0, size[0] % 2), mode="replicate")
+            z = denoise(even, level)[..., : size[0], : size[1]]
         return (z[..., : y.shape[-2], : y.shape[-1]],)
 
     return image_by_image(run, full, k, noise.expand(len(y)))[0].to(y.dtype)
-
-
-def _to_even(y: torch.Tensor) -> tuple[int, int, int, int]:
-    return 0, y.shape[-1] % 2, 0, y.shape[-2] % 2

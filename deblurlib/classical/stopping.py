@@ -2,8 +2,10 @@
 
 A rule is a function of ``residual``, ``x`` and ``previous``, all ``(B, C, H, W)``: what ``A x``
 leaves of ``y`` (0 for pixels that do not count, the others scaled, so that its mean square is that
-of those that do), the image, and the image one iteration before (``None`` at first); it says for
-each image whether to stop. Taught in chapter 06.
+of those that do), the image, and the image one iteration before (``None`` at first), the last two
+with what the boundary adds to them. It says for each image whether to stop. On a processor it is
+shown one image at a time, each from its beginning: it must not remember anything. Taught in
+chapter 06.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ def discrepancy(sigma: float, factor: float = 1.0) -> Stop:
         factor: times ``sigma``; above 1, it stops earlier.
     """
     for name, value in (("sigma", sigma), ("factor", factor)):
+        if torch.is_tensor(value) and value.numel() != 1:
+            raise InputError(f"{name} must be one number; give each image a call of its own")
         if not 0 <= value < math.inf:
             raise InputError(f"{name} must be 0 or more, not {value}")
 

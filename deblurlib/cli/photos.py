@@ -53,11 +53,11 @@ def restore(
         raise InputError("--frames needs one video, or one folder of frames")
     numbers = None if frames is None else parse_frames(frames)
     chosen = restoration.find_method(method, device)
-    restoration.tiles.layout(chosen, tile)  # what is wrong with it is known before
     if chosen.blind == (kernel is not None):
         wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE.npy"
         raise InputError(f"the method {method} {wants}")
     k = None if kernel is None else restoration.read_kernel(kernel)
+    restoration.tiles.layout(chosen, tile, k)  # what is wrong with it is known before
     with _bar() as show:
         if numbers is not None:
             source = Path(given[0])

@@ -15,7 +15,7 @@ import torch
 
 from .. import video
 from ..errors import InputError
-from .methods import Method
+from .method import Method
 from .photos import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
 from .tiles import Progress, restore
 

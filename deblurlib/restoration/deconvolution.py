@@ -21,7 +21,7 @@ def noise_level(y: torch.Tensor) -> torch.Tensor:
     return classical.estimate_noise(y).clamp(min=ROUNDING)
 
 
-def adaptive_wiener(y: torch.Tensor, k: torch.Tensor, factor: float = 1.5) -> torch.Tensor:
+def wiener_by_noise(y: torch.Tensor, k: torch.Tensor, factor: float = 1.5) -> torch.Tensor:
     """Wiener's filter for ``factor`` times the noise that each image seems to have."""
     return classical.wiener(y, k, sigma=factor * noise_level(y))
 
@@ -34,16 +34,16 @@ def fast_richardson_lucy(
     return classical.richardson_lucy(y, k, iterations, "valid", True, tv=tv, start=start)
 
 
-def blind_richardson_lucy(y: torch.Tensor, start: torch.Tensor, iterations: int) -> torch.Tensor:
+def blindly_restored(y: torch.Tensor, start: torch.Tensor, iterations: int) -> torch.Tensor:
     """The image of :func:`deblurlib.classical.blind_richardson_lucy`, without its kernel."""
-    return classical.blind_richardson_lucy(y, start.to(y.device), iterations)[0]
+    return classical.blind_richardson_lucy(y, start, iterations)[0]
 
 
 def plug_and_play(y: torch.Tensor, k: torch.Tensor, factor: float = 1.0) -> torch.Tensor:
     """Half-quadratic splitting with the denoiser that ships, for ``factor`` times the noise."""
     denoiser = _denoiser(y.device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def denoise(z: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
         return denoiser.denoise(z.float(), sigma).to(z)
 
@@ -72,7 +72,7 @@ DECONVOLUTIONS = (
     ),
     Method(
         "wiener",
-        adaptive_wiener,
+        wiener_by_noise,
         "divide by the blur, as noise and the spectrum of photographs allow",
         blind=False,
     ),
@@ -102,12 +102,12 @@ DECONVOLUTIONS = (
     ),
     Method(
         "blind-richardson-lucy",
-        lambda y, kernel: blind_richardson_lucy(y, torch.ones(5, 5), 2),
+        lambda y, kernel: blindly_restored(y, torch.ones(5, 5), 2),
         "image and kernel in turn, from 5 x 5 ones",
     ),
     Method(
         "blind-richardson-lucy-gaussian",
-        lambda y, kernel: blind_richardson_lucy(y, psf.gaussian(1.0), 3),
+        lambda y, kernel: blindly_restored(y, psf.gaussian(1.0), 3),
         "image and kernel in turn, from a Gaussian of sigma 1",
     ),
 )

@@ -13,6 +13,7 @@ import warnings
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -152,7 +153,7 @@ def read_kernel(path: str | os.PathLike) -> torch.Tensor:
         k = psf.check(torch.from_numpy(np.asarray(array, np.float32)))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, TypeError) as error:  # InputError is a ValueError
+    except (ValueError, EOFError, TypeError, BadZipFile) as error:  # InputError is a ValueError
         raise InputError(f"{path}: not a kernel ({error})") from None
     if k.ndim != 2:
         raise InputError(f"{path}: not one kernel (h, w), but {tuple(k.shape)}")

@@ -15,7 +15,8 @@ from PIL import Image
 
 from .. import images, machine
 from ..errors import InputError
-from .methods import Method, find_method
+from .method import Method
+from .methods import find_method
 
 TILE = 768  # side, pixels
 OVERLAP = 128  # of neighbouring tiles, where a method reaches further than half of it
@@ -69,15 +70,19 @@ def fits(method: Method) -> bool:
     return method.reach is not None and 2 * method.reach <= OVERLAP
 
 
-def layout(method: Method, tile: int | None = None) -> tuple[int, int, int]:
+def layout(
+    method: Method, tile: int | None = None, kernel: torch.Tensor | None = None
+) -> tuple[int, int, int]:
     """Tile, overlap and halo of a method, pixels, the first two on its grid.
 
-    Where the method's reach fits, a halo of it makes tiles and whole equal.
+    Where the method's reach fits, a halo of it makes tiles and whole equal. Of a deconvolution the
+    halo is half the kernel's side at least, for there it has to guess.
     """
     grid = method.multiple
     tile = TILE if tile is None else tile
-    halo = method.reach if fits(method) else OVERLAP // 4
-    overlap = -(-(2 * halo if fits(method) else OVERLAP) // grid) * grid
+    least = OVERLAP if kernel is None else max(OVERLAP, 2 * max(kernel.shape[-2:]))
+    halo = method.reach if fits(method) else least // 4
+    overlap = -(-(2 * halo if fits(method) else least) // grid) * grid
     if tile % grid or tile < 2 * overlap or tile < 1:
         raise InputError(
             f"a tile of {method.name} must be a multiple of {grid} and {max(2 * overlap, 1)} "
@@ -106,7 +111,7 @@ def in_tiles(
         tile: side of a tile, pixels; by default :data:`TILE`.
         progress: is told the share of the work that is done.
     """
-    side, overlap, halo = layout(method, tile)
+    side, overlap, halo = layout(method, tile, kernel)
     rows, columns = (spans(length, side, overlap, halo) for length in size)
     carried = None  # what the tiles above give to the rows they share with those below
     for i, row in enumerate(rows):

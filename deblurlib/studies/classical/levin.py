@@ -1,8 +1,8 @@
 """Make a set of pairs, with kernels, of Levin and others' measured blur.
 
 A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blind deconvolution
-algorithms", CVPR 2009: photographs of a screen by a shaken camera, 255 x 255 pixels, grey, and the
-kernels measured beside them. ::
+algorithms", CVPR 2009: photographs of a flat scene by a shaken camera, 255 x 255 pixels, grey, and
+the kernels determined beside them. ::
 
     python -m deblurlib.studies.classical.levin FROM FOLDER
 
@@ -90,7 +90,10 @@ def aligned(x: np.ndarray, y: np.ndarray, stored: np.ndarray, name: str) -> torc
     sharp, blurred = (torch.from_numpy(np.asarray(z, np.float32))[None, None] for z in (x, y))
     turned = torch.from_numpy(np.asarray(stored, np.float64)[::-1, ::-1].copy())
     wide = torch.nn.functional.pad(turned / turned.sum(), [FARTHEST] * 4)
-    k = psf.check(wide.float())
+    try:
+        k = psf.check(wide.float())
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
     # moving the kernel moves the blurred image: one blur is enough to try all places
     made = degrade.convolve(sharp, k)
     inner = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
