@@ -21,7 +21,7 @@ def noise_level(y: torch.Tensor) -> torch.Tensor:
     return classical.estimate_noise(y).clamp(min=ROUNDING)
 
 
-def wiener_by_noise(y: torch.Tensor, k: torch.Tensor, factor: float = 1.5) -> torch.Tensor:
+def wiener_by_noise(y: torch.Tensor, k: torch.Tensor, factor: float = 1.0) -> torch.Tensor:
     """Wiener's filter for ``factor`` times the noise that each image seems to have."""
     return classical.wiener(y, k, sigma=factor * noise_level(y))
 
@@ -66,8 +66,8 @@ DECONVOLUTIONS = (
     ),
     Method(
         "tikhonov",
-        lambda y, kernel: classical.tikhonov(y, kernel, 0.003),
-        "divide by the blur, keep the Laplacian small",
+        lambda y, kernel: classical.tikhonov(y, kernel, 0.003, "gradient"),
+        "divide by the blur, keep slopes small",
         blind=False,
     ),
     Method(
@@ -78,19 +78,19 @@ DECONVOLUTIONS = (
     ),
     Method(
         "richardson-lucy",
-        lambda y, kernel: classical.richardson_lucy(y, kernel, 50, "valid"),
-        "50 iterations, surroundings unknown",
+        lambda y, kernel: classical.richardson_lucy(y, kernel, 80, "valid"),
+        "80 iterations, surroundings unknown",
         blind=False,
     ),
     Method(
         "accelerated-richardson-lucy",
-        lambda y, kernel: fast_richardson_lucy(y, kernel, 12),
-        "12 iterations after Biggs and Andrews",
+        lambda y, kernel: fast_richardson_lucy(y, kernel, 20),
+        "20 iterations after Biggs and Andrews",
         blind=False,
     ),
     Method(
         "richardson-lucy-tv",
-        lambda y, kernel: fast_richardson_lucy(y, kernel, 80, tv=0.002),
+        lambda y, kernel: fast_richardson_lucy(y, kernel, 80, tv=0.0005),
         "80 accelerated iterations with total variation",
         blind=False,
     ),
@@ -102,7 +102,7 @@ DECONVOLUTIONS = (
     ),
     Method(
         "blind-richardson-lucy",
-        lambda y, kernel: blindly_restored(y, torch.ones(5, 5), 2),
+        lambda y, kernel: blindly_restored(y, torch.ones(5, 5), 3),
         "image and kernel in turn, from 5 x 5 ones",
     ),
     Method(
