@@ -62,9 +62,8 @@ def richardson_lucy(
             deconvolution", Microscopy Research and Technique 69, 2006; theirs is 0.002).
         weights: 0 or more, of the shape of ``y``: how much a pixel counts beside the others; 0
             where it is clipped, see :func:`deblurlib.classical.unsaturated`. Below 1/100,000 of
-            the largest, none is seen. With ``"taper"`` and
-            ``"liu-jia"``, pixels at the border shape what is made up there even if they do not
-            count.
+            the largest, it counts as 0. With ``"taper"`` and ``"liu-jia"``, pixels at the border
+            shape what is made up beside them even if they do not count.
         start: the first ``x``, of the shape of ``y``, 0 or more, and 0 where it is to stay so; by
             default 0.5. Plain, flat ones of any height lead to the same.
         stop: a rule, see :mod:`deblurlib.classical.stopping`. Each image stops on its own.
