@@ -14,7 +14,14 @@ from deblurlib import classical, degrade, evaluation, images, metrics, psf, stud
 from deblurlib.data import open_images, open_pairs
 from deblurlib.degrade import Degradation
 from deblurlib.errors import InputError
-from deblurlib.restoration import METHODS, deconvolution, read_kernel, restore, tiles
+from deblurlib.restoration import (
+    METHODS,
+    deconvolution,
+    read_kernel,
+    restore,
+    tile_difference,
+    tiles,
+)
 from deblurlib.studies.classical import choose
 
 NAMES = [m.name for m in deconvolution.DECONVOLUTIONS]
@@ -259,3 +266,19 @@ def test_tiles_of_a_large_kernel_overlap_by_more():
     assert tiles.layout(method, 512, psf.box(101)) == (512, 202, 50)
     with pytest.raises(InputError, match="404 pixels or more, not 256"):
         tiles.layout(method, 256, psf.box(101))
+
+
+#: in each tile anew, the noise is estimated, and of the inverse whole waves are dropped
+UNLIKE = {"inverse", "wiener", "plug-and-play"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in UNLIKE])
+def test_tiles_cannot_be_told_from_the_whole(name):
+    photo = images.centre_crop(open_images("sample", "test")[2], 300, 400)
+    k = None if name in BLIND else psf.shake(torch.Generator().manual_seed(0), 9, 9)
+    # tiles far smaller than by default: where they meet must not show even then
+    assert tile_difference(photo, METHODS[name], 256, k) >= 45
+
+
+def test_tiles_of_the_default_size_were_measured_for_all():
+    assert all(m.tiled_psnr >= 45 for m in deconvolution.DECONVOLUTIONS)

@@ -57,57 +57,68 @@ def _denoiser(device: torch.device) -> nn.Module:
     return model.to(device, memory_format=torch.channels_last)
 
 
+#: ``tiled_psnr`` is the least of four photographs of 800 x 800 pixels (Koehler and others, ECCV
+#: 2012) with a kernel of 25 x 25: :mod:`deblurlib.studies.classical.tiled`.
 DECONVOLUTIONS = (
     Method(
         "inverse",
         lambda y, kernel: classical.inverse(y, kernel, 0.1),
         "divide by the blur, where a tenth is left",
         blind=False,
+        tiled_psnr=45.8,
     ),
     Method(
         "tikhonov",
         lambda y, kernel: classical.tikhonov(y, kernel, 0.003, "gradient"),
         "divide by the blur, keep slopes small",
         blind=False,
+        tiled_psnr=56.4,
     ),
     Method(
         "wiener",
         wiener_by_noise,
         "divide by the blur, as noise and the spectrum of photographs allow",
         blind=False,
+        tiled_psnr=47.6,
     ),
     Method(
         "richardson-lucy",
         lambda y, kernel: classical.richardson_lucy(y, kernel, 80, "valid"),
         "80 iterations, surroundings unknown",
         blind=False,
+        tiled_psnr=83.2,
     ),
     Method(
         "accelerated-richardson-lucy",
         lambda y, kernel: fast_richardson_lucy(y, kernel, 20),
         "20 iterations after Biggs and Andrews",
         blind=False,
+        tiled_psnr=63.0,
     ),
     Method(
         "richardson-lucy-tv",
         lambda y, kernel: fast_richardson_lucy(y, kernel, 80, tv=0.0005),
         "80 accelerated iterations with total variation",
         blind=False,
+        tiled_psnr=58.7,
     ),
     Method(
         "plug-and-play",
         plug_and_play,
         "half-quadratic splitting with a small denoiser",
         blind=False,
+        tiled_psnr=54.9,
     ),
     Method(
         "blind-richardson-lucy",
         lambda y, kernel: blindly_restored(y, torch.ones(5, 5), 3),
         "image and kernel in turn, from 5 x 5 ones",
+        tiled_psnr=77.2,
     ),
     Method(
         "blind-richardson-lucy-gaussian",
         lambda y, kernel: blindly_restored(y, psf.gaussian(1.0), 3),
         "image and kernel in turn, from a Gaussian of sigma 1",
+        tiled_psnr=79.5,
     ),
 )

@@ -174,13 +174,15 @@ def restore(
     raise InputError(f"an image is a tensor, an array or a Pillow image, not {type(image)}")
 
 
-def tile_difference(image: torch.Tensor, method: Method, tile: int) -> float:
+def tile_difference(
+    image: torch.Tensor, method: Method, tile: int, kernel: torch.Tensor | None = None
+) -> float:
     """PSNR in dB, of 8-bit values, between an image ``(C, H, W)`` restored in tiles and whole.
 
     Infinite where they are equal.
     """
-    whole = images.quantise(method(image[None])[0])
-    tiled = images.quantise(restore(image, method, tile=tile))
+    whole = images.quantise(method(image[None], kernel)[0])
+    tiled = images.quantise(restore(image, method, kernel, tile=tile))
     return -10 * (whole - tiled).double().square().mean().log10().item()
 
 
