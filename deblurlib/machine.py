@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
+from . import fingerprint
+
 DECIDING = (
     *("deblurlib", "torch", "lightning-fabric", "numpy", "scipy", "pillow"),
     *("opencv-python-headless", "opencv-python"),
+)
+#: Variables by which a library's choice of instructions is limited; ATen's shows in its capability.
+LIMITS = (
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_CPU_ISA_HINTS"),
+    *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE"),
 )
 
 
@@ -19,7 +27,8 @@ def device_name(device: torch.device | str) -> str:
     device = torch.device(device)
     if device.type == "cuda":
         return f"{device}: {torch.cuda.get_device_name(device)}"
-    return f"cpu: {_processor()}, {torch.get_num_threads()} threads"
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"cpu: {_processor()}, {instructions}, {torch.get_num_threads()} threads"
 
 
 def best_device() -> str:
@@ -38,10 +47,38 @@ def versions() -> dict[str, str]:
     return found
 
 
+def arithmetic() -> dict[str, str]:
+    """What decides the last bits of what a processor computes, whatever the number of threads.
+
+    Where all of this is equal, equal code gives equal bits; a processor's name alone says too
+    little. Libraries choose their loops by the instructions and the caches there are, or that an
+    environment variable of theirs allows.
+    """
+    about = _cpuinfo()
+    caches = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
+    sizes = [path.read_text("utf-8").strip() for path in caches]
+    model = ", ".join(f"{key} {about[key]}" for key in ("cpu family", "model") if key in about)
+    found = {
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "scipy": version("scipy"),
+        "processor": f"{_processor()}, {model}" if model else _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "flags": fingerprint.of_bytes(about.get("flags", about.get("Features", "")).encode()),
+        "caches": ", ".join(sizes),
+    }
+    return found | {name: os.environ[name] for name in LIMITS if name in os.environ}
+
+
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of its first processor; empty elsewhere."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    first = path.read_text("utf-8", "replace").split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

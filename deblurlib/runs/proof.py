@@ -1,0 +1,234 @@
+"""What a recipe comes to at its start: by it, changed numbers are told from changed code.
+
+A training is chaotic: on another processor its last bits differ in the first step, and by tenths of
+a decibel at its end. Its beginning is not. So a proof holds what a *miniature* of the recipe comes
+to (a dozen steps on ``sample``, through all that a training goes through), its *rates*, and of its
+real data some *batches* and two *scores*. On one kind of machine, equal means to the bit; between
+two kinds, within :data:`TOLERANCES`. What lies between a training's beginning and its end is
+sampled, not proved.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import data, fingerprint, images, models, training
+from ..data import ImageSet, PairSet
+from . import samples
+from .recipe import Recipe
+
+#: How far apart two kinds of machine may bring a number, as a share of it or, of weights, of the
+#: way that all of them went. Measured: instruction sets and threads move weights by up to 2.4e-6,
+#: the smallest change that matters (Adam's beta of 0.999 made 0.9991) by 2.2e-5. What is rounded
+#: to 8 bit may differ by a pixel or two.
+TOLERANCES = {"weights": 7e-6, "losses": 7e-6, "rates": 1e-9}
+TOLERANCES |= {"validation": 1e-4, "batches": 1e-4, "scores": 1e-4}
+STEPS, FEWER_STEPS = 12, 4  # of a miniature; fewer where that takes over SLOW seconds
+SLOW = 5.0
+SIDE = 8  # pixels of a miniature's crop, or the least that its model takes
+RATES = 16  # steps whose rates are kept
+PROJECTIONS = 8
+
+Part = dict[str, object]  # "hash": of all bits; "values": a few numbers, in which a change shows
+
+
+def of_recipe(recipe: Recipe, steps: int = STEPS) -> dict[str, Part]:
+    """The parts that need no data but ``sample``."""
+    with _one_thread():
+        small = miniature(recipe, steps)
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+            with _data_of(small, Path(folder)) as name:
+                small = replace(small, data=name)
+                before = models.build(small.model, small.model_args, small.seed).state_dict()
+                after, history, metrics = _train(small, Path(folder))
+        kept = [row[key] for key in ("loss", "val_loss") for row in history]
+        scored = [row["val_psnr"] for row in history] + [metrics["val_psnr_identity"]]
+        return {
+            "weights": of_weights(before, after),
+            "losses": of_numbers(kept),
+            "validation": of_numbers(scored),
+            "rates": of_rates(recipe),
+        }
+
+
+def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
+    """The same recipe made small: on ``sample``, in full precision, to its end.
+
+    What happens after some steps, a new beginning of the optimiser or the end of a warm-up, happens
+    in these few, too. Precision, layout and compilation are compared as values of the recipe.
+    """
+    multiple = models.build(recipe.model, recipe.model_args, 0).multiple
+    schedule = dict(recipe.schedule)
+    if schedule.get("warmup"):
+        schedule["warmup"] = min(schedule["warmup"], steps // 3)
+    return replace(
+        recipe,
+        data="sample",
+        steps=steps,
+        every=max(1, steps // 3),
+        batch=2,
+        crop=-(-SIDE // multiple) * multiple,
+        reset=recipe.reset and min(recipe.reset, steps // 2),
+        images=recipe.images and 3,
+        schedule=schedule,
+        precision="32",
+        channels_last=False,
+        compile=None,
+    )
+
+
+def of_rates(recipe: Recipe) -> Part:
+    """The rates of all groups of parameters, at steps spread over the training."""
+    model = models.build(recipe.model, recipe.model_args, recipe.seed)
+    optimiser = training.make_optimiser(model, recipe.optimiser)
+    rates = []
+    for step in np.linspace(0, recipe.steps - 1, RATES).round().astype(int).tolist():
+        training.set_rates(optimiser, recipe.schedule, step, recipe.steps)
+        rates += [group["lr"] for group in optimiser.param_groups]
+    return of_numbers(rates)
+
+
+def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Part:
+    """The recipe's batches at its first step, round the end of an epoch, and at its last.
+
+    Args:
+        sharp: what it trains on: its data, less what is held out.
+    """
+    fabric = training.start_fabric("32")
+    margin = models.build(recipe.model, recipe.model_args, 0).margin
+    batch_of = samples.batches_of(recipe, sharp, fabric, margin)
+    epoch = len(sharp) // recipe.batch  # the step in which, or before which, one ends
+    wanted = {0, epoch - 1, epoch, recipe.steps - 1}
+    steps = sorted(step for step in wanted if 0 <= step < recipe.steps)
+    pairs = [batch_of(step) for step in steps]
+    values = []
+    for side in zip(*pairs, strict=True):
+        whole = torch.cat([z.double().flatten() for z in side])
+        ramp = torch.linspace(-1, 1, len(whole), dtype=torch.float64)
+        values += [whole.mean(), whole.square().mean().sqrt(), (whole * ramp).mean()]
+    return {
+        "hash": of_tensors(z for pair in pairs for z in pair),
+        "values": [shortened(v.item()) for v in values],
+    }
+
+
+def of_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> Part:
+    """Of the weights before and after a training, and of the way between them.
+
+    The first value, to which the others are compared, is the way's length; then its mean and its
+    projections on random directions, in which any other way shows; then the same of where it began.
+    """
+    names = sorted(before)
+    start, end = (torch.cat([w[n].double().flatten() for n in names]) for w in (before, after))
+    way = end - start
+    generator = torch.Generator().manual_seed(0)
+    values = [way.norm(), way.sum() / math.sqrt(len(way)), start.norm()]
+    for _ in range(PROJECTIONS):
+        signs = torch.randint(0, 2, (len(way),), generator=generator) * 2.0 - 1
+        values += [signs.double() @ way]
+    values += [signs.double() @ start]
+    return {
+        "hash": of_tensors([*(before[n] for n in names), *(after[n] for n in names)]),
+        "values": [shortened(v.item()) for v in values],
+    }
+
+
+def of_numbers(values: Sequence[float | None]) -> Part:
+    """Of some numbers; one that is not finite is ``None``."""
+    known = [None if v is None or not math.isfinite(v) else float(v) for v in values]
+    return {
+        "hash": fingerprint.of_bytes(repr(known).encode()),
+        "values": [None if v is None else shortened(v) for v in known],
+    }
+
+
+def of_tensors(tensors: Iterator[torch.Tensor] | Sequence[torch.Tensor]) -> str:
+    """A hash of all bits of some tensors, in order."""
+    arrays = [t.detach().cpu().contiguous().numpy() for t in tensors]
+    return fingerprint.of_bytes(*(p for a in arrays for p in (str(a.shape).encode(), a.tobytes())))
+
+
+def shortened(value: float) -> float:
+    """To nine digits: more than any tolerance asks for."""
+    return float(f"{value:.9g}")
+
+
+def differences(old: Mapping[str, Part], new: Mapping[str, Part], alike: bool) -> list[str]:
+    """The names of the parts in which two proofs differ, of those that both have.
+
+    Args:
+        alike: both come from one kind of machine, see :func:`deblurlib.machine.arithmetic`.
+    """
+    found = []
+    for name in sorted(old.keys() & new.keys()):
+        if old[name]["hash"] == new[name]["hash"]:
+            continue
+        near = _near(old[name]["values"], new[name]["values"], name)
+        if alike or not near:
+            found.append(f"{name}, by rounding" if near else name)
+    return found
+
+
+def _near(old: Sequence[float | None], new: Sequence[float | None], part: str) -> bool:
+    if len(old) != len(new):
+        return False
+    for a, b in zip(old, new, strict=True):
+        if (a is None) != (b is None):
+            return False
+        if a is None:
+            continue
+        scale = abs(old[0]) if part == "weights" else abs(a)
+        if abs(a - b) > TOLERANCES[part] * scale:
+            return False
+    return True
+
+
+def _train(small: Recipe, folder: Path) -> tuple[dict, list[dict], dict]:
+    from .drive import train_or_load
+
+    run = train_or_load(small, folder=folder / "runs")
+    return run.model().state_dict(), run.history, run.metrics
+
+
+@contextmanager
+def _data_of(small: Recipe, folder: Path) -> Iterator[str]:
+    """The name of the miniature's data: ``sample`` or, where pairs are wanted, some made from it."""
+    if small.degradation is not None:
+        yield "sample"
+        return
+    for item in data.open_images("sample", "train").items:
+        array = item.array()[:128, :128].astype(np.uint16)
+        # the mean of three neighbours, in whole numbers: no code of ours has a part in it
+        blurred = (array[:, :-2] + array[:, 1:-1] + array[:, 2:] + 1) // 3
+        for side, picture in (("blur", blurred), ("sharp", array[:, 1:-1])):
+            path = folder / "pairs" / "train" / Path(item.name).stem / side / "0.png"
+            path.parent.mkdir(parents=True)
+            images.write(path, images.to_tensor(picture.astype(np.uint8)))
+    known = os.environ.get("DEBLURLIB_DATA")
+    try:
+        yield data.register(f"sample-pairs={folder / 'pairs'}")
+    finally:
+        os.environ.pop("DEBLURLIB_DATA")
+        if known is not None:
+            os.environ["DEBLURLIB_DATA"] = known
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So that the number of cores has no part in it; such small work is no slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
