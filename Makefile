@@ -8,13 +8,14 @@ DATA ?= sample
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help course test test-slow lab publish bench batch clean
+.PHONY: help course test test-slow lab publish confirm bench batch clean
 help:
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
 	@echo "make test-slow                        20 kills at random moments, beside what make test does"
 	@echo "make lab                              open JupyterLab on the notebooks"
 	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
+	@echo "make confirm                          has any published number moved with the code?"
 	@echo "make bench                            time the library beside others, into benchmarks/results/"
 	@echo "make batch PROFILE=report SEEDS=0,1,2 train every recipe, then execute the chapters"
 	@echo "make clean                            remove build/"
@@ -44,6 +45,9 @@ lab: $(READY)
 publish: $(READY)
 	@test -n "$(CHAPTER)" || { echo "name a chapter: make publish CHAPTER=01 PROFILE=report"; exit 2; }
 	$(BIN)/deblur publish $(CHAPTER) --profile $(PROFILE)
+
+confirm: $(READY)
+	$(BIN)/deblur confirm
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

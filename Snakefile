@@ -1,21 +1,20 @@
 # The batch: one job a recipe and seed, then the chapters. `make batch` runs it; README.md says how
 # a cluster does. A job that was killed goes on from its run's last checkpoint.
-import json
 import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from deblurlib import fingerprint, runs, studies
+from deblurlib import runs, studies
 from deblurlib.cli.command import parse_seeds
 from deblurlib.data import register
 from deblurlib.errors import InputError
 from deblurlib.report.execute import find_chapters, project_root
 from deblurlib.report.stamp import code_hash
 from deblurlib.runs import store
+from deblurlib.runs.provenance import code_of
 from deblurlib.runs.samples import open_training_images
-from deblurlib.runs.staleness import code_of
 
 ROOT = Path(workflow.basedir)  # for relative paths; the jobs run below build/batch
 DEBLUR = f"'{sys.executable}' -m deblurlib"
@@ -50,9 +49,8 @@ for job, run_id in IDS.items():  # a run that was removed since is not done
 
 
 def run_depends_on(wildcards):
-    """When it changes, the job runs again: the run, and the code it would be made with."""
-    code = json.dumps(code_of(RECIPES[wildcards.job]))
-    return f"{IDS[wildcards.job]} {fingerprint.of_bytes(code.encode())}"
+    """When it changes, the job runs again: the run, and the code. The job replays the run's proof."""
+    return f"{IDS[wildcards.job]} {code_of(RECIPES[wildcards.job])}"
 
 
 def chapter_depends_on(wildcards):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
-from collections.abc import Callable, Collection, Iterable
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
 SHORT = 12  # hex digits; enough to tell apart all that one person ever makes
@@ -41,83 +39,6 @@ def of_package(root: Path) -> str:
             for path in files
         )
     )
-
-
-def of_definitions(*roots: Callable, without: Collection[str] = ()) -> dict[str, str]:
-    """A hash of every definition that some functions and classes of a package use, and of theirs.
-
-    A definition is a function, a class or an assignment at the top of a module. What they use is
-    read off the names in their code, so a few more than needed may be found, such as what only an
-    annotation mentions. What other packages define is left out.
-
-    Args:
-        without: names to leave out, and what only they use: tables of which the roots are entries.
-
-    Returns:
-        ``"package.module:name"`` -> hash, sorted.
-    """
-    package = roots[0].__module__.split(".")[0]
-    todo = [(root.__module__, root.__qualname__.split(".")[0]) for root in roots]
-    seen, found = set(), {}
-    while todo:
-        module, name = todo.pop()
-        if (module, name) in seen or name in without or module.split(".")[0] != package:
-            continue
-        seen.add((module, name))
-        defined, imported = _top_level(module)
-        if name in imported:
-            todo.append(imported[name])
-        for node in defined.get(name, ()):
-            key = f"{module}:{name}"
-            found[key] = of_bytes(found.get(key, "").encode(), _describe(node).encode())
-            todo += [(module, used) for used in _names(node)]
-            for base, *rest in _chains(node):
-                inside = imported.get(base, ())
-                todo += [(".".join([*inside, *rest[:i]]), rest[i]) for i in range(len(rest))]
-    return dict(sorted(found.items()))
-
-
-@cache
-def _top_level(module: str) -> tuple[dict[str, list[ast.stmt]], dict[str, tuple[str, str]]]:
-    """A module's definitions by name, and what its imported names stand for: (module, name)."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # a name in a module that is no package
-        spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return {}, {}  # a name in a module: it is found as such, too
-    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-    package = module.split(".") if spec.submodule_search_locations else module.split(".")[:-1]
-    defined: dict[str, list[ast.stmt]] = {}
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        names = {name for target in filter(None, targets) for name in _names(target)}
-        for name in filter(None, {getattr(node, "name", None), *names}):
-            defined.setdefault(name, []).append(node)
-    imported = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            source = ".".join([*base, *filter(None, [node.module])])
-            imported |= {alias.asname or alias.name: (source, alias.name) for alias in node.names}
-    return defined, imported
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _chains(node: ast.AST) -> set[tuple[str, ...]]:
-    """The ``a.b`` and ``a.b.c`` in some code, as tuples of names."""
-    found = set()
-    for part in ast.walk(node):
-        chain = []
-        while isinstance(part, ast.Attribute):
-            chain.insert(0, part.attr)
-            part = part.value
-        if chain and isinstance(part, ast.Name):
-            found.add((part.id, *chain))
-    return found
 
 
 def _describe(node: object) -> str:

@@ -88,11 +88,11 @@ def methods() -> None:
             method.describes,
         )
     found = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and r.title != "damaged"]
-    changed = runs.all_changes(found)
+    known = runs.standings(found)
     for run in found:
         r = run.recipe
         notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
-        notes += ["stale"] if changed[run.id] else []
+        notes += [known[run.id]]
         method = restoration.of_model(r.name, models.build(r.model, r.model_args, 0), "")
         table.add_row(run.id, "no", str(method.reach), _tiled(method), ", ".join(notes))
     show(table)
@@ -165,8 +165,9 @@ def _print(results: dict, method) -> None:
     show(table)
     if results["perfect"]:
         print(f"{results['perfect']} images restored perfectly, left out of the mean PSNR")
-    if method.run is not None and runs.changes(method.run):
-        print(f"run {method.run.id} is stale: its code or data changed since")
+    standing = "same code" if method.run is None else runs.standing(method.run)
+    if standing.startswith("other"):
+        print(f"run {method.run.id} was made with {standing}: deblur train says if it still stands")
     if results["contaminated"]:
         print(f"{method.name} was trained on such images of {results['data']}: this is no test")
     part = f", {results['split']}" if results["split"] else ""

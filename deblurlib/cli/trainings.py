@@ -102,17 +102,21 @@ def study(
 
 @store_app.command("list")
 def list_runs() -> None:
-    """List all runs: which are complete, which are stale, and their validation scores."""
+    """List all runs: their state, and their validation scores.
+
+    "same code" as now; "proved": the code is another, and the run's proof came out the same with
+    it; "other code": the next deblur train will see. Nothing is computed here.
+    """
     from .. import runs
 
     table = Table(title=f"Runs in {runs.root()}")
     for column in ("id", "recipe", "seed", "data", "steps", "state", "validation, dB", "identity"):
         table.add_column(column, justify="right" if column in ("seed", "steps") else "left")
     found = runs.listed(runs.root())
-    stale = runs.all_changes([run for run in found if run.title != "damaged"])
+    known = runs.standings([run for run in found if run.title != "damaged"])
     for run in found:
         try:
-            table.add_row(*_line(run, bool(stale.get(run.id))))
+            table.add_row(*_line(run, known.get(run.id, "")))
         except InputError:  # of one that is trained now, the files change while they are read
             state = "training" if runs.is_training(runs.root(), run.id) else "damaged"
             table.add_row(run.id, *[""] * 4, state, "", "")
@@ -127,16 +131,13 @@ def show_run(
     from .. import runs
 
     found = runs.find(runs.root(), run)
-    changed = runs.changes(found)
-    print(f"{found.folder}: {_state(found, bool(changed))}")
+    print(f"{found.folder}: {_state(found, runs.standing(found))}")
     print(found.recipe.to_json())
     env = found.env
     for part in [*env["before"], env]:
         print(f"made on {part['device']}; processes: {part['processes']}")
         print(", ".join(f"{name} {number}" for name, number in part["versions"].items()))
     print(f"data {env['data']['name']}, fingerprint {env['data']['fingerprint']}")
-    if changed:
-        print(f"changed since: {', '.join(changed)}")
     if found.outcome != "stopped":
         print(_score(found))
     for row in found.history:
@@ -157,22 +158,22 @@ def remove_runs(
         print(removed)
 
 
-def _line(run: Run, stale: bool) -> list[str]:
+def _line(run: Run, standing: str) -> list[str]:
     r, scores = run.recipe, ["", ""]
     if run.outcome != "stopped":
         values = (run.metrics["val_psnr"], run.metrics["val_psnr_identity"])
         scores = ["-" if v is None else f"{v:.2f}" for v in values]
-    return [run.id, r.name, str(r.seed), r.data, str(r.steps), _state(run, stale), *scores]
+    return [run.id, r.name, str(r.seed), r.data, str(r.steps), _state(run, standing), *scores]
 
 
-def _state(run: Run, stale: bool) -> str:
+def _state(run: Run, standing: str) -> str:
     from .. import runs
 
     if run.outcome == "stopped":
         is_training = runs.is_training(runs.root(), run.id)
         return f"{'training, after' if is_training else 'stopped at'} step {int(run.folder.name)}"
     ending = "complete" if run.metrics["ending"] == "done" else run.metrics["ending"]
-    return f"{ending}, stale" if stale else ending
+    return f"{ending}, {standing}"
 
 
 def _score(run: Run) -> str:

@@ -6,7 +6,6 @@ explorers are self-contained.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError
-from . import stamp
+from . import confirm, stamp
 from .execute import Outcome
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -49,6 +48,7 @@ def build(outcomes: Sequence[Outcome], root: Path, out: Path) -> Path:
     for outcome in outcomes:
         if outcome.copy.exists():
             page = for_reading(nbformat.read(outcome.copy, as_version=4))
+            stamp.add(page, f"The published page: {published_state(outcome.notebook, root)}.")
             nbformat.write(page, chapters / outcome.notebook.name)
     (source / "chapter-table.md").write_text(chapter_table(outcomes, root), "utf-8")
     site = out / "site"
@@ -97,17 +97,12 @@ def chapter_table(outcomes: Sequence[Outcome], root: Path) -> str:
         about = notebook.metadata["deblurlib"]
         link = f"[{outcome.chapter} {about['title']}](chapters/{outcome.notebook.stem})"
         took = "failed" if outcome.error else f"{outcome.seconds:.0f} s"
-        state = published_state(outcome.notebook, root / "reports" / "results")
+        state = published_state(outcome.notebook, root)
         lines.append(f"| {link} | {about['question']} | {took} | {state} |")
     return "\n".join(lines) + "\n"
 
 
-def published_state(notebook: Path, results: Path) -> str:
-    """Whether a chapter's published results were made with the code as it is now."""
-    path = results / f"{notebook.name[:2]}.json"
-    if not path.exists():
-        return "not yet"
-    published = json.loads(path.read_text("utf-8"))
-    now = stamp.code_hash(notebook, published["stamp"]["data"])
-    fresh = published["stamp"]["code"] == now
-    return f"{published['profile']}, " + ("current" if fresh else "stale: the code has changed")
+def published_state(notebook: Path, root: Path) -> str:
+    """With which profile a chapter is published, and whether that still holds."""
+    page = confirm.published(notebook, root)
+    return "not yet" if page is None else f"{page.results['profile']}, {page.state}"

@@ -23,21 +23,32 @@ def of_run(notebook: Path, data: Sequence[Mapping[str, object]], seconds: float)
     """
     return {
         "code": code_hash(notebook, data),
-        "commit": _git("rev-parse", "--short=12", "HEAD"),
+        "commit": commit(),
         "dirty": None if (changes := _git("status", "--porcelain")) is None else bool(changes),
         "wall_seconds": round(seconds, 1),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
+def commit() -> str | None:
+    """The commit that is checked out; ``None`` where there is no git."""
+    return _git("rev-parse", "--short=12", "HEAD")
+
+
 def code_hash(notebook: Path, data: Sequence[Mapping[str, object]]) -> str:
-    """A hash of the library's code, the notebook's code and the data; text and layout are free."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    """A hash of the library's code, the notebook's code, the data, and the weights it uses.
+
+    Text and layout are free. Of the networks that ship count those whose names the notebook's
+    metadata list under ``weights``.
+    """
+    read = nbformat.read(notebook, as_version=4)
+    source = "\n".join(cell.source for cell in read.cells if cell.cell_type == "code")
+    used = read.metadata.get("deblurlib", {}).get("weights", [])
     return fingerprint.of_bytes(
         fingerprint.of_package(PACKAGE).encode(),
         fingerprint.of_source(source).encode(),
         *(str(d["fingerprint"]).encode() for d in data),
+        *((PACKAGE / "weights" / name / "model.safetensors").read_bytes() for name in used),
     )
 
 
@@ -60,6 +71,13 @@ def write_on(
     text = "\n\n".join(parts)
     cell = nbformat.v4.new_markdown_cell(text, id="stamp", metadata={"tags": [TAG]})
     executed.cells.insert(1, cell)
+
+
+def add(executed: nbformat.NotebookNode, text: str) -> None:
+    """Put a paragraph below the stamp of an executed copy."""
+    for cell in executed.cells:
+        if TAG in cell.metadata.get("tags", []):
+            cell.source += f"\n\n{text}"
 
 
 def sentence(results: Mapping) -> str:

@@ -3,18 +3,18 @@
 from .drive import train_or_load
 from .recipe import Recipe
 from .run import Run
-from .staleness import all_changes, changes
+from .provenance import standing, standings
 from .store import find, is_training, listed, remove, root
 
 __all__ = [
     "Recipe",
     "Run",
-    "all_changes",
-    "changes",
     "find",
     "is_training",
     "listed",
     "remove",
     "root",
+    "standing",
+    "standings",
     "train_or_load",
 ]

@@ -10,23 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
-from .. import data, machine, models, training
+from .. import machine, models, training
 from ..data import ImageSet, PairSet
 from ..errors import InputError
-from ..losses import LOSSES
-from . import display, samples, signals, store
+from . import display, fitting, proof, samples, signals, store
 from .recipe import Recipe
 from .run import Run, read_history, read_state, write_metrics, write_records
 from .samples import Score
-from .staleness import code_of, differences
+from .provenance import code_of, is_proved, replay
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 SAVE_MINUTES = 5  # a checkpoint at least so often
+PROVED_STEPS = 1000  # a shorter training keeps no proof: training it anew takes no longer
 
 
 def train_or_load(
@@ -38,14 +37,15 @@ def train_or_load(
 ) -> Run:
     """The complete run of a recipe: from the store, or trained, or trained to its end.
 
-    What was done is printed in one line: ``hit``, ``trained``, ``resumed``, ``stale`` (loaded, on
-    request, although it is) or ``stopped`` (for time: the next call goes on). Two processes that
+    What was done is printed in one line: ``hit``, ``hit, proved`` (the code is another since, and
+    the run's proof came out the same), ``trained``, ``resumed``, ``stale`` (loaded, on request,
+    although it is) or ``stopped`` (for time: the next call goes on). Two processes that
     want the same run train it once: the second waits. Ctrl-C and SIGTERM end the training after
     the step it is in, with a checkpoint. Under ``torchrun``, all processes must see one store.
 
     Args:
-        stale: what to do with a run whose code or data have changed since: ``"retrain"`` or
-            ``"load"`` it.
+        stale: what to do with a run whose data, or more of whose code than its text, have changed
+            since: ``"retrain"`` or ``"load"`` it.
         max_minutes: stop training after that time, with a checkpoint.
         tensorboard: write the history there as well, for TensorBoard.
         folder: the store; see :func:`deblurlib.runs.root`.
@@ -54,19 +54,20 @@ def train_or_load(
         raise InputError(f'stale is "retrain" or "load", not {stale!r}')
     folder = store.root() if folder is None else folder
     images = samples.open_training_images(recipe)
-    run_id, code = recipe.run_id(images.fingerprint), code_of(recipe)
+    run_id = recipe.run_id(images.fingerprint)
     alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
-    run = _usable(folder, recipe, run_id, code, stale) if alone else None
+    run = _usable(folder, recipe, run_id, images, stale) if alone else None
     if run is None:
         fabric = training.start_fabric(recipe.precision)
         with _alone(folder, run_id, fabric):
             # The first process decides for all; another one may just have trained the run.
             if fabric.global_rank == 0:
                 again = store.complete(folder, run_id) is not None or not alone
-                run = _usable(folder, recipe, run_id, code, stale, say=not alone) if again else None
+                there = (folder, recipe, run_id, images, stale)
+                run = _usable(*there, say=not alone) if again else None
             run = fabric.broadcast(run)
             if run is None:
-                run = _train(recipe, images, code, folder / run_id, max_minutes, tensorboard, fabric)
+                run = _train(recipe, images, folder / run_id, max_minutes, tensorboard, fabric)
     if int(os.environ.get("RANK", 0)) == 0:
         if run.outcome in ("hit", "stale"):
             with display.tensorboard(tensorboard, recipe) as note:
@@ -74,17 +75,23 @@ def train_or_load(
                     note(row)
         if run.outcome == "hit":
             store.tidy(folder, run.id)
-        print(f"{recipe.name}, seed {recipe.seed}: {run.outcome} ({run.id})")
+        outcome = "hit, proved" if run.outcome == "hit" and is_proved(run) else run.outcome
+        print(f"{recipe.name}, seed {recipe.seed}: {outcome} ({run.id})")
     return run
 
 
 def _usable(
-    folder: Path, recipe: Recipe, run_id: str, code: dict, stale: str, say: bool = True
+    folder: Path,
+    recipe: Recipe,
+    run_id: str,
+    images: ImageSet | PairSet,
+    stale: str,
+    say: bool = True,
 ) -> Run | None:
-    """The run to load: one that nothing has changed since or, on request, a stale one."""
+    """The run to load: one that still stands or, on request, a stale one."""
     run = store.complete(folder, run_id)
     if run is not None:
-        changed = differences(run.env["code"], code)
+        changed = replay(run, images)
         if not changed:
             return run
         if stale == "load":
@@ -108,55 +115,35 @@ def _usable(
 def _train(
     recipe: Recipe,
     images: ImageSet | PairSet,
-    code: dict[str, str],
     target: Path,
     max_minutes: float | None,
     tensorboard: Path | None,
     fabric: Fabric,
 ) -> Run:
     first = fabric.global_rank == 0
-    rest, held = data.hold_out(images, recipe.holdout)
-    model = models.build(recipe.model, recipe.model_args, recipe.seed)
-    samples.check(recipe, model)
     env = {
-        "code": code,
+        "code": code_of(recipe),
         "data": {"name": images.name, "fingerprint": images.fingerprint},
         "versions": machine.versions(),
         "device": machine.device_name(fabric.device),
         "processes": fabric.world_size,
         "before": [],  # the same of the parts that were trained elsewhere
     }
-    rows, start = _resume(target, env, fabric)
-    score = samples.scorer(recipe, held, fabric.device, model.margin) if first else None
+    rows, start = _resume(target, env, images, fabric)
+    kept = proof.of_run(recipe, images) if first and recipe.steps >= PROVED_STEPS else None
     bar = display.progress(recipe, start[1]["step"] if start else 0, first)
-    devices = [fabric.device] if fabric.device.type == "cuda" else []
     with (
         bar as show,
         display.tensorboard(tensorboard if first else None, recipe) as note,
         signals.held() as asked,
-        torch.random.fork_rng(devices),  # what others draw afterwards stays as it was
     ):
-        torch.manual_seed(recipe.seed)
-        for state in training.fit(
-            model,
-            samples.batches_of(recipe, rest, fabric, model.margin),
-            LOSSES[recipe.loss],
-            recipe.steps,
-            **{k: getattr(recipe, k) for k in ("optimiser", "schedule", "clip", "ema", "reset")},
-            **{k: getattr(recipe, k) for k in ("channels_last", "compile")},
-            every=recipe.interval,
-            save_minutes=SAVE_MINUTES,
-            max_minutes=max_minutes,
-            stop=lambda: bool(asked),
-            start=start,
-            fabric=fabric,
-        ):
+        watched = {"save_minutes": SAVE_MINUTES, "max_minutes": max_minutes}
+        watched |= {"stop": lambda: bool(asked), "start": start}
+        for state, score in fitting.fit(recipe, images, fabric, rows, **watched):
             if first:
                 if state.row:
-                    rows.append({"step": state.step, "loss": state.loss, **score(state.best)})
-                    rows[-1]["seconds"] = round(state.seconds, 3)
                     note(rows[-1])
-                _write(recipe, env, target, state, rows, score)
+                _write(recipe, env, kept, target, state, rows, score)
                 show(state.step)
     fabric.barrier()  # until the first process has written
     if asked:
@@ -167,15 +154,17 @@ def _train(
     return Run(target, "trained" if start is None else "resumed")
 
 
-def _resume(target: Path, env: dict, fabric: Fabric) -> tuple[list[dict], tuple | None]:
-    """The history and the checkpoint to go on from: none, if the code is another since.
+def _resume(
+    target: Path, env: dict, images: ImageSet | PairSet, fabric: Fabric
+) -> tuple[list[dict], tuple | None]:
+    """The history and the checkpoint to go on from: none, if it no longer stands.
 
     The first process finds it; ``env`` is told where it was made.
     """
     last = None
     if fabric.global_rank == 0:
         last = store.last_checkpoint(target.parent, target.name)
-        if last is not None and Run(last, "stopped").env["code"] != env["code"]:
+        if last is not None and replay(Run(last, "stopped"), images):
             print(f"the code has changed since {target.name} was stopped: it begins again")
             last = None
     last = fabric.broadcast(last)
@@ -189,13 +178,19 @@ def _resume(target: Path, env: dict, fabric: Fabric) -> tuple[list[dict], tuple 
 
 
 def _write(
-    recipe: Recipe, env: dict, target: Path, state: training.State, rows: list[dict], score: Score
+    recipe: Recipe,
+    env: dict,
+    kept: dict | None,
+    target: Path,
+    state: training.State,
+    rows: list[dict],
+    score: Score,
 ) -> None:
     """Put a checkpoint or, at the end, the complete run into the store."""
     checkpoint = state.checkpoint()
 
     def records(folder: Path) -> None:
-        write_records(folder, recipe, env, rows, checkpoint)
+        write_records(folder, recipe, env, kept, rows, checkpoint)
 
     def everything(folder: Path) -> None:
         records(folder)

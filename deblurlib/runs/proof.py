@@ -11,20 +11,20 @@ sampled, not proved.
 from __future__ import annotations
 
 import math
-import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
-from io import StringIO
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
-from .. import data, fingerprint, images, models, training
+from .. import batches, data, fingerprint, images, machine, models, training
 from ..data import ImageSet, PairSet
-from . import samples
+from . import fitting, samples
 from .recipe import Recipe
 
 #: How far apart two kinds of machine may bring a number, as a share of it or, of weights, of the
@@ -37,28 +37,83 @@ STEPS, FEWER_STEPS = 12, 4  # of a miniature; fewer where that takes over SLOW s
 SLOW = 5.0
 SIDE = 8  # pixels of a miniature's crop, or the least that its model takes
 RATES = 16  # steps whose rates are kept
-PROJECTIONS = 8
+PROJECTIONS = 4
+OTHER = 1000  # added to a seed for the second miniature
 
 Part = dict[str, object]  # "hash": of all bits; "values": a few numbers, in which a change shows
 
 
-def of_recipe(recipe: Recipe, steps: int = STEPS) -> dict[str, Part]:
-    """The parts that need no data but ``sample``."""
-    with _one_thread():
-        small = miniature(recipe, steps)
-        with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
-            with _data_of(small, Path(folder)) as name:
-                small = replace(small, data=name)
-                before = models.build(small.model, small.model_args, small.seed).state_dict()
-                after, history, metrics = _train(small, Path(folder))
-        kept = [row[key] for key in ("loss", "val_loss") for row in history]
-        scored = [row["val_psnr"] for row in history] + [metrics["val_psnr_identity"]]
-        return {
-            "weights": of_weights(before, after),
-            "losses": of_numbers(kept),
-            "validation": of_numbers(scored),
-            "rates": of_rates(recipe),
-        }
+def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
+    """What a run keeps as its proof.
+
+    Args:
+        sharp: the recipe's images.
+    """
+    steps, parts = of_recipe(recipe)
+    parts |= _of_images(recipe, sharp)
+    return {"steps": steps, "machine": machine.arithmetic(), "parts": parts}
+
+
+def replay_run(old: Mapping, recipe: Recipe, sharp: ImageSet | PairSet) -> tuple[str, ...]:
+    """The names of the parts in which :func:`of_run` comes out otherwise than it did."""
+    alike = old["machine"] == machine.arithmetic()
+    found = replay(old["parts"], recipe, old["steps"], alike)
+    return (*found, *differences(old["parts"], _of_images(recipe, sharp), alike))
+
+
+def of_recipe(recipe: Recipe) -> tuple[int, dict[str, Part]]:
+    """The miniature's steps, and the parts that need no data but ``sample``."""
+    steps, began = STEPS, time.monotonic()
+    parts = of_miniature(recipe, steps)
+    if time.monotonic() - began > SLOW:
+        steps = FEWER_STEPS
+        parts = of_miniature(recipe, steps)
+    other = of_miniature(recipe.with_seed(recipe.seed + OTHER), steps)
+    parts |= {f"{name} of another seed": part for name, part in other.items()}
+    return steps, parts | {"rates": of_rates(recipe)}
+
+
+def replay(old: Mapping[str, Part], recipe: Recipe, steps: int, alike: bool) -> list[str]:
+    """The names of the parts in which :func:`of_recipe` comes out otherwise than it did.
+
+    On another kind of machine, rounding now and then lets a unit of a network fire that did not,
+    and Adam takes a whole step for each of its weights, however small their gradients. That hardly
+    happens to two miniatures, so there either of two seeds is enough.
+    """
+    found = differences(old, of_miniature(recipe, steps), alike)
+    if found and not alike:
+        other = of_miniature(recipe.with_seed(recipe.seed + OTHER), steps)
+        before = {name: old[f"{name} of another seed"] for name in other}
+        found = found if differences(before, other, alike) else []
+    return found + differences(old, {"rates": of_rates(recipe)}, alike)
+
+
+def of_miniature(recipe: Recipe, steps: int) -> dict[str, Part]:
+    """``weights``, ``losses`` and ``validation`` of the training of :func:`miniature`."""
+    small, rows = miniature(recipe, steps), []
+    before = models.build(small.model, small.model_args, small.seed).state_dict()
+    with one_thread(), _images_of(small) as sharp:
+        fabric = training.start_fabric("32", alone=True)
+        for state, score in fitting.fit(small, sharp, fabric, rows):
+            after = state.best.state_dict()
+        identity = score(nn.Identity())
+    kept = [row[key] for key in ("loss", "val_loss") for row in rows]
+    scored = [row["val_psnr"] for row in rows] + [identity["val_psnr"]]
+    return {
+        "weights": of_weights(before, after),
+        "losses": of_numbers(kept),
+        "validation": of_numbers(scored),
+    }
+
+
+def _of_images(recipe: Recipe, sharp: ImageSet | PairSet) -> dict[str, Part]:
+    """``batches``, and ``scores`` of the untrained network and the identity on two images."""
+    rest, held = data.hold_out(sharp, recipe.holdout)
+    with one_thread():
+        model = models.build(recipe.model, recipe.model_args, recipe.seed)
+        score = samples.scorer(recipe, held.first(2), torch.device("cpu"), model.margin)
+        scores = [*score(model).values(), *score(nn.Identity()).values()]
+        return {"batches": of_batches(recipe, rest), "scores": of_numbers(scores)}
 
 
 def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
@@ -104,9 +159,8 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Part:
     Args:
         sharp: what it trains on: its data, less what is held out.
     """
-    fabric = training.start_fabric("32")
     margin = models.build(recipe.model, recipe.model_args, 0).margin
-    batch_of = samples.batches_of(recipe, sharp, fabric, margin)
+    batch_of = samples.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin)
     epoch = len(sharp) // recipe.batch  # the step in which, or before which, one ends
     wanted = {0, epoch - 1, epoch, recipe.steps - 1}
     steps = sorted(step for step in wanted if 0 <= step < recipe.steps)
@@ -125,18 +179,21 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Part:
 def of_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> Part:
     """Of the weights before and after a training, and of the way between them.
 
-    The first value, to which the others are compared, is the way's length; then its mean and its
-    projections on random directions, in which any other way shows; then the same of where it began.
+    The first value, to which the others are compared, is the way's length. Then its projection on
+    the direction in which all weights grow, and on random ones; then the same of where it began.
+    Where a gradient is nearly 0, rounding may turn Adam's first step of that one weight round, by
+    twice the rate; a single weight must therefore not count for more than its share.
     """
     names = sorted(before)
     start, end = (torch.cat([w[n].double().flatten() for n in names]) for w in (before, after))
-    way = end - start
     generator = torch.Generator().manual_seed(0)
-    values = [way.norm(), way.sum() / math.sqrt(len(way)), start.norm()]
+    directions = [torch.ones(len(start), dtype=torch.float64)]
     for _ in range(PROJECTIONS):
-        signs = torch.randint(0, 2, (len(way),), generator=generator) * 2.0 - 1
-        values += [signs.double() @ way]
-    values += [signs.double() @ start]
+        signs = torch.randint(0, 2, (len(start),), generator=generator)
+        directions.append(signs.double() * 2 - 1)
+    values = []
+    for vector in (end - start, start):
+        values += [vector.norm(), *(d @ vector / math.sqrt(len(d)) for d in directions)]
     return {
         "hash": of_tensors([*(before[n] for n in names), *(after[n] for n in names)]),
         "values": [shortened(v.item()) for v in values],
@@ -175,7 +232,7 @@ def differences(old: Mapping[str, Part], new: Mapping[str, Part], alike: bool) -
             continue
         near = _near(old[name]["values"], new[name]["values"], name)
         if alike or not near:
-            found.append(f"{name}, by rounding" if near else name)
+            found.append(f"{name} (by rounding)" if near else name)
     return found
 
 
@@ -187,44 +244,47 @@ def _near(old: Sequence[float | None], new: Sequence[float | None], part: str) -
             return False
         if a is None:
             continue
-        scale = abs(old[0]) if part == "weights" else abs(a)
-        if abs(a - b) > TOLERANCES[part] * scale:
+        scale = abs(old[0]) if part.startswith("weights") else abs(a)
+        if abs(a - b) > TOLERANCES[part.split()[0]] * scale:
             return False
     return True
 
 
-def _train(small: Recipe, folder: Path) -> tuple[dict, list[dict], dict]:
-    from .drive import train_or_load
+@dataclass(frozen=True)
+class _OnDemand:
+    """As :func:`deblurlib.batches.hold`, but an image is read when it is asked for."""
 
-    run = train_or_load(small, folder=folder / "runs")
-    return run.model().state_dict(), run.history, run.metrics
+    items: ImageSet | PairSet
+    grey: int
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        return batches.hold(self.items.take([i]), grey=self.grey)[0]
 
 
 @contextmanager
-def _data_of(small: Recipe, folder: Path) -> Iterator[str]:
-    """The name of the miniature's data: ``sample`` or, where pairs are wanted, some made from it."""
+def _images_of(small: Recipe) -> Iterator[ImageSet | PairSet]:
+    """The miniature's images or, where pairs are wanted, some made from them."""
+    sharp = data.open_images("sample", "train")
     if small.degradation is not None:
-        yield "sample"
+        yield sharp.first(small.images)
         return
-    for item in data.open_images("sample", "train").items:
-        array = item.array()[:128, :128].astype(np.uint16)
-        # the mean of three neighbours, in whole numbers: no code of ours has a part in it
-        blurred = (array[:, :-2] + array[:, 1:-1] + array[:, 2:] + 1) // 3
-        for side, picture in (("blur", blurred), ("sharp", array[:, 1:-1])):
-            path = folder / "pairs" / "train" / Path(item.name).stem / side / "0.png"
-            path.parent.mkdir(parents=True)
-            images.write(path, images.to_tensor(picture.astype(np.uint8)))
-    known = os.environ.get("DEBLURLIB_DATA")
-    try:
-        yield data.register(f"sample-pairs={folder / 'pairs'}")
-    finally:
-        os.environ.pop("DEBLURLIB_DATA")
-        if known is not None:
-            os.environ["DEBLURLIB_DATA"] = known
+    with tempfile.TemporaryDirectory() as folder:
+        for item in sharp.items:
+            array = item.array()[:128, :130].astype(np.uint16)
+            # the mean of three neighbours, in whole numbers: no code of ours has a part in it
+            blurred = (array[:, :-2] + array[:, 1:-1] + array[:, 2:] + 1) // 3
+            for side, picture in (("blur", blurred), ("sharp", array[:, 1:-1])):
+                path = Path(folder, "train", Path(item.name).stem, side, "0.png")
+                path.parent.mkdir(parents=True)
+                images.write(path, images.to_tensor(picture.astype(np.uint8)))
+        yield data.open_pairs(f"sample-pairs={folder}", "train").first(small.images)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """So that the number of cores has no part in it; such small work is no slower."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

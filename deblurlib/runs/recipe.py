@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 from .. import fingerprint
 from ..degrade import SETTINGS
@@ -62,6 +62,10 @@ class Recipe:
     def interval(self) -> int:
         """Steps from one row of the history, and one checkpoint, to the next."""
         return self.every or max(1, self.steps // 10)
+
+    def with_seed(self, seed: int) -> Recipe:
+        """The same recipe with another seed."""
+        return replace(self, seed=seed)
 
     def to_json(self) -> str:
         """The recipe as text; :meth:`from_json` reads it."""

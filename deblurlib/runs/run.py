@@ -4,6 +4,8 @@
 
     recipe.json         what was asked for
     env.json            what it was made with: code, data, versions, device
+    proof.json          of a longer one: by what it is known that changed code still leads to it
+    proved.json         the code of today, if that is another, and the proof came out the same
     config.json, model.safetensors      the model, as from_pretrained of its class reads it
     state.safetensors   all that fit would need to go on
     history.csv         a row an interval
@@ -38,7 +40,7 @@ class Run:
     #: how it was come by: "hit", "trained", "resumed", "stale" (loaded although what it was made
     #: with has changed) or "stopped" (for time: not complete)
     outcome: str = "hit"
-    changed: tuple[str, ...] = ()  # what has changed since; the run is stale if there is anything
+    changed: tuple[str, ...] = ()  # "code", "data", parts of its proof; stale if there is anything
 
     @property
     def id(self) -> str:
@@ -65,6 +67,16 @@ class Run:
         """How the training ended."""
         return self._read("metrics.json", json.loads)
 
+    @property
+    def proof(self) -> dict | None:
+        """What its recipe came to at its start, see :mod:`deblurlib.runs.proof`; if it has one."""
+        return self._read("proof.json", json.loads) if self._has("proof.json") else None
+
+    @property
+    def proved(self) -> str | None:
+        """The code with which the proof was replayed last, and came out the same."""
+        return self._read("proved.json", json.loads)["code"] if self._has("proved.json") else None
+
     def model(self) -> nn.Module:
         """The trained model, on the CPU, in evaluation mode."""
         if self.outcome == "stopped":
@@ -73,7 +85,7 @@ class Run:
         try:
             return models.load(name, self.folder)
         except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
-            raise self._damaged(error) from None
+            raise self.damaged(error) from None
 
     @property
     def title(self) -> str:
@@ -84,13 +96,17 @@ class Run:
             return "damaged"
         return f"{r.name}, {r.data}, seed {r.seed}, {r.steps} steps"
 
+    def _has(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
     def _read(self, name: str, parse: Callable[[str], object]) -> object:
         try:
             return parse((self.folder / name).read_text("utf-8"))
-        except (OSError, ValueError, TypeError) as error:  # InputError is a ValueError
-            raise self._damaged(error) from None
+        except (OSError, ValueError, TypeError, KeyError) as error:  # InputError is one, too
+            raise self.damaged(error) from None
 
-    def _damaged(self, error: Exception) -> InputError:
+    def damaged(self, error: Exception) -> InputError:
+        """The error that says so of this run."""
         if isinstance(error, TypeError):  # a field that is not known here
             return InputError(
                 f"{self.folder}: made by another version of the library, or damaged ({error}); "
@@ -129,12 +145,15 @@ def write_records(
     folder: Path,
     recipe: Recipe,
     env: Mapping,
+    proof: Mapping | None,
     rows: Sequence[Mapping[str, float]],
     checkpoint: tuple[dict[str, torch.Tensor], dict[str, float]],
 ) -> None:
     """What a checkpoint and a complete run have in common."""
     (folder / "recipe.json").write_text(recipe.to_json(), "utf-8")
     (folder / "env.json").write_text(json.dumps(env, indent=1), "utf-8")
+    if proof is not None:
+        (folder / "proof.json").write_text(json.dumps(proof, indent=1), "utf-8")
     with (folder / "history.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else ["step"], lineterminator="\n")
         writer.writeheader()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,9 +40,9 @@ def check(recipe: Recipe, model: nn.Module) -> None:
 def batches_of(
     recipe: Recipe, sharp: ImageSet | PairSet, fabric: Fabric, margin: int
 ) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
-    """A function from a step to this process's share of its batch.
+    """A function from a step to this process's share of its batch, ``(y, x)``.
 
-    ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.
+    All images are read now, and an error names one that is too small.
     """
     held = batches.hold(sharp, fabric.device, recipe.grey)
     crop = recipe.crop + 2 * margin
@@ -56,8 +56,22 @@ def batches_of(
                 f"{name} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop of {crop} "
                 f"and what the blur takes from around it need {least[0]} x {least[1]}"
             )
-    shape = {"batch": recipe.batch, "crop": crop, "seed": recipe.seed}
-    shape |= {"device": fabric.device, "rank": fabric.global_rank, "world": fabric.world_size}
+    part = {"rank": fabric.global_rank, "world": fabric.world_size}
+    return make_batches(recipe, held, margin, device=fabric.device, **part)
+
+
+def make_batches(
+    recipe: Recipe, held: Sequence[torch.Tensor], margin: int, **where
+) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
+    """As :func:`batches_of`, from images as of :func:`deblurlib.batches.hold`.
+
+    ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.
+
+    Args:
+        where: device, rank and world of :func:`deblurlib.batches.training_batch`.
+    """
+    crop = recipe.crop + 2 * margin
+    shape = {"batch": recipe.batch, "crop": crop, "seed": recipe.seed, **where}
 
     def batch_of(step: int) -> tuple[torch.Tensor, torch.Tensor]:
         if recipe.degradation is None:

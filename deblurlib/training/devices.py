@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
-def start_fabric(precision: str = "32") -> Fabric:
+def start_fabric(precision: str = "32", alone: bool = False) -> Fabric:
     """Fabric on one GPU, or on the processor where there is none; under ``torchrun``, this process.
 
     ``torchrun --nproc-per-node 4 -m deblurlib train ...`` starts four processes, on as many
     GPUs; its other options add machines.
+
+    Args:
+        precision: a key of :data:`PRECISIONS`.
+        alone: on the processor and by itself, whatever else there is.
     """
     from lightning_fabric import Fabric  # 2 seconds to import
     from lightning_fabric.plugins.environments import LightningEnvironment
@@ -35,9 +39,9 @@ def start_fabric(precision: str = "32") -> Fabric:
     if precision == "fp16" and not torch.cuda.is_available():
         raise InputError("precision fp16 needs a GPU; bf16 works on a processor too")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells what was asked for
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    gpu = torch.cuda.is_available()
+    world = 1 if alone else int(os.environ.get("WORLD_SIZE", 1))
+    here = 1 if alone else int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    gpu = torch.cuda.is_available() and not alone
     if gpu and here > torch.cuda.device_count():
         raise InputError(f"{here} processes for {torch.cuda.device_count()} GPUs: start as many")
     fabric = Fabric(

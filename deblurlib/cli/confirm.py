@@ -1,0 +1,105 @@
+"""``deblur confirm``: whether what is published still is what the code leads to."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from ..errors import InputError
+from .chapters import Chapters
+from .command import Seed, app, show
+
+if TYPE_CHECKING:
+    from ..report.confirm import Page
+
+
+@app.command()
+def confirm(
+    chapters: Chapters = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Where a data set lies: NAME=PATH.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option(help="Replay also where the code is the same as before.")
+    ] = False,
+    anew: Annotated[
+        bool, typer.Option(help="Record the proofs anew, if the old ones come out the same.")
+    ] = False,
+    whole: Annotated[
+        int | None, typer.Option(min=1, help="Instead: train so many runs from the beginning.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Replay the proofs of published chapters: has any published number moved?
+
+    Exit code 1 if one has. Only the entry "confirmed" of a results file is written.
+    """
+    from ..data import register
+    from ..report import execute
+    from ..report.confirm import published
+
+    for given in data or []:
+        register(given)
+    root = execute.project_root()
+    notebooks = execute.find_chapters(chapters or [], root)
+    pages = [page for n in notebooks if (page := published(n, root)) is not None]
+    if whole is not None:
+        _retrain(pages, whole, seed)
+        return
+    found = [_confirm(page, again or anew, anew) for page in pages]
+    raise typer.Exit(1 if any(page.state.startswith("changed") for page in found) else 0)
+
+
+def _confirm(page: Page, again: bool, anew: bool) -> Page:
+    from ..report import confirm as confirming
+
+    began = time.monotonic()
+    if again or page.state.startswith(("not", "changed")) or "but for" in page.state:
+        with _line() as tell:
+            page = confirming.confirm(page, tell)
+    took = time.monotonic() - began
+    state, _, changes = (
+        page.state.partition(": ") if "changed" in page.state else (page.state, 0, "")
+    )
+    print(f"{page.notebook.stem}, {page.results['profile']}: {state} ({took:.0f} s)")
+    for change in filter(None, changes.split("; ")):
+        print(f"  {change}")
+    if anew:
+        with _line() as tell:
+            confirming.record_anew(page, tell)
+        print("  its proof was recorded anew")
+    return page
+
+
+def _retrain(pages: list[Page], count: int, seed: int) -> None:
+    from ..report.retrain import retrain
+
+    if len(pages) != 1:
+        raise InputError("--whole needs one published chapter")
+    table = Table(title="Mean PSNR of the test images, dB")
+    for column in ("recipe", "seed", "published", "now", "now - published", "published seeds"):
+        table.add_column(column, justify="left" if column == "recipe" else "right")
+    for line in retrain(pages[0], count, seed):
+        scores = (line["published"], line["now"], line["now"] - line["published"])
+        seeds = f"{line['least']:.3f} to {line['greatest']:.3f}"
+        texts = [f"{score:.3f}" for score in scores]
+        table.add_row(line["recipe"], str(line["seed"]), *texts, seeds)
+    show(table)
+
+
+@contextmanager
+def _line() -> Iterator:
+    """On a terminal, one line that says what is replayed now."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield status.update

@@ -1,0 +1,108 @@
+"""Whether a run is still what its recipe leads to: by its code, by its proof, by its data."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import textwrap
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from .. import fingerprint, models
+from ..data import ImageSet, PairSet
+from ..degrade import SETTINGS
+from ..errors import InputError
+from ..losses import LOSSES
+from . import proof, samples
+from .recipe import Recipe
+from .run import Run
+
+PACKAGE = Path(__file__).resolve().parents[1]
+package_code = cache(fingerprint.of_package)  # what is loaded does not change
+
+
+def code_of(recipe: Recipe) -> str:
+    """A hash of the library's code, and of what a recipe names that is defined elsewhere.
+
+    Of PyTorch, only the names of what is used; its version is in the run's ``env``.
+    """
+    chosen = [models.MODELS[recipe.model], LOSSES[recipe.loss]]
+    chosen += [] if recipe.degradation is None else [SETTINGS[recipe.degradation]]
+    named = [f"{c.__module__}:{c.__qualname__} {_source(c)}" for c in chosen]
+    return fingerprint.of_bytes(package_code(PACKAGE).encode(), *(n.encode() for n in named))
+
+
+def _source(definition: object) -> str:
+    """A hash of what neither we nor PyTorch defined."""
+    if definition.__module__.split(".")[0] in ("torch", "deblurlib"):
+        return ""
+    return fingerprint.of_source(textwrap.dedent(inspect.getsource(definition)))
+
+
+def standing(run: Run) -> str:
+    """What is known of a run without computing anything.
+
+    ``"same code"``; ``"proved"``: the code is another, and the run's proof came out the same with
+    it; ``"other code"``: nobody has looked yet; ``"other data"``. Nothing is said of data that are
+    not here.
+    """
+    return standings([run])[run.id]
+
+
+def standings(found: Sequence[Run]) -> dict[str, str]:
+    """:func:`standing` of several runs, by their ids."""
+    prints, found_to_be = {}, {}
+    for run in found:
+        recipe, env = run.recipe, run.env
+        source = (recipe.data, recipe.degradation is None, recipe.images)
+        if source not in prints:
+            try:
+                prints[source] = samples.open_training_images(recipe).fingerprint
+            except InputError:
+                prints[source] = None
+        if prints[source] not in (None, env["data"]["fingerprint"]):
+            found_to_be[run.id] = "other data"
+        elif env["code"] == code_of(recipe):
+            found_to_be[run.id] = "same code"
+        else:
+            found_to_be[run.id] = "proved" if is_proved(run) else "other code"
+    return found_to_be
+
+
+def is_proved(run: Run) -> bool:
+    """Whether the code is another since, but the run's proof came out the same with it."""
+    code = code_of(run.recipe)
+    return run.env["code"] != code and run.proved == code
+
+
+def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
+    """What of a run, or a checkpoint, has changed since: parts of its proof, or ``code``.
+
+    With equal code nothing is computed; a run without a proof stands and falls with its code. A
+    proof that comes out the same is noted beside the run.
+
+    Args:
+        images: the recipe's.
+    """
+    code = code_of(run.recipe)
+    if code in (run.env["code"], run.proved):
+        return ()
+    if run.proof is None:
+        return ("code",)
+    changed = _replayed(run, images)
+    if not changed:
+        with suppress(OSError):  # a store that cannot be written: proved again the next time
+            partial = run.folder / f".proved.{os.getpid()}"
+            partial.write_text(json.dumps({"code": code}), "utf-8")
+            os.replace(partial, run.folder / "proved.json")
+    return changed
+
+
+def _replayed(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
+    try:
+        return proof.replay_run(run.proof, run.recipe, images)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise run.damaged(error) from None

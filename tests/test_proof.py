@@ -1,0 +1,296 @@
+"""A proof tells a change of what is computed from a change of the machine or of the code's text."""
+
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+
+from deblurlib import batches, data, degrade, images, models, psf, runs, studies
+from deblurlib.degrade import sampling
+from deblurlib.errors import InputError
+from deblurlib.runs import proof, provenance
+from deblurlib.training import loop, rates
+
+OWN = studies.find_recipe("02/gaussian", "report")
+RESET = studies.find_recipe("02/reset-box-9-1-5-1e-4", "report")
+SGD = studies.find_recipe("02/sgd-motion-1e-3-tenth", "report")
+FAR = studies.find_recipe("02/reach-31-17", "report")
+NEAR = studies.find_recipe("02/reach-21-13", "report")
+CLIPPED = replace(OWN, clip={"norm": 1e-3}, ema=0.9, schedule={"name": "cosine", "warmup": 100})
+BY_NAME = {"own": OWN, "reset": RESET, "sgd": SGD, "far": FAR, "near": NEAR, "clipped": CLIPPED}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """``parts("own")``: of a recipe's miniature, made once."""
+    made = {}
+
+    def of(name):
+        if name not in made:
+            made[name] = proof.of_recipe(BY_NAME[name])[1]
+        return made[name]
+
+    return of
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_same_again_is_the_same_to_the_bit_whatever_the_threads(parts, name):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert proof.replay(parts(name), BY_NAME[name], 12, alike=True) == []
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
+ELSEWHERE = """
+import contextlib, json, sys, torch
+from deblurlib.runs import proof
+from test_proof import BY_NAME
+if sys.argv[1] == "2":
+    proof.one_thread = contextlib.nullcontext
+torch.set_num_threads(int(sys.argv[1]))
+old = json.load(sys.stdin)
+near = {name: proof.replay(old[name], recipe, 12, False) for name, recipe in BY_NAME.items()}
+same = {name: proof.replay(old[name], recipe, 12, True) for name, recipe in BY_NAME.items()}
+print(json.dumps([near, same]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("threads", "limits"),
+    [
+        ("2", {}),
+        ("1", {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}),
+        ("1", {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "SSE41"}),
+        ("1", {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}),
+    ],
+    ids=["threads", "avx2", "mixed", "sse"],
+)
+def test_other_instructions_and_threads_stay_within_the_tolerance(parts, threads, limits):
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, threads],
+        input=json.dumps({name: parts(name) for name in BY_NAME}),
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        env=os.environ | limits,
+    )
+    assert done.returncode == 0, done.stderr
+    near, same = json.loads(done.stdout)
+    assert near == {name: [] for name in BY_NAME}
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":  # the limits have limited something
+        assert any(same.values())
+
+
+def optimiser(**changed):
+    make = rates.make_optimiser
+
+    def other(model, settings):
+        known = dict(settings)
+        lr = known["lr"] * changed.get("factor", 1)
+        return make(model, known | {k: v for k, v in changed.items() if k != "factor"} | {"lr": lr})
+
+    return mock.patch.object(loop, "make_optimiser", other)
+
+
+def wrap(module, name, change):
+    """A function whose result, or first argument, is changed a little."""
+    function = getattr(module, name)
+    return mock.patch.object(module, name, lambda *a, **k: change(function, *a, **k))
+
+
+def begun_larger(build, *arguments):
+    model = build(*arguments)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1 + 1e-4)
+    return model
+
+
+def cosine(t, end=0.0):
+    return end + (1 - end) * (1 + math.cos(math.pi * (1 - 1e-4) * t)) / 2
+
+
+CHANGES = {
+    "a beta of Adam": ("own", optimiser(betas=(0.9, 0.9991))),
+    "a rate by 1e-4 of itself": ("reset", optimiser(factor=1 + 1e-4)),
+    "a momentum": ("sgd", optimiser(momentum=0.9001)),
+    "a schedule": ("own", mock.patch.dict(rates.SCHEDULES, cosine=cosine)),
+    "a blur by 1e-5": ("own", wrap(sampling, "_blur", lambda f, *a: f(*a) * (1 + 1e-5))),
+    "a kernel by 1e-5": ("own", wrap(psf, "gaussian", lambda f, s, *a: f(s * (1 + 1e-5), *a))),
+    "a rounding": ("own", wrap(images, "quantise", lambda f, x: f(x - 0.01 / 255))),
+    "a crop": ("own", wrap(batches, "_cut", lambda f, h, n, *rest: f(h, n + 1, *rest))),
+    "an order": ("reset", wrap(batches, "_order", lambda f, seed, *rest: f(seed + 1, *rest))),
+    "first weights by 1e-4": ("own", wrap(models, "build", begun_larger)),
+    "what is held out": ("own", wrap(data, "hold_out", lambda f, i, share: f(i, share, 1))),
+    "a clip by 1e-3": ("clipped", None),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_small_change_that_matters_is_seen_on_any_machine(parts, what):
+    name, change = CHANGES[what]
+    recipe = BY_NAME[name]
+    with change or mock.patch.object(proof, "STEPS", proof.STEPS):
+        if change is None:
+            recipe = replace(recipe, clip={"norm": 1.001e-3})
+        found = proof.replay(parts(name), recipe, 12, alike=False)
+    assert {"weights", "losses"} & set(found)
+
+
+@pytest.mark.parametrize("name", ["05/srn", "05/shipped"])
+def test_pairs_and_many_scales_have_a_miniature(name):
+    recipe = studies.find_recipe(name, "full", data="gopro")
+    recipe = replace(recipe, model_args={**recipe.model_args, "width": 2})
+    before = os.environ.get("DEBLURLIB_DATA")
+    first = proof.of_miniature(recipe, 4)
+    assert proof.of_miniature(recipe, 4) == first
+    assert os.environ.get("DEBLURLIB_DATA") == before
+    assert len(first["losses"]["values"]) == 8  # of four rows: each step ends one
+
+
+def test_a_miniature_goes_through_what_its_recipe_does():
+    small = proof.miniature(replace(RESET, schedule={"name": "cosine", "warmup": 200}, images=90))
+    assert small.steps == 12
+    assert small.reset == 6
+    assert small.schedule["warmup"] == 4
+    assert small.images == 3
+    far = proof.miniature(replace(RESET, reset=10**6, precision="bf16", compile="inductor"))
+    assert far.precision == "32"
+    assert far.compile is None
+    assert far.seed == RESET.seed
+
+
+def test_the_batches_are_those_that_the_training_sees():
+    recipe = replace(OWN, batch=2, steps=9, crop=8)
+    sharp = data.open_images("sample", "train").first(3)
+    held, seen = batches.hold(sharp, grey=1), []
+    for step in (0, 1, 8):  # the first, round the end of the epoch of 3 images, the last
+        draw = degrade.SETTINGS[recipe.degradation]
+        margin = models.build(recipe.model, recipe.model_args, 0).margin
+        pair = batches.training_batch(held, draw, step, 2, 8 + 2 * margin, recipe.seed)
+        seen += [pair.y, images.centre_crop(pair.x, 8)]
+    assert proof.of_batches(recipe, sharp)["hash"] == proof.of_tensors(seen)
+
+
+def test_the_bits_of_one_part_are_one_part():
+    one = proof.of_numbers([1.0, 2.0, None])
+    near = proof.of_numbers([1.0 + 1e-7, 2.0, math.nan])
+    far = proof.of_numbers([1.0, 2.001, None])
+    gone = proof.of_numbers([1.0, 2.0, 3.0])
+    for part, other, alike, expected in (
+        ("losses", one, True, []),
+        ("losses", near, False, []),
+        ("losses", near, True, ["losses (by rounding)"]),
+        ("losses", far, False, ["losses"]),
+        ("losses", gone, False, ["losses"]),
+        ("rates", near, False, ["rates"]),
+        ("batches 3", near, False, []),
+    ):
+        assert proof.differences({part: one}, {part: other, "more": far}, alike) == expected
+
+
+LONG = runs.Recipe(
+    "02/long",
+    model="srcnn",
+    model_args={"layers": "9-1-5", "channels": 1},
+    data="sample",
+    degradation="s1-box",
+    steps=1000,
+    batch=1,
+    crop=4,
+    grey=1,
+    every=500,
+)
+
+
+codes = itertools.count()
+
+
+@pytest.fixture
+def other_code(monkeypatch):
+    """``other_code()``: from now on, the library's code is another."""
+
+    def change():
+        code = f"{next(codes):012x}"  # never the same twice: a run remembers
+        monkeypatch.setattr(provenance, "package_code", lambda root: code)
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("long")
+    return folder, runs.train_or_load(LONG, folder=folder)
+
+
+def test_a_run_stands_with_other_code_if_its_proof_does(long_run, other_code, capsys):
+    folder, run = long_run
+    assert runs.standing(run) == "same code"
+    other_code()
+    assert runs.standing(run) == "other code"
+    assert runs.train_or_load(LONG, folder=folder).outcome == "hit"
+    assert runs.standing(run) == "proved"
+    with mock.patch.object(proof, "replay_run", side_effect=AssertionError("replayed twice")):
+        runs.train_or_load(LONG, folder=folder)
+    said = f"02/long, seed 0: hit, proved ({run.id})"
+    assert capsys.readouterr().out.splitlines() == [said, said]
+
+
+def test_a_run_whose_proof_came_out_otherwise_is_stale(long_run, other_code, capsys):
+    folder, run = long_run
+    other_code()
+    with optimiser(betas=(0.9, 0.9991)):
+        loaded = runs.train_or_load(LONG, "load", folder=folder)
+        assert loaded.outcome == "stale"
+        assert set(loaded.changed) == {"losses", "weights"}
+        runs.train_or_load(LONG, max_minutes=0, folder=folder)
+    assert "stale, losses, weights changed" in capsys.readouterr().out
+    assert runs.standing(run) == "other code"
+
+
+def test_a_stopped_training_goes_on_with_other_code_if_its_proof_stands(
+    tmp_path, other_code, capsys
+):
+    runs.train_or_load(LONG, folder=tmp_path, max_minutes=0)
+    other_code()
+    with optimiser(betas=(0.9, 0.9991)):
+        again = runs.train_or_load(LONG, folder=tmp_path, max_minutes=0)
+    assert "it begins again" in capsys.readouterr().out
+    assert again.folder.name == "000000001"
+    other_code()
+    with optimiser(betas=(0.9, 0.9991)):
+        assert runs.train_or_load(LONG, folder=tmp_path).outcome == "resumed"
+
+
+def test_a_short_run_keeps_no_proof_and_stands_with_its_code(tmp_path, other_code):
+    recipe = replace(LONG, steps=4, every=2)
+    run = runs.train_or_load(recipe, folder=tmp_path)
+    assert run.proof is None
+    other_code()
+    assert runs.train_or_load(recipe, "load", folder=tmp_path).changed == ("code",)
+    assert runs.train_or_load(recipe, folder=tmp_path).outcome == "trained"
+
+
+def test_a_damaged_proof_is_named(long_run, other_code, tmp_path):
+    folder, run = long_run
+    other_code()
+    path = run.folder / "proof.json"
+    text = path.read_text()
+    try:
+        for damage in ("{", "{}"):
+            path.write_text(damage)
+            with pytest.raises(InputError, match=f"{run.id}: a damaged run"):
+                runs.train_or_load(LONG, folder=folder)
+    finally:
+        path.write_text(text)
