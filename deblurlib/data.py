@@ -15,9 +15,9 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from . import fingerprint, images, pairing, psf, storage
+from . import contents, fingerprint, images, pairing, psf, storage
+from .contents import Item
 from .errors import InputError
-from .storage import Item
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ImageSet:
     @cached_property
     def fingerprint(self) -> str:
         """A short hash of all names and contents, in order."""
-        return storage.hash_items(self.items)
+        return contents.hash_items(self.items)
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class PairSet:
     def fingerprint(self) -> str:
         """A short hash of all names, contents and scenes, in order."""
         kernels = [k for k in self.kernels if k is not None]
-        contents = storage.hash_items([*self.blurred, *self.sharp, *kernels])
-        return fingerprint.of_bytes(contents.encode(), *(s.encode() for s in self.scenes))
+        files = contents.hash_items([*self.blurred, *self.sharp, *kernels])
+        return fingerprint.of_bytes(files.encode(), *(s.encode() for s in self.scenes))
 
 
 Set = TypeVar("Set", ImageSet, PairSet)

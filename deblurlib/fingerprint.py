@@ -12,10 +12,20 @@ SHORT = 12  # hex digits; enough to tell apart all that one person ever makes
 
 def of_bytes(*parts: bytes) -> str:
     """A short hash of some bytes; where one part ends and the next begins counts."""
+    return of_blocks((len(part), (part,)) for part in parts)
+
+
+def of_blocks(parts: Iterable[tuple[int, Iterable[bytes]]]) -> str:
+    """The same hash as of :func:`of_bytes`, of parts that need not be in memory as a whole.
+
+    Args:
+        parts: of each, its size in bytes and its content, in blocks of any size.
+    """
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
+    for size, blocks in parts:
+        digest.update(size.to_bytes(8, "big"))
+        for block in blocks:
+            digest.update(block)
     return digest.hexdigest()[:SHORT]
 
 

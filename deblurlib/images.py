@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -94,14 +96,21 @@ def _decode_16_bit(data: bytes, name: str, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
-    """The content of a file; an :class:`InputError` names the file if it cannot be read."""
+@contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what the operating system says of a file into an :class:`InputError` that names it."""
     try:
-        return Path(path).read_bytes()
+        yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """The content of a file; an :class:`InputError` names the file if it cannot be read."""
+    with reading(path):
+        return Path(path).read_bytes()
 
 
 def read(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> torch.Tensor:

@@ -6,8 +6,8 @@ import csv
 import io
 from pathlib import PurePosixPath
 
+from .contents import Item
 from .errors import InputError
-from .storage import Item
 
 #: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
 BLURRED_IN = {"gopro-gamma": "blur_gamma"}

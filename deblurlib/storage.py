@@ -7,20 +7,19 @@ a folder that holds ``NAME/``, ``NAME.zip`` or ``NAME.npz``. Nothing is ever dow
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from . import fingerprint, images
+from . import images
+from .contents import Item, file_state, with_checksums
 from .errors import InputError
 
 #: The photographs inside the scikit-image and scikit-learn wheels: name -> (path, sha256).
@@ -68,31 +67,7 @@ KNOWN = (
     "levin09",
 )
 
-CHECKSUMS = "SHA256SUMS"
-
-
-@dataclass(frozen=True)
-class Item:
-    """One file of a set, or one image of an array: its path within the set, and its bytes."""
-
-    name: str
-    raw: Callable[[], bytes]
-    shape: tuple[int, ...] | None = None  # of an image stored as bare uint8 pixels
-
-    @property
-    def is_image(self) -> bool:
-        """Judged by the name; a disguised file is found out when it is read."""
-        return self.shape is not None or self.name.lower().endswith(images.SUFFIXES)
-
-    def array(self) -> np.ndarray:
-        """The image, uint8 or uint16 ``(H, W, 3)``."""
-        data = self.raw()
-        if self.shape is None:
-            return images.decode(data, self.name)
-        array = np.frombuffer(data, np.uint8).reshape(self.shape)
-        return (
-            np.repeat(array.reshape(*self.shape[:2], 1), 3, -1) if len(self.shape) == 2 else array
-        )
+BLOCK = 2**20  # bytes that are read at a time
 
 
 def open_source(source: str) -> tuple[str, list[Item]]:
@@ -112,40 +87,7 @@ def open_source(source: str) -> tuple[str, list[Item]]:
         raise InputError(f"{path}: damaged, or no {path.suffix} file")
     else:
         raise InputError(f"{path}: a data set must be a folder, a .zip or a .npz")
-    return name, sorted(items, key=lambda item: item.name)
-
-
-def hash_items(items: list[Item] | tuple[Item, ...]) -> str:
-    """A short hash of all names and contents, in order."""
-    parts = ((i.name.encode(), str(i.shape).encode(), i.raw()) for i in items)
-    return fingerprint.of_bytes(*(part for triple in parts for part in triple))
-
-
-def verify(items: list[Item]) -> int:
-    """Compare items with the set's own ``SHA256SUMS``, if it has one; return how many it lists.
-
-    Raises:
-        InputError: a listed file is missing or its content differs; the message names it.
-    """
-    present = {item.name: item for item in items}
-    if CHECKSUMS not in present:
-        return 0
-    lines = present[CHECKSUMS].raw().decode("utf-8", "replace").split("\n")
-    listed = [line for line in lines if line.strip()]
-    for line in listed:
-        if len(line.split(maxsplit=1)) < 2:
-            raise InputError(f"{CHECKSUMS}: not a checksum and a name: {line!r}")
-        digest, name = line.split(maxsplit=1)
-        name = name.strip().removeprefix("*").removeprefix("./")
-        if name not in present:
-            raise InputError(f"{name}: listed in {CHECKSUMS}, but not there")
-        _check_digest(name, present[name].raw(), digest)
-    return len(listed)
-
-
-def _check_digest(name: str, data: bytes, digest: str) -> None:
-    if hashlib.sha256(data).hexdigest() != digest.lower():
-        raise InputError(f"{name}: its checksum is wrong, so the file is damaged or another one")
+    return name, with_checksums(sorted(items, key=lambda item: item.name))
 
 
 def locate(source: str) -> tuple[str, Path]:
@@ -197,27 +139,46 @@ def _folder_items(folder: Path) -> list[Item]:
             continue
         seen.add(real)
         names += [(Path(top) / file).relative_to(folder).as_posix() for file in files]
-    return [Item(n, partial(images.read_bytes, folder / n)) for n in names if _visible(n)]
+    return [_whole_file(n, folder / n) for n in names if _visible(n)]
+
+
+def _whole_file(name: str, path: Path, sha256: str | None = None) -> Item:
+    return Item(name, partial(_read_file, path), partial(file_state, path), sha256=sha256)
+
+
+def _read_file(path: Path) -> Iterator[bytes]:
+    with images.reading(path), open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            yield block
 
 
 def _zip_items(path: Path) -> list[Item]:
+    state = file_state(path)  # before it is opened: what is read later is of that time
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(f"{path}: a damaged zip ({error})") from None
 
-    def member(name: str) -> bytes:
+    def read(name: str) -> Iterator[bytes]:
         try:
-            return archive.read(name)
-        except (zipfile.BadZipFile, OSError, RuntimeError, zlib.error) as error:
-            raise InputError(f"{path}: {name} cannot be read ({error})") from None
+            with archive.open(name) as file:
+                while block := file.read(BLOCK):
+                    yield block
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error) as error:
+            why = str(error) or "it is cut short"  # an EOFError says nothing
+            raise InputError(f"{path}: {name} cannot be read ({why})") from None
 
     names = (info.filename for info in archive.infolist() if not info.is_dir())
-    return [Item(n, partial(member, n)) for n in names if _visible(n)]
+    return [
+        Item(n, partial(read, n), lambda: state, archive.getinfo(n).file_size)
+        for n in names
+        if _visible(n)
+    ]
 
 
 def _npz_items(path: Path) -> list[Item]:
     """Arrays of images, uint8 (N, H, W) or (N, H, W, 3), named ``train``, ``x_train`` and so on."""
+    state = file_state(path)  # before it is read, as of a zip
     try:
         arrays = dict(np.load(path, allow_pickle=False))
     except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
@@ -229,22 +190,30 @@ def _npz_items(path: Path) -> list[Item]:
         if array.ndim == 3 or (array.ndim == 4 and array.shape[-1] == 3):
             folder = key.removeprefix("x_")
             items += [
-                Item(f"{folder}/{i:06d}", picture.tobytes, picture.shape)
+                Item(
+                    f"{folder}/{i:06d}",
+                    partial(_read_array, picture),
+                    lambda: state,
+                    picture.nbytes,
+                    picture.shape,
+                )
                 for i, picture in enumerate(array)
             ]
     return items
 
 
+def _read_array(array: np.ndarray) -> Iterator[bytes]:
+    yield array.tobytes()
+
+
 def _sample_items() -> list[Item]:
-    return [Item(n, partial(_read_sample, n, *SAMPLE[n])) for n in sorted(SAMPLE)]
+    return [_whole_file(n, _sample_path(n), SAMPLE[n][1]) for n in sorted(SAMPLE)]
 
 
-def _read_sample(name: str, path: str, digest: str) -> bytes:
+def _sample_path(name: str) -> Path:
     # As files: the packages' own loaders may fetch from the network, and importing them is slow.
-    package, _, rest = path.partition("/")
+    package, _, rest = SAMPLE[name][0].partition("/")
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise InputError(f"{name}: the package {package}, which holds it, is not installed")
-    data = images.read_bytes(Path(spec.origin).parent / rest)
-    _check_digest(name, data, digest)
-    return data
+    return Path(spec.origin).parent / rest

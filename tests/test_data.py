@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import data, degrade, images, psf, storage
+from deblurlib import contents, data, degrade, images, psf, storage
 from deblurlib.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -433,7 +433,7 @@ def test_real_images():
 @pytest.mark.parametrize("folder", ["gopro_scenes", "reds_small", "bsds500"])
 def test_real_sets_are_undamaged(folder):
     items = storage.open_source(real(folder))[1]
-    assert storage.verify(items) >= sum(item.is_image for item in items)
+    assert contents.verify(items) >= sum(item.is_image for item in items)
 
 
 def real(folder):

@@ -109,6 +109,12 @@ def test_where_a_part_ends_counts():
     assert fingerprint.of_bytes(b"a", b"") != fingerprint.of_bytes(b"a")
 
 
+def test_blocks_have_the_hash_of_what_they_make_up():
+    for blocks in ([b"sharp"], [b"s", b"", b"harp"], iter([b"shar", b"p"])):
+        parts = [(1, [b"y"]), (5, blocks), (0, [])]
+        assert fingerprint.of_blocks(parts) == fingerprint.of_bytes(b"y", b"sharp", b"")
+
+
 @pytest.fixture
 def package(tmp_path):
     root = tmp_path / "here" / "package"

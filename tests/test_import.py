@@ -17,6 +17,7 @@ LAYERS = [
     "images",
     "psf",
     "degrade",
+    "contents",
     "storage",
     "pairing",
     "data",

@@ -1,6 +1,5 @@
 """Where a data set is found and what is in it: the same in a folder, a zip and an .npz."""
 
-import hashlib
 import shutil
 import zipfile
 
@@ -110,35 +109,6 @@ def test_a_linked_folder_is_part_of_a_set(folder, tmp_path):
     assert data.open_images(str(folder)).names == NAMES
 
 
-def test_fingerprint_does_not_depend_on_place_and_packing(folder, tmp_path):
-    before = data.open_images(str(folder)).fingerprint
-    shutil.copytree(folder, tmp_path / "copy")
-    assert data.open_images("copy").fingerprint == before
-    assert data.open_images(str(pack(folder, "deflated.zip"))).fingerprint == before
-
-
-def test_fingerprint_changes_with_one_byte(folder):
-    before = data.open_images(str(folder)).fingerprint
-    content = bytearray((folder / "train/a.png").read_bytes())
-    content[-1] ^= 1
-    (folder / "train/a.png").write_bytes(content)
-    assert data.open_images(str(folder)).fingerprint != before
-
-
-def test_fingerprint_changes_with_one_name(folder):
-    before = data.open_images(str(folder)).fingerprint
-    (folder / "train/a.png").rename(folder / "train/aa.png")
-    assert data.open_images(str(folder)).fingerprint != before
-
-
-def test_fingerprint_of_arrays_counts_their_shape(tmp_path):
-    prints = set()
-    for shape in ((2, 4, 6), (2, 6, 4)):
-        np.savez(tmp_path / "x.npz", train=np.zeros(shape, np.uint8))
-        prints.add(data.open_images("x.npz").fingerprint)
-    assert len(prints) == 2
-
-
 @pytest.mark.parametrize("packing", ["folder", "stored.zip", "keys.npz"])
 def test_a_set_is_found_by_name(folder, monkeypatch, packing):
     path = pack(folder, packing)
@@ -230,43 +200,3 @@ def test_a_damaged_npz_is_named(tmp_path, save):
     damage(tmp_path / "x.npz", "train.npy")
     with pytest.raises(InputError, match=r"x\.npz: a damaged"):
         data.open_images("x.npz")
-
-
-def checksums(folder, form="{digest}  {name}\n"):
-    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in NAMES}
-    return "".join(form.format(digest=digest, name=name) for name, digest in digests.items())
-
-
-def verify(folder, text):
-    (folder / "SHA256SUMS").write_text(text)
-    return storage.verify(storage.open_source(str(folder))[1])
-
-
-@pytest.mark.parametrize(
-    "form", ["{digest}  {name}\n", "{digest} *./{name}\r\n", "\n{digest}\t{name}"]
-)
-def test_right_checksums_are_counted(folder, form):
-    assert verify(folder, checksums(folder, form)) == 3
-
-
-def test_a_set_without_checksums_passes(folder):
-    assert storage.verify(storage.open_source(str(folder))[1]) == 0
-
-
-def test_a_wrong_checksum_names_the_file(folder):
-    text = checksums(folder)
-    (folder / "train/b.png").write_bytes(b"other")
-    with pytest.raises(InputError, match=r"train/b\.png: its checksum is wrong"):
-        verify(folder, text)
-
-
-def test_a_listed_file_that_is_missing_is_named(folder):
-    text = checksums(folder)
-    (folder / "train/b.png").unlink()
-    with pytest.raises(InputError, match=r"train/b\.png: listed in SHA256SUMS, but not there"):
-        verify(folder, text)
-
-
-def test_a_damaged_list_of_checksums_is_named(folder):
-    with pytest.raises(InputError, match="SHA256SUMS"):
-        verify(folder, checksums(folder) + "0123456789\n")

@@ -16,10 +16,10 @@ def describe_data(
     source: Annotated[str, typer.Argument(help="sample, a set's name, a path, or NAME=PATH.")],
 ) -> None:
     """Read every image of a data set; say what is in it, or what is wrong with it."""
-    from .. import data, storage
+    from .. import contents, data, storage
 
     name, items = storage.open_source(source)
-    listed = storage.verify(items)
+    listed = contents.verify(items)
     pairs = any(item.name.split("/")[-2:-1] == ["sharp"] for item in items)
     found = data.open_pairs(source) if pairs else data.open_images(source)
     sizes = sorted(
