@@ -169,21 +169,21 @@ def test_tensorboard_gets_the_history(deblur, tmp_path):
 def test_a_stale_run_is_loaded_on_request_and_trained_anew_otherwise(deblur):
     (run,) = listed("02/box")
     env = run.env
-    env["code"] = dict.fromkeys(env["code"], "0")
+    env["code"] = "0" * 12
     (run.folder / "env.json").write_text(json.dumps(env))
-    assert "complete, stale" in cells(deblur("runs", "list")[1], run.id)
-    assert cells(deblur("methods")[1], run.id)[-1].endswith(", stale")
+    assert "complete, other code" in cells(deblur("runs", "list")[1], run.id)
+    assert cells(deblur("methods")[1], run.id)[-1].endswith(", other code")
     _, out, _ = deblur(
         *("evaluate", "--method", run.id, "--images", "photos", "--degradation", "s1-box")
     )
-    assert f"run {run.id} is stale" in out
+    assert f"run {run.id} was made with other code" in out
     code, out, _ = deblur("train", "02/box", *SMOKE, "--stale", "load")
     assert code == 0
     assert out.startswith(f"02/box, seed 0: stale ({run.id})")
     code, out, _ = deblur("train", "02/box", *SMOKE)
     assert code == 0
     assert f"02/box, seed 0: trained ({run.id})" in out
-    assert "complete" in cells(deblur("runs", "list")[1], run.id)
+    assert "complete, same code" in cells(deblur("runs", "list")[1], run.id)
 
 
 def test_a_study_prints_each_recipe_beside_the_identity(deblur, monkeypatch):
@@ -218,7 +218,7 @@ def test_the_runs_are_listed_with_their_states_and_scores(deblur):
         else:
             m = run.metrics
             assert line[5:] == [
-                "complete",
+                "complete, same code",
                 *(f"{m[f'val_psnr{k}']:.2f}" for k in ("", "_identity")),
             ]
 
@@ -240,7 +240,7 @@ def test_a_run_is_shown(deblur, tmp_path, by):
     name = {"id": run.id, "beginning": run.id[:6], "recipe": "02/box"}[by]
     code, out, err = deblur("runs", "show", name)
     assert (code, err) == (0, "")
-    assert out.startswith(f"{run.folder}: complete\n")
+    assert out.startswith(f"{run.folder}: complete, same code\n")
     assert run.recipe.to_json() in out
     assert run.env["device"] in out
     assert ", ".join(f"{k} {v}" for k, v in run.env["versions"].items()) in out
@@ -262,8 +262,7 @@ def test_what_has_changed_since_a_run_is_shown(deblur, tmp_path):
     (run,) = listed("02/box")
     code, out, _ = deblur("runs", "show", run.id)
     assert code == 0
-    assert out.startswith(f"{run.folder}: complete, stale\n")
-    assert "changed since: data\n" in out
+    assert out.startswith(f"{run.folder}: complete, other data\n")
 
 
 def test_runs_are_removed_by_their_ids(deblur):

@@ -92,7 +92,7 @@ def methods() -> None:
     for run in found:
         r = run.recipe
         notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
-        notes += [known[run.id]]
+        notes += [] if known[run.id] == "same code" else [known[run.id]]
         method = restoration.of_model(r.name, models.build(r.model, r.model_args, 0), "")
         table.add_row(run.id, "no", str(method.reach), _tiled(method), ", ".join(notes))
     show(table)
