@@ -67,7 +67,7 @@ def study(
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
     from ..data import register
-    from ..report.results import to_csv
+    from ..report import results
 
     numbers, data = parse_seeds(seeds), register(data)
     for recipe in studies.recipes(chapter, profile, numbers[0], data):
@@ -96,7 +96,8 @@ def study(
         share = f"{line['win_rate']:.0%}"
         table.add_row(name, str(run.recipe.seed), str(line["n"]), *texts, share)
     if csv is not None:
-        write_whole(csv, to_csv(rows))
+        text = results.to_csv(results.without_seconds(rows)[0])
+        write_whole(csv, results.pack(text) if csv.suffix == ".gz" else text)
     show(table)
 
 
