@@ -15,6 +15,9 @@ from .degrade import SETTINGS
 from .errors import InputError
 from .restoration import METHODS, Method
 
+#: Columns that say what a row was scored on: ``draw`` is the seed of the degradation.
+CASE = ("data", "channels", "degradation", "draw", "image")
+
 
 @dataclass(frozen=True)
 class Case:
@@ -108,7 +111,9 @@ def evaluate(
 
 
 def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dict]:
-    """One row a method, the identity's first: means over images, beside the identity's.
+    """One row a method, the identity's first: means over rows, beside the identity's.
+
+    Each row is compared with the identity's of its own case, see :data:`CASE`.
 
     ``psnr`` is the mean of the finite values; ``perfect`` counts the infinite ones; a method that
     returned something that is not a number once has no mean. ``psnr_gain`` is over the images where
@@ -116,13 +121,13 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     ``seconds`` is of one image.
     """
     key = f"ssim_{protocol}"
-    base = {_which(row): row for row in rows if row["method"] == "identity"}
+    base = {case_of(row): row for row in rows if row["method"] == "identity"}
     by_method: dict[str, list[Mapping]] = {}
     for row in rows:
         by_method.setdefault(row["method"], []).append(row)
     lines = []
     for name, own in by_method.items():
-        beside = [base[_which(row)] for row in own]
+        beside = [base[case_of(row)] for row in own]
         pairs = [(a["psnr"], b["psnr"]) for a, b in zip(own, beside, strict=True)]
         line = {"method": name, "n": len(own)}
         line |= {"psnr": _mean(r["psnr"] for r in own), "ssim": _mean(r[key] for r in own)}
@@ -136,9 +141,9 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     return lines
 
 
-def _which(row: Mapping) -> tuple:
-    """What a row was scored on."""
-    return tuple(row.get(k) for k in ("data", "degradation", "image"))
+def case_of(row: Mapping) -> tuple:
+    """What a row was scored on: its :data:`CASE`; what it does not say is ``None``."""
+    return tuple(row.get(column) for column in CASE)
 
 
 def _timed(method: Method, y, kernel) -> tuple[torch.Tensor, float]:

@@ -54,15 +54,16 @@ def claims_of(plain_recipes, monkeypatch):
             history = [{"val_loss": value} for value in found if np.isfinite(value)]
             trained.append(SimpleNamespace(recipe=recipe, history=history, metrics={}))
         for recipe, image in product([run.recipe for run in srcnn.scored(trained)], IMAGES):
-            where = {"data": "faces, grey" if recipe.grey else "faces", "seed": recipe.seed}
-            where |= {"degradation": recipe.degradation, "image": image, "scene": image}
-            for method in ("identity", recipe.name):
+            where = {"data": "faces", "channels": "grey" if recipe.grey else "rgb"}
+            where |= {"degradation": recipe.degradation, "draw": 0, "image": image}
+            for method, seed in (("identity", None), (recipe.name, recipe.seed)):
                 own = method.removeprefix("02/")
                 kind = recipe.degradation + ", grey" * bool(recipe.grey)
-                score = 20 + psnr(own, kind) + noise(own, recipe.seed, image)
+                score = 20 + psnr(own, kind) + noise(own, seed or 0, image)
                 like = {"psnr": score, **dict.fromkeys(MEASURES, 0.4)}
                 like[measure] += MEASURES[measure].better * looks(own, kind)
-                rows[method, *where.values()] = {"method": method, **where, **like}
+                at = where if seed is None else where | {"seed": seed}
+                rows[method, *at.values()] = {"method": method, **at, **like}
         rows = list(rows.values())
         if order is not None:
             trained = [trained[i] for i in order.permutation(len(trained))]

@@ -48,7 +48,7 @@ def test_report_runs_every_chapter_though_one_fails(deblur, tmp_path):
     assert "failed" in out
     assert "ok" in out
     made = {p.relative_to(tmp_path / "build").as_posix() for p in (tmp_path / "build").rglob("*.*")}
-    assert {"results/02.json", "results/02_rows.csv", "chapters/02_fine.ipynb"} <= made
+    assert {"results/02.json", "results/02_rows.csv.gz", "chapters/02_fine.ipynb"} <= made
 
 
 def test_report_succeeds_and_writes_below_build_only(deblur, tmp_path):

@@ -183,6 +183,19 @@ def test_the_summary_of_two_methods_by_hand():
         assert summary(order) == [base | line for line in expected]
 
 
+def test_a_row_is_compared_with_the_identity_of_its_own_case():
+    own = {"data": "d", "channels": "rgb", "degradation": "g", "draw": 0}
+    others = [own | other for other in ({"draw": 1}, {"channels": "grey"}, {"degradation": "h"})]
+    others += [own | {"data": "e"}, {"degradation": "g", "image": "q"}]
+    cases = [own, *others]
+    rows = [row("identity", "p", 10.0 * i, 0.1 * i) | c for i, c in enumerate(cases, 1)]
+    for i, case in enumerate(cases, 1):
+        one = row("a", "p", 10.0 * i + 3, 0.5) | case | {"seed": 4}  # a training's: no matter
+        for order in (rows, rows[::-1]):
+            line = next(x for x in summary([*order, one]) if x["method"] == "a")
+            assert (line["psnr_gain"], line["identity_psnr"]) == (3, 10.0 * i)
+
+
 def test_the_summary_has_the_ssim_that_is_wanted():
     rows = [row("identity", "p", 20.0, 0.5, uniform=0.4), row("a", "p", 20.0, 0.6, uniform=0.3)]
     _, line = summary(rows, "uniform-rgb")

@@ -88,14 +88,13 @@ def test_the_readmes_code_runs(tmp_path):
 
 
 def test_published_results_are_valid():
-    import csv
     import json
 
     from deblurlib import report
+    from deblurlib.report.results import read_rows
 
     for path in sorted((ROOT / "reports" / "results").glob("[0-9][0-9].json")):
-        with path.with_name(f"{path.stem}_rows.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_rows(path.with_name(f"{path.stem}_rows.csv.gz"))
         report.validate(json.loads(path.read_text("utf-8")), rows)
         assert json.loads(path.read_text("utf-8"))["profile"] in ("report", "full")
 

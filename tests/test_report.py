@@ -1,12 +1,17 @@
 """Executing, checking, stamping, rendering and publishing small chapters made for the purpose."""
 
+import base64
 import copy as copying
+import io
 import json
 import os
+from dataclasses import replace
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 from deblurlib import report
 from deblurlib.errors import InputError
@@ -19,11 +24,11 @@ from deblurlib import report
 from deblurlib.data import open_images
 test = open_images(data, "test")
 rows = [
-    {"method": m, "seed": seed, "data": "sample", "degradation": "none", "scene": "a", "image": "a",
-     "psnr": 20.0 + seed}
-    for m in ("identity", "other")
+    {"method": m, "data": "sample", "channels": "rgb", "degradation": "none", "draw": seed,
+     "image": image, "psnr": 20.0 + seed, "seconds": seconds}
+    for m in ("identity", "other") for image, seconds in (("a", 1.0), ("b", 2.0), ("c", 6.0))
 ]
-summary = [{"method": m, "n": 1, "psnr": 20.0} for m in ("identity", "other")]
+summary = [{"method": m, "n": 1, "psnr": 20.0, "seconds": 3.0} for m in ("identity", "other")]
 report.record(chapter="01", profile=profile, seeds=[seed], data=[test], summary=summary, rows=rows)
 """
 FIGURE = """
@@ -57,11 +62,17 @@ def good(tmp_path_factory):
     return execute.run_chapter(path, folder / "out.ipynb", {"profile": "report", "seed": 3})
 
 
+def made_on(outcome):
+    return outcome.results["stamp"]["device"]
+
+
 def test_a_good_chapter_gives_its_results_and_a_stamp(good):
     assert good.error is None
     assert good.results["profile"] == "report"
     assert good.rows[0]["psnr"] == 23.0
-    assert "rows" not in good.results
+    assert not {"rows", "timings"} & good.results.keys()
+    assert good.timings == {"machine": made_on(good), "seconds": {"identity": 2.0, "other": 2.0}}
+    assert not any("seconds" in row for row in (*good.rows, *good.results["summary"]))
     made = good.results["stamp"]
     assert made["seeds"] == [3]
     assert made["data"][0]["name"] == "sample"
@@ -175,13 +186,20 @@ def valid():
         "verdict": "confirmed",
     }
     summary = [{"method": "identity", "n": 2, "psnr": 20.0}]
-    row = {"method": "identity", "seed": 0, "data": "d", "degradation": "g", "scene": "s"}
-    file = {"schema": 1, "chapter": "01", "profile": "report", "stamp": made}
+    row = {"method": "identity", "data": "d", "channels": "rgb", "degradation": "g", "draw": 0}
+    file = {"schema": 2, "chapter": "01", "profile": "report", "stamp": made}
     return file | {"summary": summary, "claims": [claim]}, [row | {"image": "i", "psnr": 20.0}]
 
 
+CONFIRMED = {"code": "f" * 12, "commit": None, "date": "2026-01-02"}
+
+
 def test_a_valid_file_passes():
-    assert report.validate(*valid()) is None
+    file, rows = valid()
+    assert report.validate(file, rows) is None
+    one = rows[0] | {"method": "02/a", "run": "r", "seed": 1}
+    report.validate(file | {"confirmed": CONFIRMED}, [*rows, one, one | {"seed": 2}])
+    report.validate(file | {"confirmed": CONFIRMED | {"missing": ["a"], "changed": []}}, rows)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +217,17 @@ def test_a_valid_file_passes():
         (lambda file, rows: file["stamp"]["data"][0].update(name="sample"), "01a: no verdict"),
         (lambda file, rows: rows[0].update(psnr=""), "line 1: no 'psnr'"),
         (lambda file, rows: rows[0].update(lpips=0.1), "line 1: unknown column 'lpips'"),
+        (lambda file, rows: rows[0].update(seconds=0.1), "line 1: unknown column 'seconds'"),
+        (lambda file, rows: rows[0].update(channels="d, grey"), "line 1: channels 'd, grey'"),
+        (lambda file, rows: rows.append(dict(rows[0])), "the identity is twice there for i"),
         (lambda file, rows: rows.append(rows[0] | {"image": "j", "method": "unet"}), "for j"),
+        (lambda file, rows: rows.append(rows[0] | {"draw": 1, "method": "unet"}), "missing for i"),
+        (lambda file, rows: rows.append(rows[0] | {"channels": "grey", "method": "a"}), "missing"),
+        (lambda file, rows: file["summary"][0].update(seconds=1.0), "summary/0: False schema"),
+        (lambda file, rows: file.update(schema=1), "schema: 2 was expected"),
+        (lambda file, rows: file.update(confirmed={"code": "0" * 12, "date": "d"}), "'commit'"),
+        (lambda file, rows: file.update(confirmed=CONFIRMED | {"code": "main"}), "confirmed/code"),
+        (lambda file, rows: file.update(confirmed=CONFIRMED | {"by": "me"}), "confirmed: Addi"),
     ],
 )
 def test_an_invalid_file_is_refused(break_it, message):
@@ -209,22 +237,45 @@ def test_an_invalid_file_is_refused(break_it, message):
         report.validate(file, rows)
 
 
-def test_rows_become_csv_in_a_fixed_order():
+def test_rows_become_csv_in_a_fixed_order_without_empty_columns():
     _, rows = valid()
-    header, line = results.to_csv([rows[0] | {"psnr": 1 / 3}]).splitlines()
-    assert header.startswith("method,recipe,run,seed,data,degradation,scene,image,psnr,ssim_")
-    assert header.endswith(",seconds")
-    assert line.startswith("identity,,,0,d,g,s,i,0.333333,")
+    header, line = results.to_csv([rows[0] | {"psnr": 1 / 3, "scene": "i"}]).splitlines()
+    assert header == "method,data,channels,degradation,draw,image,psnr"
+    assert line == "identity,d,rgb,g,0,i,0.333333"
+    one = rows[0] | {"run": "r", "seed": 7, "scene": "s", "ssim_gaussian-rgb": 0.5, "psnr": None}
+    header, *lines = results.to_csv([rows[0], one]).splitlines()
+    assert header == "method,run,seed,data,channels,degradation,draw,scene,image,psnr," + SSIM
+    assert lines == ["identity,,,d,rgb,g,0,,i,20,", "identity,r,7,d,rgb,g,0,s,i,,0.5"]
 
 
-def test_measures_are_columns_of_their_own():
-    file, rows = valid()
-    scored = {name: number / 8 for number, name in enumerate(MEASURES)}
+SSIM = "ssim_gaussian-rgb"
+
+
+def rounded(value):
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def test_rows_are_read_as_they_were_to_six_digits(tmp_path):
+    scored = {name: number / 7 for number, name in enumerate(MEASURES)}
     assert len(scored) == 3
-    report.validate(file, [rows[0] | scored])
-    header, line = (text.split(",") for text in results.to_csv([rows[0] | scored]).splitlines())
-    found = dict(zip(header, line, strict=True))
-    assert [float(found[name]) for name in MEASURES] == [0, 0.125, 0.25]
+    file, (first,) = valid()
+    first["degradation"] = 'a "line", 30°'
+    other = {k: v for k, v in first.items() if k != "draw"} | {"degradation": "recorded"}
+    rows = [first, other | {"scene": "s", "psnr": float("inf")} | scored]
+    rows += [first | {"method": "02/a", "run": "0123456789e4", "seed": 0, "ssim_gaussian-y": None}]
+    report.validate(file, rows)
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(results.pack(results.to_csv(rows)))
+    assert path.read_bytes()[4:8] == bytes(4)  # gzip's time stamp
+    found = results.read_rows(path)
+    report.validate(file, found)
+    assert found == results.from_csv(results.to_csv(found))
+    for row, one in zip(found, rows, strict=True):
+        expected = {"scene": one["image"]} | {k: v for k, v in one.items() if v is not None}
+        assert {k: rounded(v) for k, v in row.items()} == {
+            k: rounded(v) for k, v in expected.items()
+        }
+        assert {k: type(v) for k, v in row.items()} == {k: type(v) for k, v in expected.items()}
 
 
 @pytest.fixture
@@ -251,27 +302,150 @@ def test_published_verdicts_are_those_of_the_results_file(checkout):
     assert results.published_verdicts("02") == {}
 
 
+def files_of(root):
+    """Every file below a folder, with its content and when it was written."""
+    files = [path for path in root.rglob("*") if path.is_file()]
+    return {p.relative_to(root).as_posix(): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
+
+
 def test_publishing_writes_page_results_and_figures(good, tmp_path):
-    figures = tmp_path / "figures"
-    figures.mkdir()
-    (figures / "01_old.png").touch()
-    (figures / "02_other.png").touch()
+    for name in ("figures/01_old.png", "figures/02_other.png", "reports/results/01_proof.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     written = publish.publish(good, tmp_path)
-    names = sorted(path.relative_to(tmp_path).as_posix() for path in written)
-    assert names == [
-        "figures/01_result.png",
-        "reports/01_small.md",
-        "reports/results/01.json",
-        "reports/results/01_rows.csv",
-    ]
-    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["01.json", "01_result.png", "01_rows.csv", "01_small.md", "02_other.png"]
+    names = [path.relative_to(tmp_path).as_posix() for path in written]
+    assert sorted(names) == PUBLISHED
+    assert files_of(tmp_path).keys() == {
+        *PUBLISHED,
+        "figures/02_other.png",
+        "reports/results/01_proof.json",
+    }
     page = (tmp_path / "reports" / "01_small.md").read_text("utf-8")
     assert "![a grey square](../figures/01_result.png)" in page
     assert "How this page was made" in page
     assert "injected" not in page
-    file = json.loads((tmp_path / "reports" / "results" / "01.json").read_text("utf-8"))
-    report.validate(file, good.rows)
+    folder = tmp_path / "reports" / "results"
+    file = json.loads((folder / "01.json").read_text("utf-8"))
+    report.validate(file, results.read_rows(folder / "01_rows.csv.gz"))
+    assert "confirmed" not in file
+    assert json.loads((folder / "01_timings.json").read_text("utf-8")) == good.timings
+
+
+PUBLISHED = [
+    "figures/01_result.png",
+    "reports/01_small.md",
+    *(f"reports/results/01{end}" for end in (".json", "_rows.csv.gz", "_timings.json")),
+]
+
+
+def again(good, tmp_path, *, stamp=None, page=None, rows=None, results=None):
+    """The same execution once more, at another time and place, with some of it changed."""
+    other = {"code": "b" * 12, "commit": "c" * 12, "dirty": True, "wall_seconds": 9.9}
+    other |= {"finished": "2031-02-03T04:05:06+00:00"} | (stamp or {})
+    found = copying.deepcopy(good.results) | (results or {})
+    found["stamp"] |= other
+    executed = nbformat.read(good.copy, as_version=4)
+    executed.cells[1].source = executed.cells[1].source.replace(good.results["stamp"]["code"], "b")
+    if page is not None:
+        page(executed)
+    copy = tmp_path / "again.ipynb"
+    nbformat.write(executed, copy)
+    timed = good.timings | {"seconds": {"identity": 5.0, "other": 5.0}}
+    return replace(good, copy=copy, results=found, rows=rows or good.rows, timings=timed)
+
+
+@pytest.fixture
+def published(good, tmp_path):
+    """The folder into which the chapter was published."""
+    root = tmp_path / "root"
+    root.mkdir()
+    publish.publish(good, root)
+    return root
+
+
+def changed(before, root):
+    after = files_of(root)
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def test_a_publication_that_comes_to_the_same_writes_only_who_confirmed_it(
+    good, published, tmp_path
+):
+    before = files_of(published)
+    json_file = "reports/results/01.json"
+    for code, commit in (("b" * 12, "c" * 12), ("d" * 12, None)):
+        same = again(good, tmp_path, stamp={"code": code, "commit": commit})
+        assert publish.publish(same, published) == [published / json_file]
+        assert changed(before, published) == {json_file}
+        text = (published / json_file).read_text("utf-8")
+        found = json.loads(text)["confirmed"]
+        assert found == {"code": code, "commit": commit, "date": "2031-02-03"}
+        (line,) = [line for line in text.splitlines(keepends=True) if "confirmed" in line]
+        assert text.replace(line, "") == before[json_file][0].decode("utf-8")
+        report.validate(json.loads(text), good.rows)
+    before = files_of(published)
+    assert publish.publish(same, published) == []
+    assert changed(before, published) == set()
+
+
+def in_last_digits(rows):
+    return [row | {"psnr": row["psnr"] + 9e-5} for row in rows]
+
+
+def repaint(by):
+    def change(executed):
+        (output,) = executed.cells[-1].outputs
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))))
+        buffer = io.BytesIO()
+        Image.fromarray(picture - np.uint8(by) * (picture > 9)).save(buffer, "png")
+        output.data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+
+    return change
+
+
+RESULTS, ROWS, TIMES = PUBLISHED[2:]
+CHANGES = {
+    "the last digits of rows": ({"rows": in_last_digits}, set()),
+    "rows": ({"rows": lambda rows: [r | {"psnr": r["psnr"] + 3e-4} for r in rows]}, {ROWS, TIMES}),
+    "a row": ({"rows": lambda rows: rows[:-1]}, {ROWS, TIMES}),
+    "the machine": ({"stamp": {"device": "another"}}, {TIMES}),
+    "the summary": ({"results": {"summary": [{"method": "identity", "n": 3}]}}, {TIMES}),
+    "a shade": ({"page": repaint(1)}, set()),
+    "a figure": ({"page": repaint(2)}, {"figures/01_result.png"}),
+    "the text": (
+        {"page": lambda nb: nb.cells[0].update(source="# 02 · Small")},
+        {"reports/01_small.md"},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_only_what_says_something_else_is_written(good, published, tmp_path, what):
+    options, expected = CHANGES[what]
+    options = {k: v(good.rows) if k == "rows" else v for k, v in options.items()}
+    before = files_of(published)
+    written = publish.publish(again(good, tmp_path, **options), published)
+    assert {path.relative_to(published).as_posix() for path in written} == expected | {RESULTS}
+    assert changed(before, published) == expected | {RESULTS}
+    confirmed = "confirmed" in json.loads((published / RESULTS).read_text("utf-8"))
+    assert confirmed == (what not in ("the machine", "the summary"))
+
+
+def test_timings_that_are_not_there_are_written_and_those_of_nothing_go(good, published, tmp_path):
+    (published / TIMES).unlink()
+    publish.publish(again(good, tmp_path), published)
+    assert json.loads((published / TIMES).read_text("utf-8"))["seconds"]["other"] == 5.0
+    publish.publish(replace(good, timings={}), published)
+    assert not (published / TIMES).exists()
+
+
+def test_a_publication_that_fails_leaves_what_was_there(good, published, tmp_path, monkeypatch):
+    before = files_of(published)
+    broken = again(good, tmp_path, results={"summary": [{"psnr": float("nan")}]})
+    with pytest.raises(ValueError, match="JSON"):
+        publish.publish(broken, published)
+    assert changed(before, published) == set()
 
 
 def test_code_tagged_so_is_folded_on_a_published_page_and_its_outputs_are_not(tmp_path):

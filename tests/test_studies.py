@@ -196,36 +196,41 @@ def rows(trained):
 
 
 def of_run(rows, run):
-    return [row for row in rows if row["run"] == run.id]
+    return [row for row in rows if row.get("run") == run.id]
 
 
 def test_the_rows_are_those_of_a_results_file(rows, trained):
     for row in rows:
-        assert set(row) == set(results.ROW_COLUMNS) - set(MEASURES)
+        unknown = {"run", "seed"} if row["method"] == "identity" else set()
+        assert set(row) == {*results.ROW_COLUMNS, "seconds"} - set(MEASURES) - unknown
     sets = [{"name": "photos", "n": 2, "fingerprint": data.open_images("photos").fingerprint}]
     stamp = {"code": 12 * "0", "commit": None, "dirty": None, "device": "cpu", "versions": {}}
     stamp |= {"seeds": [0, 1], "wall_seconds": 1, "finished": "now", "data": sets}
-    whole = {"schema": 1, "chapter": "02", "profile": "smoke", "stamp": stamp, "claims": []}
-    results.validate(whole | {"summary": evaluation.summary(rows)}, rows)
-    assert len(results.to_csv(rows).splitlines()) == 1 + len(rows)
+    whole = {"schema": 2, "chapter": "02", "profile": "smoke", "stamp": stamp, "claims": []}
+    kept, seconds = results.without_seconds(rows)
+    summary, _ = results.without_seconds(evaluation.summary(rows))
+    results.validate(whole | {"summary": summary}, kept)
+    assert seconds.keys() == {row["method"] for row in rows}
+    found = results.from_csv(results.to_csv(kept))
+    assert len(found) == len(rows)
+    assert not {"scene", "ssim_multiscale"} & set(results.to_csv(kept).splitlines()[0].split(","))
 
 
-def test_each_run_has_a_row_for_each_test_image_and_the_identity_one_a_seed(rows, trained):
-    found = [tuple(row[k] for k in ("run", "seed", "image", "method")) for row in rows]
+def test_each_run_has_a_row_for_each_test_image_and_so_has_the_identity(rows, trained):
+    found = [tuple(row.get(k) for k in ("run", "seed", "image", "method")) for row in rows]
     expected = []
     for one, zero in zip(trained[:3], trained[3:], strict=True):  # of seeds 1 and 0
         for name in ("test/p.png", "test/q.png"):
-            expected += [("", seed, name, "identity") for seed in (0, 1)]
+            expected += [(None, None, name, "identity")]
             expected += [(r.id, r.recipe.seed, name, r.recipe.name) for r in (one, zero)]
     assert found == expected
     by_id = {run.id: run.recipe for run in trained}
     for row in rows:
-        assert (row["data"], row["scene"]) == ("photos, grey", row["image"])
-        if row["run"]:
+        assert (row["data"], row["channels"], row["draw"]) == ("photos", "grey", 0)
+        assert row["scene"] == row["image"]
+        if row["method"] != "identity":
             recipe = by_id[row["run"]]
-            assert (row["recipe"], row["degradation"]) == (recipe.name, recipe.degradation)
-        else:
-            assert row["recipe"] == ""
+            assert (row["method"], row["degradation"]) == (recipe.name, recipe.degradation)
 
 
 def test_the_scores_are_those_of_evaluate_under_the_run_s_own_degradation(rows, trained):
@@ -234,8 +239,8 @@ def test_the_scores_are_those_of_evaluate_under_the_run_s_own_degradation(rows, 
         cases = evaluation.cases_of_images(sharp, run.recipe.degradation, 0, grey=1)
         method = restoration.find_method(run.id)
         expected = evaluation.evaluate([method], cases, tuple(SSIM_PROTOCOLS))
-        blur, seed = run.recipe.degradation, run.recipe.seed
-        identity = [r for r in rows if (r["run"], r["degradation"], r["seed"]) == ("", blur, seed)]
+        own = ("identity", run.recipe.degradation)
+        identity = [row for row in rows if (row["method"], row["degradation"]) == own]
         for name, own in (("identity", identity), (run.recipe.name, of_run(rows, run))):
             wanted = [one for one in expected if one["method"] == name]
             for row, one in zip(own, wanted, strict=True):
@@ -244,17 +249,27 @@ def test_the_scores_are_those_of_evaluate_under_the_run_s_own_degradation(rows, 
                 }
 
 
-def test_the_identity_meets_the_same_pairs_whatever_the_seed_of_the_training(rows):
-    by_setting = {}
-    for row in rows:
-        if row["method"] == "identity":
-            key = (row["degradation"], row["image"])
-            by_setting.setdefault(key, []).append(row["psnr"])
-    assert len(by_setting) == 6
-    for scores in by_setting.values():
-        assert len(scores) == 2
-        assert scores[0] == scores[1]
-    assert len({scores[0] for scores in by_setting.values()}) == 6
+def test_the_identity_has_one_row_a_case_which_each_run_is_compared_with(rows):
+    known = [evaluation.case_of(row) for row in rows if row["method"] == "identity"]
+    assert len(known) == len(set(known)) == 6
+    assert {evaluation.case_of(row) for row in rows} == set(known)
+    assert len({row["psnr"] for row in rows if row["method"] == "identity"}) == 6
+    for line in evaluation.summary(rows)[1:]:
+        cases = {evaluation.case_of(r) for r in rows if r["method"] == line["method"]}
+        base = [r["psnr"] for r in rows if evaluation.case_of(r) in cases and "run" not in r]
+        assert line["identity_psnr"] == pytest.approx(sum(base) / len(base))
+
+
+def test_grey_of_one_and_of_three_channels_is_one_case_and_colour_another(world):
+    common = {"degradation": "s1-box"}
+    made = [Recipe("02/a", "srcnn", "photos", 1, 1, 16, grey=g, **common) for g in (1, 3, 0)]
+    arguments = [{"channels": g or 3} for g in (1, 3, 0)]
+    made = [replace(r, model_args=a) for r, a in zip(made, arguments, strict=True)]
+    scored = score([runs.train_or_load(recipe) for recipe in made], protocols=())
+    found = [row["channels"] for row in scored if row["method"] == "identity"]
+    assert found == ["grey"] * 2 + ["rgb"] * 2
+    found = [row["channels"] for row in scored if row["method"] != "identity"]
+    assert found == ["grey"] * 4 + ["rgb"] * 2
 
 
 def test_what_is_drawn_for_the_test_images_is_drawn_from_seed_0(world):
@@ -281,7 +296,7 @@ def test_all_protocols_are_scored_where_the_image_allows_it(rows):
 def test_the_middle_alone_is_scored_on_request_and_by_the_protocols_asked_for(trained):
     run = trained[2]
     scored = score([run], side=20, protocols=("uniform-rgb",))
-    assert set(scored[0]) == set(results.ROW_COLUMNS) - set(MEASURES) - {
+    assert set(scored[1]) == {*results.ROW_COLUMNS, "seconds"} - set(MEASURES) - {
         f"ssim_{p}" for p in SSIM_PROTOCOLS if p != "uniform-rgb"
     }
     sharp = data.open_images("photos", "test")
@@ -308,6 +323,8 @@ def test_a_run_of_recorded_pairs_is_scored_on_the_recorded_test_pairs(world, gre
     run = runs.train_or_load(recipe)
     scored = score([run], protocols=("gaussian-rgb",))
     assert {row["degradation"] for row in scored} == {"recorded"}
+    assert {row["channels"] for row in scored} == {"grey" if grey else "rgb"}
+    assert not any("draw" in row for row in scored)
     assert {row["image"] for row in scored} == {"test/z/sharp/0.png", "test/z/sharp/1.png"}
     assert {row["scene"] for row in scored} == {"test/z"}
     pairs = data.open_pairs("clips", "test")

@@ -165,7 +165,7 @@ def test_the_shallow_network_has_model_1s_parameters_and_a_reach_of_17():
 def test_the_headline_beats_doing_nothing_by_far_in_quick(tmp_path, monkeypatch):
     monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path))
     run = runs.train_or_load(find_recipe("02/gaussian", "quick"))
-    rows = score([run], side=84, protocols=(), border=10)
+    rows = score([run], **srcnn.SCORING)
     means = {
         method: sum(row["psnr"] for row in rows if row["method"] == method) / 3
         for method in ("identity", "02/gaussian")

@@ -88,7 +88,7 @@ def _run(
     from .. import runs
     from ..data import register
     from ..report import execute
-    from ..report.results import to_csv
+    from ..report.results import write_files
 
     parameters = {"profile": profile, "seed": seed}
     for given in data:
@@ -108,9 +108,7 @@ def _run(
         outcome = execute.run_chapter(notebook, out / "chapters" / notebook.name, parameters)
         outcomes.append(outcome)
         if outcome.results and not outcome.error:
-            text = json.dumps(outcome.results, indent=1, ensure_ascii=False)
-            (results / f"{outcome.chapter}.json").write_text(text, "utf-8")
-            (results / f"{outcome.chapter}_rows.csv").write_text(to_csv(outcome.rows), "utf-8")
+            write_files(results, outcome.results, outcome.rows, outcome.timings)
     return outcomes
 
 

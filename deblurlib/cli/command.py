@@ -44,12 +44,12 @@ def show(table: Table) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file such that it appears whole or not at all; a device is just written to."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file such that it appears whole or not at all; a device is just written to."""
     is_device = path.exists() and not path.is_file()
     partial = path if is_device else path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, "utf-8")
+        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         if not is_device:
             os.replace(partial, path)
     except OSError as error:

@@ -60,14 +60,16 @@ def study(
     side: Annotated[
         int | None, typer.Option(help="Score the middle of each image; by default all of it.")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write a row an image and method there.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write a row an image and method there; .gz: packed.")
+    ] = None,
     max_minutes: Minutes = None,
     stale: Stale = "retrain",
 ) -> None:
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
     from ..data import register
-    from ..report.results import to_csv
+    from ..report import results
 
     numbers, data = parse_seeds(seeds), register(data)
     for recipe in studies.recipes(chapter, profile, numbers[0], data):
@@ -88,7 +90,8 @@ def study(
     rows = []
     for run in trained:
         own = studies.score([run], side=side, protocols=("gaussian-rgb",))
-        rows += own
+        known = {evaluation.case_of(row) for row in rows}  # the identity has one row a case
+        rows += [r for r in own if "run" in r or evaluation.case_of(r) not in known]
         line = evaluation.summary(own)[-1]
         values = (line["identity_psnr"], line["psnr"], line["psnr_gain"], line["ssim"])
         texts = ["-" if v is None else f"{v:.3f}" for v in values]
@@ -96,7 +99,8 @@ def study(
         share = f"{line['win_rate']:.0%}"
         table.add_row(name, str(run.recipe.seed), str(line["n"]), *texts, share)
     if csv is not None:
-        write_whole(csv, to_csv(rows))
+        text = results.to_csv(results.without_seconds(rows)[0])
+        write_whole(csv, results.pack(text) if csv.suffix == ".gz" else text)
     show(table)
 
 

@@ -30,6 +30,7 @@ class Outcome:
     error: str | None = None  # what went wrong, with cell and traceback; None: all well
     results: dict | None = None
     rows: list[dict] = field(default_factory=list)
+    timings: dict = field(default_factory=dict)
 
     @property
     def chapter(self) -> str:
@@ -100,23 +101,23 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
         return Outcome(notebook, copy, seconds, error or "papermill wrote no copy")
     executed = nbformat.read(copy, as_version=4)
     executed.metadata.pop("papermill", None)  # it holds this machine's paths
-    results, rows = find_results(executed)
+    results, rows, timings = find_results(executed)
     error = error or missing_artefacts(executed)
     if results is not None:
         results["stamp"] |= stamp.of_run(notebook, results["stamp"]["data"], seconds)
         error = error or _fault(notebook, results, rows)
     stamp.write_on(executed, results, parameters, error)
     nbformat.write(executed, copy)
-    return Outcome(notebook, copy, seconds, error, results, rows)
+    return Outcome(notebook, copy, seconds, error, results, rows, timings)
 
 
-def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, list[dict]]:
-    """The results that a chapter recorded, without and with its per-image rows."""
+def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, list[dict], dict]:
+    """The results that a chapter recorded; apart from them, its rows and its timings."""
     for output in _outputs(executed):
         if MIME in output.get("data", {}):
             results = dict(output["data"][MIME])
-            return results, results.pop("rows")
-    return None, []
+            return results, results.pop("rows"), results.pop("timings")
+    return None, [], {}
 
 
 def missing_artefacts(executed: nbformat.NotebookNode) -> str | None:

@@ -1,24 +1,27 @@
 """Publishing a chapter: its page, results and figures, into the repository.
 
-This alone writes ``reports/NN_name.md``, ``reports/results/NN.json``, ``NN_rows.csv`` and
-``figures/NN_*.png``. Everything is made in a scratch folder and then moved, so a failure leaves
-what was there before.
+This alone writes ``reports/NN_name.md``, ``reports/results/NN.json``, ``NN_rows.csv.gz``,
+``NN_timings.json`` and ``figures/NN_*.png``. Everything is made in a scratch folder; then what is
+not there yet, or says something else than what is there (:mod:`deblurlib.report.sameness`), is
+moved. So a failure leaves what was there before, and so does a publication that comes to the same:
+it only notes in ``NN.json``, as ``confirmed``, which code came to it, and when.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import nbformat
 from nbconvert import MarkdownExporter
 
 from ..errors import InputError
+from . import sameness
 from .execute import Outcome
-from .results import to_csv
+from .results import write_files
 from .site import for_reading
 
 PROFILES = ("report", "full")
@@ -31,7 +34,7 @@ def check_profile(profile: str) -> None:
 
 
 def publish(outcome: Outcome, root: Path) -> list[Path]:
-    """Write an executed chapter's page, results and figures; return the files.
+    """Publish an executed chapter's page, results and figures; return the files that were written.
 
     Raises:
         InputError: the run failed or recorded no results, or was made with another profile.
@@ -44,21 +47,67 @@ def publish(outcome: Outcome, root: Path) -> list[Path]:
         made = Path(scratch)
         for folder in ("reports/results", "figures"):
             (made / folder).mkdir(parents=True)
-        page = render(nbformat.read(outcome.copy, as_version=4), outcome.chapter, made / "figures")
+        executed = nbformat.read(outcome.copy, as_version=4)
+        sources = {line for cell in executed.cells for line in cell.source.split("\n")}
+        page = render(executed, outcome.chapter, made / "figures")
         (made / "reports" / f"{outcome.notebook.stem}.md").write_text(page, "utf-8")
-        text = json.dumps(outcome.results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        results = made / "reports" / "results"
-        (results / f"{outcome.chapter}.json").write_text(text, "utf-8")
-        (results / f"{outcome.chapter}_rows.csv").write_text(to_csv(outcome.rows), "utf-8")
-        for stale in (root / "figures").glob(f"{outcome.chapter}_*"):
-            stale.unlink()
+        folder = made / "reports" / "results"
+        write_files(folder, outcome.results, outcome.rows, outcome.timings, strict=True)
+        stale = _no_longer_made(made, root, outcome.chapter)
+        _drop_what_is_the_same(made, root, outcome, sources)
         written = []
         for path in sorted(p for p in made.rglob("*") if p.is_file()):
             target = root / path.relative_to(made)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
             written.append(target)
+        for path in stale:
+            path.unlink()
     return written
+
+
+def _no_longer_made(made: Path, root: Path, chapter: str) -> list[Path]:
+    """Published figures and timings of the chapter that this publication has none for."""
+    there = [*(root / "figures").glob(f"{chapter}_*")]
+    there += (root / "reports" / "results").glob(f"{chapter}_timings.json")
+    return [path for path in there if not (made / path.relative_to(root)).exists()]
+
+
+def _drop_what_is_the_same(
+    made: Path, root: Path, outcome: Outcome, sources: Collection[str]
+) -> None:
+    """Take from what was made all that says the same as what is there."""
+    results, timings, rows = (
+        Path("reports", "results", outcome.chapter + ending)
+        for ending in (".json", "_timings.json", "_rows.csv.gz")
+    )
+    names = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    same = {name for name in names - {timings} if _is_same(root / name, made / name, sources)}
+    if {results, rows} <= same and (root / timings).exists():
+        same |= {timings} & names  # times alone differ between any two executions
+    for name in same:
+        (made / name).unlink()
+    if results in same:
+        stamp = outcome.results["stamp"]
+        entry = {"code": stamp["code"], "commit": stamp["commit"], "date": stamp["finished"][:10]}
+        old = (root / results).read_bytes()
+        new = sameness.with_entry(old.decode("utf-8"), "confirmed", entry).encode("utf-8")
+        if new != old:
+            (made / results).write_bytes(new)
+
+
+def _is_same(old: Path, new: Path, sources: Collection[str]) -> bool:
+    if not old.is_file():
+        return False
+    pair = old.read_bytes(), new.read_bytes()
+    if new.suffix == ".png":
+        return sameness.same_figure(*pair)
+    if new.suffix == ".gz":
+        return sameness.same_rows(*pair)
+    texts = [data.decode("utf-8", "replace") for data in pair]
+    if new.suffix == ".md":
+        return sameness.same_page(*texts, exactly=sources)
+    return sameness.same_results(*texts)
 
 
 def render(executed: nbformat.NotebookNode, chapter: str, figures: Path) -> str:

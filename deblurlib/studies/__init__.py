@@ -20,6 +20,7 @@ from . import classical, srcnn, srn
 __all__ = ["CHAPTERS", "PROFILES", "cases", "find_recipe", "recipes", "score", "train"]
 
 PROFILES = ("smoke", "quick", "report", "full")
+DRAW = 0  # the seed from which the degradations of test images are drawn
 #: chapter -> its module
 CHAPTERS = {"02": srcnn, "05": srn, "06": classical}
 
@@ -72,10 +73,10 @@ def score(
     device: str | None = None,
     **options,
 ) -> list[dict]:
-    """Rows for ``NN_rows.csv``: each run, and the identity, on the test images.
+    """Rows of a chapter's results: each run, and the identity, on the test images.
 
-    Every run is scored under its own degradation, drawn from seed 0: the same pairs for all. Runs
-    of one data set, degradation and seed share the identity's rows.
+    Every run is scored under its own degradation, drawn from seed 0: the same pairs for all. The
+    identity has one row a case and no ``seed``, which is that of a training.
 
     Args:
         test: the sharp test images; by default the ``test`` split of the run's data, all of it.
@@ -94,20 +95,19 @@ def score(
         methods = [
             replace(restoration.find_method(run_id, device, store), name=run_id) for run_id in by_id
         ]
-        common = {"data": f"{name}, grey" if grey else name}
+        common = {"data": name, "channels": "grey" if grey else "rgb"}
         common["degradation"] = degradation or "recorded"
+        common |= {"draw": DRAW} if degradation else {}
         pairs = cases(some[0].recipe, test, side)
         for row in evaluation.evaluate(methods, pairs, protocols, device, **options):
-            if row["method"] == "identity":
-                for seed in sorted({recipe.seed for recipe in by_id.values()}):
-                    one = {"recipe": "", "run": "", "seed": seed, **common, **row}
-                    which = (*common.values(), seed, row["image"])
-                    rows += [] if which in known else [one]
-                    known.add(which)
-            else:
-                recipe, run_id = by_id[row["method"]], row.pop("method")
-                which = {"method": recipe.name, "recipe": recipe.name, "run": run_id}
-                rows.append({**which, "seed": recipe.seed, **common, **row})
+            method = row.pop("method")
+            if method in by_id:
+                recipe = by_id[method]
+                own = {"method": recipe.name, "run": method, "seed": recipe.seed}
+                rows.append(own | common | row)
+            elif (case := evaluation.case_of(common | row)) not in known:
+                known.add(case)
+                rows.append({"method": method} | common | row)
     return rows
 
 
@@ -119,4 +119,4 @@ def cases(
         return evaluation.cases_of_pairs(open_pairs(recipe.data, "test"), recipe.grey)
     images = open_images(recipe.data, "test") if test is None else test
     options = {"side": side, "grey": recipe.grey}
-    return evaluation.cases_of_images(images, recipe.degradation, 0, **options)
+    return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)

@@ -118,13 +118,14 @@ def losses(trained: Sequence[Run]) -> dict[str, np.ndarray]:
 def scores(rows: Sequence[Mapping], key: str = "psnr") -> dict[tuple[str, str], np.ndarray]:
     """Scores (seeds, images) by method, without the chapter, and degradation.
 
-    To the degradation of grey images, ``, grey`` is added.
+    Those of the identity, which has no seed, are (1, images). To the degradation of grey images,
+    ``, grey`` is added.
     """
     found: dict[tuple[str, str], list[tuple]] = {}
     for row in rows:
-        blur = row["degradation"] + (", grey" if row["data"].endswith(", grey") else "")
+        blur = row["degradation"] + (", grey" if row["channels"] == "grey" else "")
         where = (row["method"].partition("/")[2] or row["method"], blur)
-        found.setdefault(where, []).append((row["seed"], row["image"], row[key]))
+        found.setdefault(where, []).append((row.get("seed"), row["image"], row[key]))
     images = len({row["image"] for row in rows})
     return {w: np.array([v for *_, v in sorted(f)]).reshape(-1, images) for w, f in found.items()}
 

@@ -23,6 +23,7 @@ __all__ = [
     "MODELS",
     "RATES",
     "REACHES",
+    "SCORING",
     "SGD_RATES",
     "SHALLOW",
     "best_rate",
@@ -32,6 +33,15 @@ __all__ = [
     "recipes",
     "scored",
 ]
+
+#: How the chapter scores, see :func:`deblurlib.studies.score`. Of a middle of 84 pixels, the
+#: interior of 64 is scored, which every network sees whole.
+SCORING = {
+    "side": 84,
+    "protocols": ("gaussian-rgb",),
+    "measures": tuple(MEASURES),
+    "border": 10,
+}
 
 
 def scored(trained: Sequence[Run]) -> list[Run]:
@@ -53,7 +63,7 @@ def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
 
     Args:
         trained: runs of all its recipes, for some seeds.
-        rows: of :func:`deblurlib.studies.score`, with all of :data:`deblurlib.perception.MEASURES`.
+        rows: of :func:`deblurlib.studies.score`, with all of :data:`SCORING`.
     """
     seeds = sorted({run.recipe.seed for run in trained})
     held = losses(trained)

@@ -17,6 +17,8 @@ Table = Mapping[tuple[str, str], np.ndarray]  # of deblurlib.studies.claims.scor
 def values(held: Mapping[str, np.ndarray], psnr: Table, looks: Mapping[str, Table]) -> list[dict]:
     """The claims' fields; ``values`` has a row a seed and a column an image.
 
+    The identity's scores have one row, so that their differences have one for each seed.
+
     Args:
         held: the losses, by which SGD's rates are chosen.
         looks: by perceptual measure; a claim about looks is judged on each by its name.

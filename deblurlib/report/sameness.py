@@ -1,0 +1,143 @@
+"""Whether what is newly made says the same as what is published: texts, results, figures.
+
+A number is the same within one unit of its last digit, that of the coarser one if two are written
+to different precision: 25.66 is 25.67 and 25.6612, but not 25.68. Whole numbers, and digits within
+names, dates, versions and hashes, must be equal.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import re
+import zlib
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+
+import numpy as np
+from PIL import Image
+
+#: of ``stamp``: what differs between two executions that come to the same
+VOLATILE = ("code", "commit", "dirty", "wall_seconds", "finished")
+DIGITS = 6  # of the floats in rows; one that is written with fewer ends in zeros
+#: a number that stands alone: not part of a word, a path, a version, a date or a range
+NUMBER = re.compile(
+    r"(?<![\w.])(?<![\w.][-+])([-+]?\d+(?:\.\d+)?(?:[eE][-+]\d+)?)(?![-+]?\.?\w)", re.ASCII
+)
+STAMP = re.compile(r"(<summary>How this page was made: [^\n]*</summary>\n\n).*?(\n\n</details>)")
+
+
+def near(old: str, new: str, digits: int = 0) -> bool:
+    """Whether two numbers, as they are written, are the same.
+
+    Args:
+        digits: how many the numbers have, should they show fewer; 0: those they show.
+    """
+    a, b = Decimal(old), Decimal(new)
+    if a == b:
+        return True
+    whole = [text.lstrip("+-").isdigit() for text in (old, new)]
+    if all(whole) or (any(whole) and not digits):
+        return False
+    # a 0 shows no digits, so that the other number's count
+    places = [_last_place(z, digits) for z in (a, b) if z or not digits]
+    return abs(a - b) <= Decimal(1).scaleb(max(places))
+
+
+def _last_place(number: Decimal, digits: int) -> int:
+    written = number.as_tuple().exponent
+    return min(written, number.adjusted() - digits + 1) if digits else written
+
+
+def same_text(old: str, new: str, digits: int = 0, exactly: Collection[str] = ()) -> bool:
+    """Whether two texts are the same but for their numbers' last digits.
+
+    Args:
+        exactly: lines of ``new`` in which every digit counts.
+    """
+    if old == new:
+        return True
+    pairs = old.split("\n"), new.split("\n")
+    return len(pairs[0]) == len(pairs[1]) and all(
+        a == b or (b not in exactly and _same_line(a, b, digits))
+        for a, b in zip(*pairs, strict=True)
+    )
+
+
+def _same_line(old: str, new: str, digits: int) -> bool:
+    parts = NUMBER.split(old), NUMBER.split(new)  # words, number, words, number, ... words
+    return parts[0][::2] == parts[1][::2] and all(
+        near(a, b, digits) for a, b in zip(parts[0][1::2], parts[1][1::2], strict=True)
+    )
+
+
+def same_page(old: str, new: str, exactly: Collection[str] = ()) -> bool:
+    """Whether two published pages are the same but for the stamp's sentence."""
+    return same_text(*(STAMP.sub(r"\1\2", page) for page in (old, new)), exactly=exactly)
+
+
+def same_rows(old: bytes, new: bytes) -> bool:
+    """Whether two compressed tables are the same, unpacked."""
+    try:
+        texts = [gzip.decompress(packed).decode("utf-8") for packed in (old, new)]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):
+        return False
+    return same_text(*texts, digits=DIGITS)
+
+
+def same_results(old: str, new: str) -> bool:
+    """Whether two results files say the same, whichever code said it, and who confirmed it."""
+    try:
+        files = [json.loads(text) for text in (old, new)]
+    except json.JSONDecodeError:
+        return False
+    if not all(isinstance(file, dict) and isinstance(file.get("stamp"), dict) for file in files):
+        return False
+    for file in files:
+        file.pop("confirmed", None)
+        file["stamp"] = {k: v for k, v in file["stamp"].items() if k not in VOLATILE}
+    return same_values(*files)
+
+
+def same_values(old: object, new: object) -> bool:
+    """Whether two values of JSON are the same: strings exactly, numbers as above."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(same_values(old[k], new[k]) for k in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(same_values, old, new))
+    if type(old) in (int, float) and type(new) in (int, float):
+        finite = math.isfinite(old) and math.isfinite(new)
+        return near(repr(old), repr(new), DIGITS) if finite else repr(old) == repr(new)
+    return type(old) is type(new) and old == new
+
+
+def same_figure(old: bytes, new: bytes) -> bool:
+    """Whether two images have one size, and each pixel's channels are at most 1 of 255 apart."""
+    if old == new:
+        return True
+    try:
+        pictures = [Image.open(io.BytesIO(data)).convert("RGBA") for data in (old, new)]
+    except (OSError, SyntaxError, ValueError):  # Pillow's word for a broken PNG is SyntaxError
+        return False
+    a, b = (np.asarray(picture, np.int16) for picture in pictures)
+    return a.shape == b.shape and int(np.abs(a - b).max(initial=0)) <= 1
+
+
+def with_entry(text: str, key: str, value: object) -> str:
+    """The text of a JSON object with one entry set; all else stays as it is written.
+
+    A new entry comes first.
+    """
+    decoder, space = json.JSONDecoder(), re.compile(r"[\s,:]*")
+    written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    first = at = text.index("{") + 1
+    while text[at := space.match(text, at).end()] != "}":
+        name, at = decoder.raw_decode(text, at)
+        start = space.match(text, at).end()
+        _, at = decoder.raw_decode(text, start)
+        if name == key:
+            return text[:start] + written + text[at:]
+    comma = "," if json.loads(text) else ""
+    return f"{text[:first]}\n {json.dumps(key)}: {written}{comma}{text[first:]}"
