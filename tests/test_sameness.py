@@ -162,9 +162,9 @@ def edited(path, value):
         (("claims", 0, "estimate"), float("nan"), False),
         (("claims", 0, "more"), None, False),
         (("claims",), [], False),
-        (("stamp", "device"), "cuda", False),
+        (("stamp", "device"), "cuda", True),
         (("stamp", "seeds"), [1], False),
-        (("stamp", "versions"), {"torch": "2.15.1"}, False),
+        (("stamp", "versions"), {"torch": "2.15.1"}, True),
         (("schema",), 1, False),
     ],
 )

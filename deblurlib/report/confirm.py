@@ -8,13 +8,13 @@ since*. Confirming writes the entry ``confirmed`` of ``reports/results/NN.json``
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import InputError
-from . import proofs, stamp
+from . import proofs, sameness, stamp
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,10 @@ def confirm(page: Page, show: proofs.Show = str) -> Page:
     if missing and not changed and page.state in ("current", "confirmed"):
         return page  # more is known already
     noted = note(page.code) | {"missing": missing, "changed": changed}
-    results = page.results | {"confirmed": {k: v for k, v in noted.items() if v != []}}
-    page.path.write_text(to_text(results), "utf-8")
-    return Page(page.notebook, results, page.path)
+    noted = {key: value for key, value in noted.items() if value != []}
+    text = sameness.with_entry(page.path.read_text("utf-8"), "confirmed", noted)
+    _write(page.path, text)
+    return Page(page.notebook, page.results | {"confirmed": noted}, page.path)
 
 
 def record_anew(page: Page, show: proofs.Show = str) -> None:
@@ -84,7 +85,7 @@ def record_anew(page: Page, show: proofs.Show = str) -> None:
     if page.state not in ("current", "confirmed"):
         raise InputError(f"{page.path.stem}: {page.state}: its proof stays as it is")
     text = proofs.to_text(proofs.make(page.notebook, page.results, show=show))
-    page.proof_path.write_text(text, "utf-8")
+    _write(page.proof_path, text)
 
 
 def note(code: str) -> dict:
@@ -93,9 +94,14 @@ def note(code: str) -> dict:
     return {"code": code, "commit": stamp.commit(), "date": date}
 
 
-def to_text(results: Mapping) -> str:
-    """A results file's text."""
-    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def _write(path: Path, text: str) -> None:
+    """Write a text such that it is there whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, "utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _but_for(missing: list[str]) -> str:

@@ -61,9 +61,9 @@ def replay(notebook: Path, old: Mapping, show: Show = str) -> tuple[list[str], l
         ``["batches 0, weights: 02/motion, 02/motion-5", ...]``, and ``["anime-faces"]``: then what
         needs these has not been looked at.
     """
-    alike = old["made"]["machine"] == machine.arithmetic()
     if "rows" in old:
-        return _replay_rows(notebook, old, alike, show)
+        return _replay_rows(notebook, old, show)
+    alike = old["made"]["machine"] == machine.arithmetic()
     by_seed = [
         {r.name: r for r in studies.recipes(old["chapter"], old["profile"], seed, old["data"])}
         for seed in old["seeds"]
@@ -165,9 +165,14 @@ def _some(rows: Sequence[Mapping]) -> list[dict]:
     return [{k: v for k, v in rows[i].items() if k not in left_out} for i in sorted(places)]
 
 
-def _replay_rows(
-    notebook: Path, old: Mapping, alike: bool, show: Show
-) -> tuple[list[str], list[str]]:
+def still_holds(notebook: Path, old: Mapping, rows: Sequence[Mapping], show: Show = str) -> bool:
+    """Whether a proof comes out the same now that a chapter has recorded these rows."""
+    if "rows" in old:
+        return not _other_rows(old, rows)
+    return replay(notebook, old, show) == ([], [])
+
+
+def _replay_rows(notebook: Path, old: Mapping, show: Show) -> tuple[list[str], list[str]]:
     """Execute the chapter as it was published, and look at the rows that its proof holds."""
     try:
         data.open_images(old["data"])
@@ -177,9 +182,15 @@ def _replay_rows(
     if not outcome.rows:
         reason = (outcome.error or "it recorded no rows").split("\n")[0]
         return [f"{notebook.stem}: {reason}"], []
-    made = {_key(row): row for row in outcome.rows}
-    other = [row for row in old["rows"] if _is_other(row, made.get(_key(row), {}), alike)]
+    other = _other_rows(old, outcome.rows)
     return [f"row: {', '.join(map(str, _key(row)))}" for row in other], []
+
+
+def _other_rows(old: Mapping, rows: Sequence[Mapping]) -> list[Mapping]:
+    """The rows of a proof that are not among some others, or came out with other numbers."""
+    alike = old["made"]["machine"] == machine.arithmetic()
+    made = {_key(row): row for row in rows}
+    return [row for row in old["rows"] if _is_other(row, made.get(_key(row), {}), alike)]
 
 
 def _execute(notebook: Path, published: Mapping, show: Show) -> execute.Outcome:

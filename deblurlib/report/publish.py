@@ -1,15 +1,17 @@
 """Publishing a chapter: its page, results and figures, into the repository.
 
 This alone writes ``reports/NN_name.md``, ``reports/results/NN.json``, ``NN_rows.csv.gz``,
-``NN_timings.json`` and ``figures/NN_*.png``. Everything is made in a scratch folder; then what is
-not there yet, or says something else than what is there (:mod:`deblurlib.report.sameness`), is
-moved. So a failure leaves what was there before, and so does a publication that comes to the same:
-it only notes in ``NN.json``, as ``confirmed``, which code came to it, and when.
+``NN_timings.json``, ``NN_proof.json``, what an archive keeps (:mod:`deblurlib.studies.archive`) and
+``figures/NN_*.png``. Everything is made in a scratch folder; then what is not there yet, or says
+something else than what is there (:mod:`deblurlib.report.sameness`), is moved. So a failure leaves
+what was there before, and so does a publication that comes to the same: it only notes in
+``NN.json``, as ``confirmed``, which code came to it, and when.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -19,12 +21,13 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 from ..errors import InputError
-from . import sameness
+from . import proofs, sameness
 from .execute import Outcome
 from .results import write_files
 from .site import for_reading
 
 PROFILES = ("report", "full")
+MEASURED = (".json", "_rows.csv.gz", "_history.csv.gz", "_pictures.npz")
 
 
 def check_profile(profile: str) -> None:
@@ -53,6 +56,7 @@ def publish(outcome: Outcome, root: Path) -> list[Path]:
         (made / "reports" / f"{outcome.notebook.stem}.md").write_text(page, "utf-8")
         folder = made / "reports" / "results"
         write_files(folder, outcome.results, outcome.rows, outcome.timings, strict=True)
+        _prove(outcome, root, folder)
         stale = _no_longer_made(made, root, outcome.chapter)
         _drop_what_is_the_same(made, root, outcome, sources)
         written = []
@@ -66,6 +70,18 @@ def publish(outcome: Outcome, root: Path) -> list[Path]:
     return written
 
 
+def _prove(outcome: Outcome, root: Path, folder: Path) -> None:
+    """Make the proof of what is published; an old one stays if it comes out the same."""
+    path = folder / f"{outcome.chapter}_proof.json"
+    old = root / path.relative_to(folder.parents[1])
+    if old.exists():
+        known = json.loads(old.read_text("utf-8"))
+        if proofs.still_holds(outcome.notebook, known, outcome.rows):
+            return
+    made = proofs.make(outcome.notebook, outcome.results, outcome.rows)
+    path.write_text(proofs.to_text(made), "utf-8")
+
+
 def _no_longer_made(made: Path, root: Path, chapter: str) -> list[Path]:
     """Published figures and timings of the chapter that this publication has none for."""
     there = [*(root / "figures").glob(f"{chapter}_*")]
@@ -77,14 +93,16 @@ def _drop_what_is_the_same(
     made: Path, root: Path, outcome: Outcome, sources: Collection[str]
 ) -> None:
     """Take from what was made all that says the same as what is there."""
-    results, timings, rows = (
-        Path("reports", "results", outcome.chapter + ending)
-        for ending in (".json", "_timings.json", "_rows.csv.gz")
-    )
+    page = Path("reports", f"{outcome.notebook.stem}.md")
     names = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
-    same = {name for name in names - {timings} if _is_same(root / name, made / name, sources)}
-    if {results, rows} <= same and (root / timings).exists():
-        same |= {timings} & names  # times alone differ between any two executions
+    same = {name for name in names if _is_same(root / name, made / name, sources)}
+    measured = [Path("reports", "results", outcome.chapter + ending) for ending in MEASURED]
+    results, timings = measured[0], Path("reports", "results", f"{outcome.chapter}_timings.json")
+    if all(name in same for name in measured if name in names):
+        if (root / timings).exists():
+            same |= {timings} & names  # times alone differ between any two executions
+    else:
+        same -= {results, page, timings}  # the stamp on them is that of what was measured now
     for name in same:
         (made / name).unlink()
     if results in same:

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 #: of ``stamp``: what differs between two executions that come to the same
-VOLATILE = ("code", "commit", "dirty", "wall_seconds", "finished")
+VOLATILE = ("code", "commit", "dirty", "device", "versions", "wall_seconds", "finished")
 DIGITS = 6  # of the floats in rows; one that is written with fewer ends in zeros
 #: a number that stands alone: not part of a word, a path, a version, a date or a range
 NUMBER = re.compile(
