@@ -13,8 +13,8 @@ from test_evaluation import write_pairs, write_set
 from test_studies import keep_three
 
 from deblurlib import data, evaluation, restoration, runs, studies
-from deblurlib.report import results
 from deblurlib.restoration import METHODS, find_method, shipped
+from deblurlib.studies import rows as table
 from deblurlib.training import loop
 
 KEYS = {
@@ -192,11 +192,11 @@ def test_a_study_prints_each_recipe_beside_the_identity(deblur, monkeypatch):
     asked = ("study", "02", *SMOKE, "--seeds", "0,1", "--side", 16)
     code, out, err = deblur(*asked, "--csv", "rows.csv.gz")
     assert (code, err) == (0, "")
-    kept = results.read_rows(Path("rows.csv.gz"))
+    kept = table.read_rows(Path("rows.csv.gz"))
     assert sum(row["method"] == "identity" for row in kept) == 3 * 2
     assert len(kept) == 3 * 2 + 3 * 2 * 2
     deblur(*asked, "--csv", "rows.csv")
-    assert results.from_csv(Path("rows.csv").read_text("utf-8")) == kept
+    assert table.from_csv(Path("rows.csv").read_text("utf-8")) == kept
     assert [word for word in ("identity", "PSNR", "gain", "win rate") if word not in out] == []
     assert out.count(": hit (") == 3
     assert out.count(": resumed (") == 1

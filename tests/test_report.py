@@ -17,6 +17,7 @@ from deblurlib import report
 from deblurlib.errors import InputError
 from deblurlib.perception import MEASURES
 from deblurlib.report import execute, publish, results, site, stamp
+from deblurlib.studies.rows import from_csv, pack, read_rows, to_csv
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndata = "sample"'
 RECORD = """
@@ -239,11 +240,11 @@ def test_an_invalid_file_is_refused(break_it, message):
 
 def test_rows_become_csv_in_a_fixed_order_without_empty_columns():
     _, rows = valid()
-    header, line = results.to_csv([rows[0] | {"psnr": 1 / 3, "scene": "i"}]).splitlines()
+    header, line = to_csv([rows[0] | {"psnr": 1 / 3, "scene": "i"}]).splitlines()
     assert header == "method,data,channels,degradation,draw,image,psnr"
     assert line == "identity,d,rgb,g,0,i,0.333333"
     one = rows[0] | {"run": "r", "seed": 7, "scene": "s", "ssim_gaussian-rgb": 0.5, "psnr": None}
-    header, *lines = results.to_csv([rows[0], one]).splitlines()
+    header, *lines = to_csv([rows[0], one]).splitlines()
     assert header == "method,run,seed,data,channels,degradation,draw,scene,image,psnr," + SSIM
     assert lines == ["identity,,,d,rgb,g,0,,i,20,", "identity,r,7,d,rgb,g,0,s,i,,0.5"]
 
@@ -265,11 +266,11 @@ def test_rows_are_read_as_they_were_to_six_digits(tmp_path):
     rows += [first | {"method": "02/a", "run": "0123456789e4", "seed": 0, "ssim_gaussian-y": None}]
     report.validate(file, rows)
     path = tmp_path / "rows.csv.gz"
-    path.write_bytes(results.pack(results.to_csv(rows)))
+    path.write_bytes(pack(to_csv(rows)))
     assert path.read_bytes()[4:8] == bytes(4)  # gzip's time stamp
-    found = results.read_rows(path)
+    found = read_rows(path)
     report.validate(file, found)
-    assert found == results.from_csv(results.to_csv(found))
+    assert found == from_csv(to_csv(found))
     for row, one in zip(found, rows, strict=True):
         expected = {"scene": one["image"]} | {k: v for k, v in one.items() if v is not None}
         assert {k: rounded(v) for k, v in row.items()} == {
@@ -327,7 +328,7 @@ def test_publishing_writes_page_results_and_figures(good, tmp_path):
     assert "injected" not in page
     folder = tmp_path / "reports" / "results"
     file = json.loads((folder / "01.json").read_text("utf-8"))
-    report.validate(file, results.read_rows(folder / "01_rows.csv.gz"))
+    report.validate(file, read_rows(folder / "01_rows.csv.gz"))
     assert "confirmed" not in file
     assert json.loads((folder / "01_timings.json").read_text("utf-8")) == good.timings
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from deblurlib.report import results, sameness
+from deblurlib.report import sameness
+from deblurlib.studies.rows import pack, to_csv
 
 SAME = [
     ("25.66", "25.67"),
@@ -111,7 +112,7 @@ def test_a_page_is_the_same_whatever_its_stamp_says():
 def table(psnr, seed=0):
     row = {"method": "a", "run": "0123456789e4", "seed": seed, "data": "d", "channels": "rgb"}
     row |= {"degradation": "g", "draw": 0, "image": "1.png", "psnr": psnr}
-    return results.pack(results.to_csv([row]))
+    return pack(to_csv([row]))
 
 
 def test_packed_rows_are_compared_unpacked_to_six_digits():

@@ -17,6 +17,7 @@ from deblurlib.perception import MEASURES
 from deblurlib.report import results
 from deblurlib.runs import Recipe, samples
 from deblurlib.studies import CHAPTERS, PROFILES, find_recipe, recipes, score, train
+from deblurlib.studies import rows as table
 
 SIZES = {"steps", "batch", "crop", "every", "images", "reset"}
 BLURS = ("gaussian", "box", "motion")
@@ -202,18 +203,18 @@ def of_run(rows, run):
 def test_the_rows_are_those_of_a_results_file(rows, trained):
     for row in rows:
         unknown = {"run", "seed"} if row["method"] == "identity" else set()
-        assert set(row) == {*results.ROW_COLUMNS, "seconds"} - set(MEASURES) - unknown
+        assert set(row) == {*table.ROW_COLUMNS, "seconds"} - set(MEASURES) - unknown
     sets = [{"name": "photos", "n": 2, "fingerprint": data.open_images("photos").fingerprint}]
     stamp = {"code": 12 * "0", "commit": None, "dirty": None, "device": "cpu", "versions": {}}
     stamp |= {"seeds": [0, 1], "wall_seconds": 1, "finished": "now", "data": sets}
     whole = {"schema": 2, "chapter": "02", "profile": "smoke", "stamp": stamp, "claims": []}
-    kept, seconds = results.without_seconds(rows)
-    summary, _ = results.without_seconds(evaluation.summary(rows))
+    kept, seconds = table.without_seconds(rows)
+    summary, _ = table.without_seconds(evaluation.summary(rows))
     results.validate(whole | {"summary": summary}, kept)
     assert seconds.keys() == {row["method"] for row in rows}
-    found = results.from_csv(results.to_csv(kept))
+    found = table.from_csv(table.to_csv(kept))
     assert len(found) == len(rows)
-    assert not {"scene", "ssim_multiscale"} & set(results.to_csv(kept).splitlines()[0].split(","))
+    assert not {"scene", "ssim_multiscale"} & set(table.to_csv(kept).splitlines()[0].split(","))
 
 
 def test_each_run_has_a_row_for_each_test_image_and_so_has_the_identity(rows, trained):
@@ -296,7 +297,7 @@ def test_all_protocols_are_scored_where_the_image_allows_it(rows):
 def test_the_middle_alone_is_scored_on_request_and_by_the_protocols_asked_for(trained):
     run = trained[2]
     scored = score([run], side=20, protocols=("uniform-rgb",))
-    assert set(scored[1]) == {*results.ROW_COLUMNS, "seconds"} - set(MEASURES) - {
+    assert set(scored[1]) == {*table.ROW_COLUMNS, "seconds"} - set(MEASURES) - {
         f"ssim_{p}" for p in SSIM_PROTOCOLS if p != "uniform-rgb"
     }
     sharp = data.open_images("photos", "test")

@@ -69,7 +69,7 @@ def study(
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
     from ..data import register
-    from ..report import results
+    from ..studies.rows import pack, to_csv, without_seconds
 
     numbers, data = parse_seeds(seeds), register(data)
     for recipe in studies.recipes(chapter, profile, numbers[0], data):
@@ -99,8 +99,8 @@ def study(
         share = f"{line['win_rate']:.0%}"
         table.add_row(name, str(run.recipe.seed), str(line["n"]), *texts, share)
     if csv is not None:
-        text = results.to_csv(results.without_seconds(rows)[0])
-        write_whole(csv, results.pack(text) if csv.suffix == ".gz" else text)
+        text = to_csv(without_seconds(rows)[0])
+        write_whole(csv, pack(text) if csv.suffix == ".gz" else text)
     show(table)
 
 

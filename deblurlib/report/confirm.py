@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import InputError
+from ..runs import Recipe
 from . import proofs, sameness, stamp
 
 
@@ -84,7 +85,9 @@ def record_anew(page: Page, show: proofs.Show = str) -> None:
     """
     if page.state not in ("current", "confirmed"):
         raise InputError(f"{page.path.stem}: {page.state}: its proof stays as it is")
-    text = proofs.to_text(proofs.make(page.notebook, page.results, show=show))
+    old = json.loads(page.proof_path.read_text("utf-8"))
+    more = [Recipe(**one["recipe"]) for one in old.get("recipes", {}).values() if "recipe" in one]
+    text = proofs.to_text(proofs.make(page.notebook, page.results, more=more, show=show))
     _write(page.proof_path, text)
 
 

@@ -31,6 +31,7 @@ class Outcome:
     results: dict | None = None
     rows: list[dict] = field(default_factory=list)
     timings: dict = field(default_factory=dict)
+    archive: dict = field(default_factory=dict)
 
     @property
     def chapter(self) -> str:
@@ -101,23 +102,24 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
         return Outcome(notebook, copy, seconds, error or "papermill wrote no copy")
     executed = nbformat.read(copy, as_version=4)
     executed.metadata.pop("papermill", None)  # it holds this machine's paths
-    results, rows, timings = find_results(executed)
+    results, apart = find_results(executed)
+    rows = apart.get("rows", [])
     error = error or missing_artefacts(executed)
     if results is not None:
         results["stamp"] |= stamp.of_run(notebook, results["stamp"]["data"], seconds)
         error = error or _fault(notebook, results, rows)
     stamp.write_on(executed, results, parameters, error)
     nbformat.write(executed, copy)
-    return Outcome(notebook, copy, seconds, error, results, rows, timings)
+    return Outcome(notebook, copy, seconds, error, results, **apart)
 
 
-def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, list[dict], dict]:
-    """The results that a chapter recorded; apart from them, its rows and its timings."""
+def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, dict]:
+    """The results that a chapter recorded; apart from them, its rows, timings and archive."""
     for output in _outputs(executed):
         if MIME in output.get("data", {}):
             results = dict(output["data"][MIME])
-            return results, results.pop("rows"), results.pop("timings")
-    return None, [], {}
+            return results, {key: results.pop(key) for key in ("rows", "timings", "archive")}
+    return None, {}
 
 
 def missing_artefacts(executed: nbformat.NotebookNode) -> str | None:

@@ -11,6 +11,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,13 +30,19 @@ Show = Callable[[str], None]  # told what is replayed now
 
 
 def make(
-    notebook: Path, results: Mapping, rows: Sequence[Mapping] | None = None, show: Show = str
+    notebook: Path,
+    results: Mapping,
+    rows: Sequence[Mapping] | None = None,
+    more: Sequence[Recipe] = (),
+    show: Show = str,
 ) -> dict:
     """The proof of what a chapter has recorded, made with the code as it is.
 
     Args:
         results: as recorded, with its stamp.
         rows: as recorded, with all digits; by default the chapter is executed for them.
+        more: recipes that the chapter has trained besides those of its study, on data that may be
+            gone by now.
     """
     chapter, about = results["chapter"], results["stamp"]
     source = about["data"][0]["name"]
@@ -51,6 +58,11 @@ def make(
         show(recipe.name)
         found["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
         found["sets"][recipe.data] = samples.open_training_images(recipe).fingerprint
+    for recipe in more:
+        if recipe.name not in found["recipes"]:
+            steps, parts = proof.of_recipe(recipe)
+            one = {"steps": steps, "recipe": asdict(recipe), "parts": parts}
+            found["recipes"][recipe.name] = one
     return found
 
 
@@ -69,9 +81,14 @@ def replay(notebook: Path, old: Mapping, show: Show = str) -> tuple[list[str], l
         for seed in old["seeds"]
     ]
     new = sorted(by_seed[0].keys() - old["recipes"].keys())
+    own = {name: Recipe(**one["recipe"]) for name, one in old["recipes"].items() if "recipe" in one}
     changed, missing = {name: "not published" for name in new}, set()
     for name, one in old["recipes"].items():
         show(name)
+        if name in own:
+            if parts := proof.replay(one["parts"], own[name], one["steps"], alike):
+                changed[name] = ", ".join(parts)
+            continue
         if name not in by_seed[0]:
             changed[name] = "gone"
             continue

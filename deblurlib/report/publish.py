@@ -21,9 +21,10 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 from ..errors import InputError
+from ..runs import Recipe
 from . import proofs, sameness
 from .execute import Outcome
-from .results import write_files
+from .results import write_archive, write_files
 from .site import for_reading
 
 PROFILES = ("report", "full")
@@ -56,6 +57,7 @@ def publish(outcome: Outcome, root: Path) -> list[Path]:
         (made / "reports" / f"{outcome.notebook.stem}.md").write_text(page, "utf-8")
         folder = made / "reports" / "results"
         write_files(folder, outcome.results, outcome.rows, outcome.timings, strict=True)
+        write_archive(folder.parent, outcome.chapter, outcome.archive)
         _prove(outcome, root, folder)
         stale = _no_longer_made(made, root, outcome.chapter)
         _drop_what_is_the_same(made, root, outcome, sources)
@@ -78,15 +80,18 @@ def _prove(outcome: Outcome, root: Path, folder: Path) -> None:
         known = json.loads(old.read_text("utf-8"))
         if proofs.still_holds(outcome.notebook, known, outcome.rows):
             return
-    made = proofs.make(outcome.notebook, outcome.results, outcome.rows)
+    recipes = [Recipe.from_json(text) for text in outcome.archive.get("recipes", ())]
+    made = proofs.make(outcome.notebook, outcome.results, outcome.rows, recipes)
     path.write_text(proofs.to_text(made), "utf-8")
 
 
 def _no_longer_made(made: Path, root: Path, chapter: str) -> list[Path]:
-    """Published figures and timings of the chapter that this publication has none for."""
+    """What is published of the chapter and this publication has none of: figures, for instance."""
     there = [*(root / "figures").glob(f"{chapter}_*")]
-    there += (root / "reports" / "results").glob(f"{chapter}_timings.json")
-    return [path for path in there if not (made / path.relative_to(root)).exists()]
+    results = root / "reports" / "results"
+    there += (results / f"{chapter}{end}" for end in ("_timings.json", *MEASURED[2:]))
+    there += (p for p in (root / "reports" / "weights" / chapter).rglob("*") if p.is_file())
+    return [p for p in there if p.exists() and not (made / p.relative_to(root)).exists()]
 
 
 def _drop_what_is_the_same(
@@ -118,6 +123,10 @@ def _is_same(old: Path, new: Path, sources: Collection[str]) -> bool:
     if not old.is_file():
         return False
     pair = old.read_bytes(), new.read_bytes()
+    if new.suffix == ".npz":
+        return sameness.same_pictures(*pair)
+    if new.suffix == ".safetensors":
+        return pair[0] == pair[1]
     if new.suffix == ".png":
         return sameness.same_figure(*pair)
     if new.suffix == ".gz":

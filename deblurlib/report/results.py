@@ -6,32 +6,26 @@ folder has to be agreed on and no result can be separated from the run that made
 
 from __future__ import annotations
 
-import csv
-import gzip
+import base64
 import io
 import json
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import jsonschema
+import numpy as np
 
 from .. import machine
 from ..errors import InputError
-from ..evaluation import CASE, case_of
-from ..metrics import SSIM_PROTOCOLS
-from ..perception import MEASURES
+from ..evaluation import case_of
+from ..studies.archive import Archive, history_text
+from ..studies.rows import CHANNELS, REQUIRED_IN_ROW, ROW_COLUMNS, pack, to_csv, without_seconds
 
 MIME = "application/vnd.deblurlib.results+json"
 SCHEMA_VERSION = 2
 PROFILES = ("smoke", "quick", "report", "full")
 SCHEMA = json.loads(Path(__file__).with_name("results.schema.json").read_text("utf-8"))
-NUMBERS = ("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS), *MEASURES)
-#: ``seed`` is that of a training, ``draw`` that of the degradation
-ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "image", *NUMBERS)
-REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
-CHANNELS = ("rgb", "grey")
 
 
 class DataSet(Protocol):
@@ -52,6 +46,7 @@ def record(
     summary: Sequence[Mapping[str, object]],
     rows: Sequence[Mapping[str, object]],
     claims: Sequence[Mapping[str, object]] = (),
+    archive: Archive | None = None,
     device: str = "cpu",
 ) -> None:
     """Put a chapter's results into its own output, where ``deblur report`` finds them.
@@ -63,6 +58,7 @@ def record(
         rows: one row an image and method, with the columns of ``NN_rows.csv.gz``. The ``seconds``
             of rows and summary are not among the results: each method's median is kept apart.
         claims: measured claims, see the schema.
+        archive: what gave the chapter its runs and pictures; it is published, too.
         device: what the measurements ran on, ``"cpu"`` or ``"cuda"``.
     """
     rows, seconds = without_seconds(rows)
@@ -80,6 +76,7 @@ def record(
         "claims": [dict(claim) for claim in claims],
         "rows": rows,
         "timings": {"machine": machine.device_name(device), "seconds": seconds},
+        "archive": {} if archive is None else _as_text(archive),
     }
     from IPython.display import display  # only a notebook needs it
 
@@ -140,54 +137,41 @@ def published_verdicts(chapter: str) -> dict[str, str]:
     return {claim["id"]: claim["verdict"] for claim in claims if claim["verdict"]}
 
 
-def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], dict[str, float]]:
-    """Rows without their ``seconds``; and each method's median of these, to three digits."""
-    by_method: dict[str, list[float]] = {}
-    for row in rows:
-        if row.get("seconds") is not None:
-            by_method.setdefault(row["method"], []).append(row["seconds"])
-    medians = {name: float(f"{statistics.median(s):.3g}") for name, s in by_method.items()}
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows], medians
+def _as_text(archive: Archive) -> dict[str, object]:
+    """What an archive gave, such that it can be written into a notebook."""
+
+    def text(content: bytes) -> str:
+        return base64.b64encode(content).decode()
+
+    pictures = {}
+    for name, array in archive.shown.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        pictures[name] = text(buffer.getvalue())
+    files = {f"{run}/{name}": text(c) for (run, name), c in archive.weights().items()}
+    recipes = [run.recipe.to_json() for run in archive.given.values()]
+    return {
+        "history": archive.histories(),
+        "pictures": pictures,
+        "weights": files,
+        "recipes": sorted(set(recipes)),
+    }
 
 
-def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows as CSV text with those of :data:`ROW_COLUMNS` that are not empty; floats to 6 digits.
-
-    ``scene`` is empty where it is the ``image``.
-    """
-    lines = []
-    for row in rows:
-        line = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-        if line.get("scene") == line["image"]:
-            line["scene"] = None
-        lines.append({k: v for k, v in line.items() if v is not None and v != ""})
-    used = set(REQUIRED_IN_ROW).union(*lines)
-    buffer = io.StringIO()
-    columns = [c for c in ROW_COLUMNS if c in used]
-    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return buffer.getvalue()
-
-
-def from_csv(text: str) -> list[dict]:
-    """The rows of :func:`to_csv`: numbers as numbers, every ``scene``, and nothing empty."""
-    rows = []
-    for line in csv.DictReader(io.StringIO(text, newline="")):
-        row = {"scene": line["image"]} | {k: v for k, v in line.items() if v != ""}
-        row |= {k: int(row[k]) for k in ("seed", "draw") if k in row}
-        rows.append(row | {k: float(row[k]) for k in NUMBERS if k in row})
-    return rows
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The rows of a ``NN_rows.csv.gz``, see :func:`from_csv`."""
-    return from_csv(gzip.decompress(path.read_bytes()).decode("utf-8"))
-
-
-def pack(text: str) -> bytes:
-    """A text compressed by gzip; equal texts give equal bytes, whenever."""
-    return gzip.compress(text.encode("utf-8"), 9, mtime=0)
+def write_archive(reports: Path, chapter: str, archive: Mapping) -> None:
+    """Write what a chapter's archive gave, as :class:`deblurlib.studies.Archive` reads it."""
+    results = reports / "results"
+    if archive.get("history"):
+        packed = pack(history_text(archive["history"]))
+        (results / f"{chapter}_history.csv.gz").write_bytes(packed)
+    if archive.get("pictures"):
+        contents = {name: base64.b64decode(p) for name, p in archive["pictures"].items()}
+        arrays = {name: np.load(io.BytesIO(content)) for name, content in contents.items()}
+        np.savez_compressed(results / f"{chapter}_pictures.npz", **arrays)
+    for name, content in archive.get("weights", {}).items():
+        path = reports / "weights" / chapter / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(content))
 
 
 def write_files(

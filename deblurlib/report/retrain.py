@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import runs, studies
 from ..errors import InputError
-from . import results
+from ..studies.rows import read_rows
 from .confirm import Page
 
 
@@ -24,7 +24,7 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
         ``now``, and the ``least`` and ``greatest`` of the recipe's published seeds.
     """
     chapter, profile = page.results["chapter"], page.results["profile"]
-    rows = results.read_rows(page.path.with_name(f"{chapter}_rows.csv.gz"))
+    rows = read_rows(page.path.with_name(f"{chapter}_rows.csv.gz"))
     known: dict[tuple[str, int], list[float]] = {}
     for row in rows:
         if row.get("run"):

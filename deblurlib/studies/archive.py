@@ -13,6 +13,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +22,13 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from .. import data, images, models, runs
+from .. import data, images, machine, models, runs
+from ..data import ImageSet, PairSet
 from ..errors import InputError
+from ..evaluation import case_of
 from ..runs import Recipe, Run, proof, samples, store
+from .rows import read_rows
+from .scoring import score
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout
 KEPT = ("ending", "parameters", "val_loss_identity", "val_psnr_identity")  # of a run's metrics
@@ -64,6 +69,7 @@ class Archive:
         self.with_weights: set[str] = set()
         results = root / "reports" / "results"
         self._weights = root / "reports" / "weights" / chapter
+        self._rows = results / f"{chapter}_rows.csv.gz"
         self._histories = _read_histories(results / f"{chapter}_history.csv.gz")
         self._pictures = _read_pictures(results / f"{chapter}_pictures.npz")
         path = results / f"{chapter}_proof.json"
@@ -73,6 +79,7 @@ class Archive:
         """The run of a recipe: the store's; without it, the published one; else it is trained.
 
         A published run is taken if its recipe's proof comes out the same with the code of today.
+        Nothing is printed: a page must not depend on which of the three it was.
 
         Args:
             options: of :func:`deblurlib.runs.train_or_load`.
@@ -83,7 +90,8 @@ class Archive:
         if run_id in self._histories and store.complete(runs.root(), run_id) is None:
             run = self._published(recipe, run_id, sharp)
         if run is None:
-            run = runs.train_or_load(recipe, **options)
+            with redirect_stdout(io.StringIO()):
+                run = runs.train_or_load(recipe, **options)
         self.given[run.id] = run
         return run
 
@@ -103,6 +111,28 @@ class Archive:
             self.shown[name] = _eight_bit(make())
         return list((torch.from_numpy(self.shown[name]).float() / 255).split(1))
 
+    def score(
+        self, trained: Sequence[Run | PublishedRun], test: ImageSet | None = None, **options
+    ) -> list[dict]:
+        """As :func:`deblurlib.studies.score`; of published runs, the published rows.
+
+        Args:
+            options: as when they were published.
+        """
+        local = [run for run in trained if isinstance(run, Run)]
+        rows = score(local, test, **options) if local else []
+        wanted = {run.id for run in trained} - {run.id for run in local}
+        if not wanted:
+            return rows
+        published = read_rows(self._rows)
+        images = None if test is None else set(test.names)
+        published = [row for row in published if images is None or row["image"] in images]
+        own = [row for row in published if row.get("run") in wanted]
+        known = {case_of(row) for row in rows}
+        cases = {case_of(row) for row in own} - known
+        base = [r for r in published if r["method"] == "identity" and case_of(r) in cases]
+        return rows + base + own
+
     def keep_weights(self, run: Run | PublishedRun) -> None:
         """Have a small network's weights published, in half precision."""
         self.with_weights.add(run.id)
@@ -117,38 +147,40 @@ class Archive:
                 rows.append(which | {k: v for k, v in row.items() if k != "seconds"} | last)
         return rows
 
-    def weights(self) -> dict[str, dict[str, bytes]]:
-        """Of each run that is to be published with them: the two files of its model."""
+    def weights(self) -> dict[tuple[str, str], bytes]:
+        """The files of each model that is to be published, by the run's id and their names."""
         found = {}
         for run_id in sorted(self.with_weights):
-            model = self.given[run_id].model()
-            half = {k: v.half().contiguous() for k, v in model.state_dict().items()}
-            config = json.dumps(dict(self.given[run_id].recipe.model_args), indent=1) + "\n"
-            found[run_id] = {"config.json": config.encode(), "model.safetensors": save(half)}
+            run = self.given[run_id]
+            half = {k: v.half().contiguous() for k, v in run.model().state_dict().items()}
+            arguments = json.dumps(dict(run.recipe.model_args), indent=1) + "\n"
+            found[run_id, "config.json"] = arguments.encode()
+            found[run_id, "model.safetensors"] = save(half)
         return found
 
-    def _published(self, recipe: Recipe, run_id: str, sharp) -> PublishedRun | None:
-        changed = self._changes(recipe, sharp)
-        which = f"{recipe.name}, seed {recipe.seed}"
-        if changed:
-            print(f"{which}: published, but {', '.join(changed)} changed")
+    def _published(
+        self, recipe: Recipe, run_id: str, sharp: ImageSet | PairSet
+    ) -> PublishedRun | None:
+        if self._has_changed(recipe, sharp):
             return None
-        print(f"{which}: published ({run_id})")
         history, metrics = self._histories[run_id]
         return PublishedRun(run_id, recipe, history, metrics, self._weights / run_id)
 
-    def _changes(self, recipe: Recipe, sharp) -> list[str]:
-        """The parts of a recipe's published proof that come out otherwise today."""
+    def _has_changed(self, recipe: Recipe, sharp: ImageSet | PairSet) -> bool:
+        """Whether a recipe's published proof is missing, or comes out otherwise today."""
         known = self._proof["recipes"].get(recipe.name)
         if known is None:
-            return ["its proof is missing: everything may have"]
-        alike = self._proof["made"]["machine"] == proof.machine.arithmetic()
+            return True
+        alike = self._proof["made"]["machine"] == machine.arithmetic()
         first = replace(recipe, seed=self._proof["seeds"][0])
         found = proof.replay(known["parts"], first, known["steps"], alike)
-        rest, _ = data.hold_out(sharp, recipe.holdout)
-        with proof.one_thread():
-            now = {f"batches {recipe.seed}": proof.of_batches(recipe, rest)}
-        return found + proof.differences(known["parts"], now, alike)
+        part = f"batches {recipe.seed}"
+        if part in known["parts"]:
+            rest, _ = data.hold_out(sharp, recipe.holdout)
+            with proof.one_thread():
+                now = {part: proof.of_batches(recipe, rest)}
+            found += proof.differences(known["parts"], now, alike)
+        return bool(found)
 
 
 def history_text(rows: Sequence[Mapping]) -> str:

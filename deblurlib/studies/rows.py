@@ -1,0 +1,70 @@
+"""Rows of results: one an image and method, as text and as ``NN_rows.csv.gz``."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..evaluation import CASE
+from ..metrics import SSIM_PROTOCOLS
+from ..perception import MEASURES
+
+NUMBERS = ("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS), *MEASURES)
+#: ``seed`` is that of a training, ``draw`` that of the degradation
+ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "image", *NUMBERS)
+REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
+CHANNELS = ("rgb", "grey")
+
+
+def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], dict[str, float]]:
+    """Rows without their ``seconds``; and each method's median of these, to three digits."""
+    by_method: dict[str, list[float]] = {}
+    for row in rows:
+        if row.get("seconds") is not None:
+            by_method.setdefault(row["method"], []).append(row["seconds"])
+    medians = {name: float(f"{statistics.median(s):.3g}") for name, s in by_method.items()}
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows], medians
+
+
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as CSV text with those of :data:`ROW_COLUMNS` that are not empty; floats to 6 digits.
+
+    ``scene`` is empty where it is the ``image``.
+    """
+    lines = []
+    for row in rows:
+        line = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        if line.get("scene") == line["image"]:
+            line["scene"] = None
+        lines.append({k: v for k, v in line.items() if v is not None and v != ""})
+    used = set(REQUIRED_IN_ROW).union(*lines)
+    buffer = io.StringIO()
+    columns = [c for c in ROW_COLUMNS if c in used]
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def from_csv(text: str) -> list[dict]:
+    """The rows of :func:`to_csv`: numbers as numbers, every ``scene``, and nothing empty."""
+    rows = []
+    for line in csv.DictReader(io.StringIO(text, newline="")):
+        row = {"scene": line["image"]} | {k: v for k, v in line.items() if v != ""}
+        row |= {k: int(row[k]) for k in ("seed", "draw") if k in row}
+        rows.append(row | {k: float(row[k]) for k in NUMBERS if k in row})
+    return rows
+
+
+def read_rows(path: Path) -> list[dict]:
+    """The rows of a ``NN_rows.csv.gz``, see :func:`from_csv`."""
+    return from_csv(gzip.decompress(path.read_bytes()).decode("utf-8"))
+
+
+def pack(text: str) -> bytes:
+    """A text compressed by gzip; equal texts give equal bytes, whenever."""
+    return gzip.compress(text.encode("utf-8"), 9, mtime=0)
