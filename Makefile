@@ -1,10 +1,12 @@
 # The course's commands. Everything they make is below .venv/ and build/, but for `publish`, `bench`.
 # PYTHON: the Python 3.11 or 3.12 to build .venv with. PIP_FLAGS: more flags for pip.
+# JOBS: how many processes `make test` tests in; auto: one for each core.
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= quick
 SEEDS ?= 0
 DATA ?= sample
+JOBS ?= auto
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -34,7 +36,7 @@ course: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

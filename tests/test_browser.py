@@ -27,6 +27,7 @@ ON_DISK = ("file:", "data:")
 THEME_NOTICE = "Got invalid theme mode"  # the theme's, on a first visit
 START, RUN, REPLY = 120_000, 120_000, 30_000  # milliseconds to wait at most
 MOVES = 3
+expect.set_options(timeout=REPLY)
 
 pytestmark = [
     pytest.mark.browser,

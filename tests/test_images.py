@@ -36,7 +36,7 @@ def by_opencv(array, suffix):
     return cv2.imencode(suffix, array[..., [2, 1, 0, 3][: array.shape[-1]]])[1].tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), channels=st.sampled_from([1, 3]))
 @example(size=(1, 1), channels=1)
 @example(size=(1, 1), channels=3)

@@ -56,7 +56,7 @@ def cuts(draw):
     return draw(st.integers(1, 400)), tile, overlap, draw(st.integers(0, overlap // 2)), grid
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cuts())
 @example((1, 1, 0, 0, 1))
 @example((20, 8, 0, 0, 8))
@@ -72,7 +72,7 @@ def test_the_weights_of_all_spans_sum_to_one_at_every_pixel(cut):
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cuts())
 def test_spans_begin_on_the_grid_and_only_the_last_is_shorter_but_not_than_the_overlap(cut):
     length, tile, overlap, halo, grid = cut
@@ -86,7 +86,7 @@ def test_spans_begin_on_the_grid_and_only_the_last_is_shorter_but_not_than_the_o
         assert left.stop - right.start == overlap
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cuts())
 def test_what_lies_in_the_halo_of_an_inner_end_does_not_count(cut):
     length, tile, overlap, halo, _ = cut
@@ -210,7 +210,7 @@ def test_one_tile_fades_into_the_next(more, turned):
     torch.testing.assert_close(line[512:], torch.full((88,), 3.0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     reach=st.integers(0, 12),
