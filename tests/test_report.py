@@ -59,7 +59,8 @@ def write_chapter(folder, *cells, artefacts=("results",), name="01_small.ipynb")
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     folder = tmp_path_factory.mktemp("good")
-    path = write_chapter(folder, PARAMETERS, RECORD, FIGURE, artefacts=("results", "figure:result"))
+    cells = (PARAMETERS, RECORD, 'print("a", flush=True)\nprint("b", flush=True)', FIGURE)
+    path = write_chapter(folder, *cells, artefacts=("results", "figure:result"))
     return execute.run_chapter(path, folder / "out.ipynb", {"profile": "report", "seed": 3})
 
 
@@ -84,6 +85,7 @@ def test_a_good_chapter_gives_its_results_and_a_stamp(good):
     for word in (made["code"], made["device"], "`report`", made["data"][0]["fingerprint"]):
         assert word in page.cells[1].source
     assert page.metadata.deblurlib.stamp == made
+    assert [output.text for output in page.cells[-2].outputs] == ["a\nb\n"]
     assert str(good.copy.parent) not in good.copy.read_text("utf-8")
 
 
@@ -115,6 +117,21 @@ def test_a_failing_cell_is_reported_with_its_traceback(tmp_path):
     assert any("return 1 / 0" in line for line in rest)
     page = nbformat.read(outcome.copy, as_version=4)
     assert "This run failed" in page.cells[1].source
+
+
+def test_what_is_printed_in_pieces_is_one_output_and_nothing_else_is_joined():
+    def outputs(*parts):
+        return [nbformat.v4.new_output("stream", name=n, text=t) for n, t in parts]
+
+    figure = nbformat.v4.new_output("display_data", data={"text/plain": "c"})
+    pieces = outputs(("stdout", "a\n"), ("stdout", "b"), ("stderr", "b"), ("stderr", "\n"))
+    pieces += [figure, *outputs(("stdout", "d"), ("stdout", "e\n"))]
+    executed = new_notebook(cells=[new_code_cell(outputs=pieces), new_markdown_cell("text")])
+    whole = [*outputs(("stdout", "a\nb"), ("stderr", "b\n")), figure, *outputs(("stdout", "de\n"))]
+    for _ in range(2):
+        execute.join_streams(executed)
+        assert executed.cells[0].outputs == whole
+    nbformat.validate(executed)
 
 
 def test_the_cell_number_counts_the_source_notebook(tmp_path):
@@ -411,6 +428,10 @@ def repaint(by):
 PAGE, RESULTS, PROOF, ROWS, TIMES = PUBLISHED[1:]
 NUMBERS = {PAGE, ROWS, TIMES, PROOF}
 CHANGES = {
+    "a number that an author wrote": (
+        {"page": lambda nb: nb.cells[-1].update(source=FIGURE.replace("0.5", "0.6"))},
+        {"reports/01_small.md"},
+    ),
     "the last digits of rows": ({"rows": in_last_digits}, {PROOF}),  # it has all digits
     "rows": ({"rows": lambda rows: [r | {"psnr": r["psnr"] + 3e-4} for r in rows]}, NUMBERS),
     "a row": ({"rows": lambda rows: rows[:-1]}, NUMBERS),

@@ -73,6 +73,7 @@ def test_a_number_is_the_same_as_itself_a_few_units_on_if_they_are_not_more_than
         ("on 2026-11-22", "on 2026-11-23"),
         ("at 00:21:15.1", "at 00:21:16.1"),
         ("s1-motion-5", "s1-motion-6"),
+        ("noise-0.5", "noise-0.6"),
         ("figures/01_2.5.png", "figures/01_2.6.png"),
         ("a_0.5", "a_0.6"),
         ("cost 0.5 dB", "costs 0.5 dB"),
@@ -93,6 +94,12 @@ def test_lines_that_an_author_wrote_are_compared_exactly():
     assert sameness.same_text(old, new)
     assert not sameness.same_text(old, new, exactly={"noise = 0.03"})
     assert sameness.same_text(old, old.replace("25.66", "25.67"), exactly={"noise = 0.02"})
+
+
+def test_next_to_a_nought_of_known_digits_the_other_numbers_count():
+    assert not sameness.near("0.0", "0.0000004", 6)
+    assert sameness.near("0.0", "-0.0", 6)
+    assert sameness.near("0.0", "0.0000004")
 
 
 def page(sentence, more="25.66 dB"):
@@ -132,7 +139,7 @@ def test_packed_rows_are_compared_unpacked_to_six_digits():
 def a_file(**changes):
     stamp = {"code": "a", "commit": "b", "dirty": False, "wall_seconds": 1.0, "finished": "now"}
     stamp |= {"device": "cpu", "seeds": [0], "versions": {"torch": "2.15.0"}}
-    claim = {"id": "01a", "margin": 0.1, "estimate": 0.3413161217752781, "n": 3, "verdict": None}
+    claim = {"id": "01a", "margin": 0.1, "estimate": 0.3413161217752781, "n": 1, "verdict": None}
     return {"schema": 2, "stamp": stamp, "claims": [claim]} | changes
 
 

@@ -102,6 +102,7 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
         return Outcome(notebook, copy, seconds, error or "papermill wrote no copy")
     executed = nbformat.read(copy, as_version=4)
     executed.metadata.pop("papermill", None)  # it holds this machine's paths
+    join_streams(executed)
     results, apart = find_results(executed)
     rows = apart.get("rows", [])
     error = error or missing_artefacts(executed)
@@ -111,6 +112,20 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
     stamp.write_on(executed, results, parameters, error)
     nbformat.write(executed, copy)
     return Outcome(notebook, copy, seconds, error, results, **apart)
+
+
+def join_streams(executed: nbformat.NotebookNode) -> None:
+    """Make one output of what a cell printed in a row; in how many pieces it came is chance."""
+    for cell in executed.cells:
+        joined: list[nbformat.NotebookNode] = []
+        for output in cell.get("outputs", []):
+            before = joined[-1] if joined else {}
+            if output.output_type == "stream" and before.get("name") == output.name:
+                before.text += output.text
+            else:
+                joined.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = joined
 
 
 def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, dict]:

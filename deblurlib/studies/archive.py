@@ -153,7 +153,7 @@ class Archive:
         for run_id in sorted(self.with_weights):
             run = self.given[run_id]
             half = {k: v.half().contiguous() for k, v in run.model().state_dict().items()}
-            arguments = json.dumps(dict(run.recipe.model_args), indent=1) + "\n"
+            arguments = json.dumps(dict(run.recipe.model_args), indent=1, sort_keys=True) + "\n"
             found[run_id, "config.json"] = arguments.encode()
             found[run_id, "model.safetensors"] = save(half)
         return found
