@@ -318,6 +318,9 @@ def test_published_verdicts_are_those_of_the_results_file(checkout):
     (folder / "01.json").write_text(json.dumps(file), "utf-8")
     assert results.published_verdicts("01") == {"01a": "confirmed", "01c": "undecided"}
     assert results.published_verdicts("02") == {}
+    file["confirmed"] = {"code": "0" * 12, "commit": None, "date": "x", "changed": ["losses: 01/a"]}
+    (folder / "01.json").write_text(json.dumps(file), "utf-8")
+    assert results.published_verdicts("01") == {}
 
 
 def files_of(root):
