@@ -17,7 +17,7 @@ import torch
 from deblurlib import batches, data, degrade, images, models, psf, runs, studies
 from deblurlib.degrade import sampling
 from deblurlib.errors import InputError
-from deblurlib.runs import proof, provenance
+from deblurlib.runs import proof, provenance, signature
 from deblurlib.training import loop, rates
 
 OWN = studies.find_recipe("02/gaussian", "report")
@@ -181,14 +181,14 @@ def test_the_batches_are_those_that_the_training_sees():
         margin = models.build(recipe.model, recipe.model_args, 0).margin
         pair = batches.training_batch(held, draw, step, 2, 8 + 2 * margin, recipe.seed)
         seen += [pair.y, images.centre_crop(pair.x, 8)]
-    assert proof.of_batches(recipe, sharp)["hash"] == proof.of_tensors(seen)
+    assert proof.of_batches(recipe, sharp)["hash"] == signature.of_tensors(seen)
 
 
 def test_the_bits_of_one_part_are_one_part():
-    one = proof.of_numbers([1.0, 2.0, None])
-    near = proof.of_numbers([1.0 + 1e-7, 2.0, math.nan])
-    far = proof.of_numbers([1.0, 2.001, None])
-    gone = proof.of_numbers([1.0, 2.0, 3.0])
+    one = signature.of_numbers([1.0, 2.0, None])
+    near = signature.of_numbers([1.0 + 1e-7, 2.0, math.nan])
+    far = signature.of_numbers([1.0, 2.001, None])
+    gone = signature.of_numbers([1.0, 2.0, 3.0])
     for part, other, alike, expected in (
         ("losses", one, True, []),
         ("losses", near, False, []),
@@ -198,7 +198,7 @@ def test_the_bits_of_one_part_are_one_part():
         ("rates", near, False, ["rates"]),
         ("batches 3", near, False, []),
     ):
-        assert proof.differences({part: one}, {part: other, "more": far}, alike) == expected
+        assert signature.differences({part: one}, {part: other, "more": far}, alike) == expected
 
 
 LONG = runs.Recipe(

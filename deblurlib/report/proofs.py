@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import data, evaluation, machine, models, restoration, studies
+from .. import data, evaluation, machine, models, restoration, storage, studies
 from ..data import ImageSet, PairSet
 from ..errors import InputError
-from ..runs import Recipe, proof, samples
+from ..runs import Recipe, proof, samples, signature
+from ..runs.signature import Signature
 from . import execute, stamp
 
 SCHEMA_VERSION = 1
@@ -80,34 +81,51 @@ def replay(notebook: Path, old: Mapping, show: Show = str) -> tuple[list[str], l
         {r.name: r for r in studies.recipes(old["chapter"], old["profile"], seed, old["data"])}
         for seed in old["seeds"]
     ]
-    new = sorted(by_seed[0].keys() - old["recipes"].keys())
-    own = {name: Recipe(**one["recipe"]) for name, one in old["recipes"].items() if "recipe" in one}
-    changed, missing = {name: "not published" for name in new}, set()
+    changed = {n: "not published" for n in sorted(by_seed[0].keys() - old["recipes"].keys())}
+    missing = set()
     for name, one in old["recipes"].items():
         show(name)
-        if name in own:
-            if parts := proof.replay(one["parts"], own[name], one["steps"], alike):
-                changed[name] = ", ".join(parts)
-            continue
-        if name not in by_seed[0]:
-            changed[name] = "gone"
-            continue
-        recipes = [recipes[name] for recipes in by_seed]
-        known = old["sets"][recipes[0].data]
-        here = [r.run_id(known) for r in recipes]
-        parts = [] if list(one["runs"].values()) == here else ["recipe"]
-        parts += proof.replay(one["parts"], recipes[0], one["steps"], alike)
-        try:
-            images = samples.open_training_images(recipes[0])
-        except InputError:  # not there
-            missing.add(recipes[0].data)
+        if "recipe" in one:  # the chapter's own
+            parts = proof.replay(one["parts"], Recipe(**one["recipe"]), one["steps"], alike)
+        elif name not in by_seed[0]:
+            parts = ["gone"]
         else:
-            is_same = images.fingerprint == known
-            now = _of_data(recipes, images) if is_same else {}
-            parts += proof.differences(one["parts"], now, alike) if is_same else ["data"]
+            recipes = [recipes[name] for recipes in by_seed]
+            source = recipes[0].data
+            is_here = _is_here(source)
+            missing |= set() if is_here else {source}
+            parts = _changes(one, recipes, old["sets"][source], is_here, alike)
         if parts:
             changed[name] = ", ".join(parts)
     return _by_part(changed, len(old["recipes"])), sorted(missing)
+
+
+def _changes(
+    one: Mapping, recipes: Sequence[Recipe], known: str, is_here: bool, alike: bool
+) -> list[str]:
+    """What of a published recipe has changed.
+
+    Args:
+        recipes: as they are today, one for each seed.
+        known: the fingerprint of the data that it was published with.
+    """
+    ids = {str(r.seed): r.run_id(known) for r in recipes}
+    parts = [] if ids == one["runs"] else ["recipe"]
+    parts += proof.replay(one["parts"], recipes[0], one["steps"], alike)
+    if not is_here:
+        return parts
+    images = samples.open_training_images(recipes[0])
+    if images.fingerprint != known:
+        return [*parts, "data"]
+    return parts + signature.differences(one["parts"], _of_data(recipes, images), alike)
+
+
+def _is_here(source: str) -> bool:
+    """Whether a data set is there; a damaged one is."""
+    try:
+        return source == "sample" or bool(storage.locate(source))
+    except InputError:
+        return False
 
 
 def to_text(made: Mapping) -> str:
@@ -148,7 +166,7 @@ def _of_recipe(recipe: Recipe, seeds: Sequence[int]) -> dict:
     return {"steps": steps, "runs": ids, "parts": parts | _of_data(recipes, images)}
 
 
-def _of_data(recipes: Sequence[Recipe], images: ImageSet | PairSet) -> dict[str, proof.Part]:
+def _of_data(recipes: Sequence[Recipe], images: ImageSet | PairSet) -> dict[str, Signature]:
     """The parts that need the recipe's real data: its scores, and each seed's batches."""
     first = recipes[0]
     rest, _ = data.hold_out(images, first.holdout)
@@ -157,7 +175,7 @@ def _of_data(recipes: Sequence[Recipe], images: ImageSet | PairSet) -> dict[str,
         return parts | {f"batches {r.seed}": proof.of_batches(r, rest) for r in recipes}
 
 
-def _scores(recipe: Recipe) -> proof.Part:
+def _scores(recipe: Recipe) -> Signature:
     """The identity and the untrained network on two test cases, as the chapter scores."""
     chapter = recipe.name.partition("/")[0]
     scoring = dict(getattr(studies.CHAPTERS[chapter], "SCORING", {}))
@@ -171,7 +189,7 @@ def _scores(recipe: Recipe) -> proof.Part:
     two = itertools.islice(studies.cases(recipe, test, side), 2)
     rows = evaluation.evaluate([method], two, **scoring)
     left_out = ("method", "image", "scene", "seconds")
-    return proof.of_numbers([v for row in rows for k, v in row.items() if k not in left_out])
+    return signature.of_numbers([v for row in rows for k, v in row.items() if k not in left_out])
 
 
 def _some(rows: Sequence[Mapping]) -> list[dict]:
@@ -191,9 +209,7 @@ def still_holds(notebook: Path, old: Mapping, rows: Sequence[Mapping], show: Sho
 
 def _replay_rows(notebook: Path, old: Mapping, show: Show) -> tuple[list[str], list[str]]:
     """Execute the chapter as it was published, and look at the rows that its proof holds."""
-    try:
-        data.open_images(old["data"])
-    except InputError:
+    if not _is_here(old["data"]):
         return [], [old["data"]]
     outcome = _execute(notebook, old, show)
     if not outcome.rows:
@@ -221,8 +237,8 @@ def _execute(notebook: Path, published: Mapping, show: Show) -> execute.Outcome:
 def _is_other(row: Mapping, new: Mapping, alike: bool) -> bool:
     """Whether a row came out with other numbers."""
     values = [(v, new.get(k)) for k, v in row.items() if k not in SAME_ROW]
-    one, two = (proof.of_numbers(side) for side in zip(*values, strict=True))
-    return bool(proof.differences({"scores": one}, {"scores": two}, alike))
+    one, two = (signature.of_numbers(side) for side in zip(*values, strict=True))
+    return bool(signature.differences({"scores": one}, {"scores": two}, alike))
 
 
 def _key(row: Mapping) -> tuple:

@@ -4,7 +4,7 @@ A training is chaotic: on another processor its last bits differ in the first st
 a decibel at its end. Its beginning is not. So a proof holds what a *miniature* of the recipe comes
 to (a dozen steps on ``sample``, through all that a training goes through), its *rates*, and of its
 real data some *batches* and two *scores*. On one kind of machine, equal means to the bit; between
-two kinds, within :data:`TOLERANCES`. What lies between a training's beginning and its end is
+two kinds, within :data:`deblurlib.runs.signature.TOLERANCES`. What lies between a training's beginning and its end is
 sampled, not proved.
 """
 
@@ -26,22 +26,13 @@ from .. import batches, data, fingerprint, images, machine, models, training
 from ..data import ImageSet, PairSet
 from . import fitting, samples
 from .recipe import Recipe
+from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
 
-#: How far apart two kinds of machine may bring a number, as a share of it or, of weights, of the
-#: way that all of them went. Measured: instruction sets and threads move weights by up to 2.4e-6,
-#: the smallest change that matters (Adam's beta of 0.999 made 0.9991) by 2.2e-5. What is rounded
-#: to 8 bit may differ by a pixel or two.
-TOLERANCES = {"weights": 7e-6, "losses": 7e-6, "rates": 1e-9}
-TOLERANCES |= {"validation": 1e-4, "batches": 1e-4, "scores": 1e-4}
 STEPS, FEWER_STEPS = 12, 4  # of a miniature; fewer where that takes over SLOW seconds
 SLOW = 5.0
 SIDE = 8  # pixels of a miniature's crop, or the least that its model takes
 RATES = 16  # steps whose rates are kept
-PROJECTIONS = 4
 OTHER = 1000  # added to a seed for the second miniature
-
-Part = dict[str, object]  # "hash": of all bits; "values": a few numbers, in which a change shows
-
 
 def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
     """What a run keeps as its proof.
@@ -61,7 +52,7 @@ def replay_run(old: Mapping, recipe: Recipe, sharp: ImageSet | PairSet) -> tuple
     return (*found, *differences(old["parts"], _of_images(recipe, sharp), alike))
 
 
-def of_recipe(recipe: Recipe) -> tuple[int, dict[str, Part]]:
+def of_recipe(recipe: Recipe) -> tuple[int, dict[str, Signature]]:
     """The miniature's steps, and the parts that need no data but ``sample``."""
     training.start_fabric("32", alone=True)  # what it imports is not timed
     steps, began = STEPS, time.process_time()  # others may use the processor, too
@@ -74,7 +65,7 @@ def of_recipe(recipe: Recipe) -> tuple[int, dict[str, Part]]:
     return steps, parts | {"rates": of_rates(recipe)}
 
 
-def replay(old: Mapping[str, Part], recipe: Recipe, steps: int, alike: bool) -> list[str]:
+def replay(old: Mapping[str, Signature], recipe: Recipe, steps: int, alike: bool) -> list[str]:
     """The names of the parts in which :func:`of_recipe` comes out otherwise than it did.
 
     On another kind of machine, rounding now and then lets a unit of a network fire that did not,
@@ -89,7 +80,7 @@ def replay(old: Mapping[str, Part], recipe: Recipe, steps: int, alike: bool) -> 
     return found + differences(old, {"rates": of_rates(recipe)}, alike)
 
 
-def of_miniature(recipe: Recipe, steps: int) -> dict[str, Part]:
+def of_miniature(recipe: Recipe, steps: int) -> dict[str, Signature]:
     """``weights``, ``losses`` and ``validation`` of the training of :func:`miniature`."""
     small, rows = miniature(recipe, steps), []
     before = models.build(small.model, small.model_args, small.seed).state_dict()
@@ -107,7 +98,7 @@ def of_miniature(recipe: Recipe, steps: int) -> dict[str, Part]:
     }
 
 
-def _of_images(recipe: Recipe, sharp: ImageSet | PairSet) -> dict[str, Part]:
+def _of_images(recipe: Recipe, sharp: ImageSet | PairSet) -> dict[str, Signature]:
     """``batches``, and ``scores`` of the untrained network and the identity on two images."""
     rest, held = data.hold_out(sharp, recipe.holdout)
     with one_thread():
@@ -143,7 +134,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     )
 
 
-def of_rates(recipe: Recipe) -> Part:
+def of_rates(recipe: Recipe) -> Signature:
     """The rates of all groups of parameters, at steps spread over the training."""
     model = models.build(recipe.model, recipe.model_args, recipe.seed)
     optimiser = training.make_optimiser(model, recipe.optimiser)
@@ -154,7 +145,7 @@ def of_rates(recipe: Recipe) -> Part:
     return of_numbers(rates)
 
 
-def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Part:
+def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
     """The recipe's batches at its first step, round the end of an epoch, and at its last.
 
     Args:
@@ -175,80 +166,6 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Part:
         "hash": of_tensors(z for pair in pairs for z in pair),
         "values": [shortened(v.item()) for v in values],
     }
-
-
-def of_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> Part:
-    """Of the weights before and after a training, and of the way between them.
-
-    The first value, to which the others are compared, is the way's length. Then its projection on
-    the direction in which all weights grow, and on random ones; then the same of where it began.
-    Where a gradient is nearly 0, rounding may turn Adam's first step of that one weight round, by
-    twice the rate; a single weight must therefore not count for more than its share.
-    """
-    names = sorted(before)
-    start, end = (torch.cat([w[n].double().flatten() for n in names]) for w in (before, after))
-    generator = torch.Generator().manual_seed(0)
-    directions = [torch.ones(len(start), dtype=torch.float64)]
-    for _ in range(PROJECTIONS):
-        signs = torch.randint(0, 2, (len(start),), generator=generator)
-        directions.append(signs.double() * 2 - 1)
-    values = []
-    for vector in (end - start, start):
-        values += [vector.norm(), *(d @ vector / math.sqrt(len(d)) for d in directions)]
-    return {
-        "hash": of_tensors([*(before[n] for n in names), *(after[n] for n in names)]),
-        "values": [shortened(v.item()) for v in values],
-    }
-
-
-def of_numbers(values: Sequence[float | None]) -> Part:
-    """Of some numbers; one that is not finite is ``None``."""
-    known = [None if v is None or not math.isfinite(v) else float(v) for v in values]
-    return {
-        "hash": fingerprint.of_bytes(repr(known).encode()),
-        "values": [None if v is None else shortened(v) for v in known],
-    }
-
-
-def of_tensors(tensors: Iterator[torch.Tensor] | Sequence[torch.Tensor]) -> str:
-    """A hash of all bits of some tensors, in order."""
-    arrays = [t.detach().cpu().contiguous().numpy() for t in tensors]
-    return fingerprint.of_bytes(*(p for a in arrays for p in (str(a.shape).encode(), a.tobytes())))
-
-
-def shortened(value: float) -> float:
-    """To nine digits: more than any tolerance asks for."""
-    return float(f"{value:.9g}")
-
-
-def differences(old: Mapping[str, Part], new: Mapping[str, Part], alike: bool) -> list[str]:
-    """The names of the parts in which two proofs differ, of those that both have.
-
-    Args:
-        alike: both come from one kind of machine, see :func:`deblurlib.machine.arithmetic`.
-    """
-    found = []
-    for name in sorted(old.keys() & new.keys()):
-        if old[name]["hash"] == new[name]["hash"]:
-            continue
-        near = _near(old[name]["values"], new[name]["values"], name)
-        if alike or not near:
-            found.append(f"{name} (by rounding)" if near else name)
-    return found
-
-
-def _near(old: Sequence[float | None], new: Sequence[float | None], part: str) -> bool:
-    if len(old) != len(new):
-        return False
-    for a, b in zip(old, new, strict=True):
-        if (a is None) != (b is None):
-            return False
-        if a is None:
-            continue
-        scale = abs(old[0]) if part.startswith("weights") else abs(a)
-        if abs(a - b) > TOLERANCES[part.split()[0]] * scale:
-            return False
-    return True
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from .. import data, images, machine, models, runs
 from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..evaluation import case_of
-from ..runs import Recipe, Run, proof, samples, store
+from ..runs import Recipe, Run, proof, samples, signature, store
 from .rows import read_rows
 from .scoring import score
 
@@ -179,7 +179,7 @@ class Archive:
             rest, _ = data.hold_out(sharp, recipe.holdout)
             with proof.one_thread():
                 now = {part: proof.of_batches(recipe, rest)}
-            found += proof.differences(known["parts"], now, alike)
+            found += signature.differences(known["parts"], now, alike)
         return bool(found)
 
 
