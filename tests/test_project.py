@@ -91,7 +91,7 @@ def test_published_results_are_valid():
     import json
 
     from deblurlib import report
-    from deblurlib.report.results import read_rows
+    from deblurlib.studies.rows import read_rows
 
     for path in sorted((ROOT / "reports" / "results").glob("[0-9][0-9].json")):
         rows = read_rows(path.with_name(f"{path.stem}_rows.csv.gz"))

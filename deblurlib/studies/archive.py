@@ -30,7 +30,7 @@ from ..runs import Recipe, Run, proof, samples, signature, store
 from .rows import read_rows
 from .scoring import score
 
-ROOT = Path(__file__).resolve().parents[2]  # of the checkout
+ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("ending", "parameters", "val_loss_identity", "val_psnr_identity")  # of a run's metrics
 
 
@@ -62,8 +62,14 @@ class PublishedRun:
 class Archive:
     """The one place a chapter asks for its runs and pictures; it remembers what it gave."""
 
-    def __init__(self, chapter: str, root: Path = ROOT):
-        """Read what is published of a chapter, given by its two digits, if anything is."""
+    def __init__(self, chapter: str, root: Path | None = None):
+        """Read what is published of a chapter, if anything is.
+
+        Args:
+            chapter: its two digits.
+            root: of the checkout; by default the one that this library lies in.
+        """
+        root = ROOT if root is None else root
         self.given: dict[str, Run | PublishedRun] = {}
         self.shown: dict[str, np.ndarray] = {}
         self.with_weights: set[str] = set()
