@@ -136,7 +136,7 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
         line["psnr_gain"] = _mean(a - b for a, b in pairs if not math.isinf(a) | math.isinf(b))
         line["win_rate"] = stats.win_rate([float(a > b) for a, b in pairs])
         line["perfect"] = sum(math.isinf(r["psnr"]) for r in own)
-        line["seconds"] = _mean(r["seconds"] for r in own)
+        line["seconds"] = _mean(r.get("seconds") for r in own)
         lines.append(line | {"ssim_protocol": protocol})
     return lines
 

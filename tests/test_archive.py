@@ -9,7 +9,7 @@ import torch
 from test_confirm import SMALL, Chapter, chapter, photos  # noqa: F401  (fixtures)
 from test_proof import optimiser
 
-from deblurlib import data, evaluation, restoration, runs, studies
+from deblurlib import data, evaluation, metrics, restoration, runs, studies
 from deblurlib.errors import InputError
 from deblurlib.report import proofs, publish, results
 from deblurlib.runs import Run
@@ -118,12 +118,37 @@ def test_the_store_comes_first_and_what_has_changed_is_trained(published, tmp_pa
 
 def test_proofs_of_recipes_of_a_chapters_own_are_replayed(published, tmp_path):
     _, made = published
-    assert proofs.replay(None, made) == ([], [])
+    assert proofs.replay(None, made, tmp_path) == ([], [])
     with optimiser(betas=(0.9, 0.9991)):
-        changed, _ = proofs.replay(None, made)
+        changed, _ = proofs.replay(None, made, tmp_path)
+    assert changed
     assert all("all 3 recipes" in line for line in changed)
     made["made"]["machine"] = {}
-    assert proofs.replay(None, made) == ([], [])
+    assert proofs.replay(None, made, tmp_path) == ([], [])
+
+
+def test_rows_are_given_only_if_they_would_be_scored_so_today(published, tmp_path):
+    asked = studies.CHAPTERS["05"].SCORING
+    archive = Archive("05", tmp_path)
+    run = archive.run(SMALL)
+    with pytest.raises(InputError, match="05/small was published with"):
+        archive.score([run], **asked | {"border": 3})
+    psnr = metrics.psnr
+    with mock.patch.object(metrics, "psnr", lambda *a, **k: psnr(*a, **k) + 1):
+        assert isinstance(Archive("05", tmp_path).run(SMALL), Run)
+
+
+def test_the_beginning_of_a_published_run_may_be_published_too(published, tmp_path):
+    history = tmp_path / "reports" / "results" / "05_history.csv.gz"
+    begun = replace(SMALL, steps=3)
+    archive = Archive("05", tmp_path)
+    run = archive.run(begun)  # trained now
+    history.write_bytes(rows.pack(results._as_text(archive)["history"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEBLURLIB_RUNS", str(tmp_path / "another"))
+        again = Archive("05", tmp_path).run(begun)
+    assert isinstance(again, PublishedRun)
+    assert again.id == run.id
 
 
 def test_without_anything_published_an_archive_trains(tmp_path, chapter, photos):  # noqa: F811

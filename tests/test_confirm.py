@@ -10,8 +10,9 @@ from test_report import PARAMETERS, RECORD, write_chapter
 
 from deblurlib import evaluation, models, runs, studies
 from deblurlib.errors import InputError
-from deblurlib.report import confirm, execute, proofs, publish, retrain, site, stamp
+from deblurlib.report import confirm, execute, publish, retrain, rows_proof, site, stamp
 from deblurlib.runs import proof
+from deblurlib.studies.rows import without_seconds
 
 SMALL = runs.Recipe(
     "05/small",
@@ -79,10 +80,10 @@ def page(tmp_path, chapter, photos):
     made = {"seeds": [0, 1], "data": sets, "device": "cpu", "versions": {}}
     results = {"schema": 2, "chapter": "05", "profile": "report", "claims": []}
     results |= {"stamp": made | stamp.of_run(notebook, sets, 1.0)}
-    results |= {"summary": evaluation.summary(rows)}
+    results |= {"summary": without_seconds(evaluation.summary(rows))[0]}
     copy = tmp_path / "copy.ipynb"
     nbformat.write(nbformat.read(notebook, 4), copy)
-    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    rows, _ = without_seconds(rows)
     publish.publish(execute.Outcome(notebook, copy, 1.0, None, results, rows), tmp_path)
     return lambda: confirm.published(notebook, tmp_path)
 
@@ -92,16 +93,16 @@ def other_code(monkeypatch, code="1" * 12):
 
 
 def test_a_page_is_current_until_the_code_is_another_and_then_confirmed(page, monkeypatch):
-    assert page().state == "current"
+    assert str(page().state) == "current"
     other_code(monkeypatch)
-    assert page().state.startswith("not replayed since 20")
+    assert str(page().state).startswith("not replayed since 20")
     before = page().path.read_text()
     confirmed = confirm.confirm(page())
-    assert confirmed.state == page().state == "confirmed"
+    assert str(confirmed.state) == str(page().state) == "confirmed"
     (added,) = set(page().path.read_text().splitlines()) - set(before.splitlines())
     assert json.loads(f"{{{added.strip().rstrip(',')}}}")["confirmed"]["code"] == "1" * 12
     other_code(monkeypatch, "2" * 12)
-    assert page().state.startswith("not replayed since 20")
+    assert str(page().state).startswith("not replayed since 20")
     assert site.published_state(page().notebook, page().path.parents[2]).startswith("report, not")
 
 
@@ -112,6 +113,7 @@ def test_a_page_is_current_until_the_code_is_another_and_then_confirmed(page, mo
         ("crop", "changed: losses, validation, weights, batches 0, batches 1: all 2 recipes"),
         ("border", "changed: scores: all 2 recipes"),
         ("photo", "changed: data: all 2 recipes"),
+        ("summary", "changed: the summary of the published rows"),
         ("gone", "changed: not published: 05/new; gone: 05/other"),
     ],
 )
@@ -126,6 +128,8 @@ def test_a_change_is_named_with_the_recipes_and_the_parts_that_it_touches(
         monkeypatch.setattr(runs.samples.batches, "_cut", lambda h, n, *r: cut(h, n + 1, *r))
     elif what == "border":
         monkeypatch.setattr(chapter, "SCORING", {"side": 24, "border": 5}, raising=False)
+    elif what == "summary":
+        monkeypatch.setattr(evaluation.stats, "win_rate", lambda wins: 0.123)
     elif what == "photo":
         save_picture(tmp_path / "photos" / "train" / "1.png", seed=9, height=40, width=44)
     else:
@@ -135,7 +139,7 @@ def test_a_change_is_named_with_the_recipes_and_the_parts_that_it_touches(
             chapter, "recipes", lambda *a: [both(*a)[0], replace(new[0], data=a[2], seed=a[1])]
         )
     confirm.confirm(page())
-    state = page().state
+    state = str(page().state)
     assert sorted(state.replace(":", ",").split(", ")) == sorted(
         expected.replace(":", ",").split(", ")
     )
@@ -154,7 +158,7 @@ def test_without_its_data_a_page_is_confirmed_but_for_these(page, photos, monkey
     assert page().path.read_bytes() == before
     other_code(monkeypatch, "2" * 12)
     confirm.confirm(page())
-    assert page().state == "confirmed but for the data: photos is not here"
+    assert str(page().state) == "confirmed but for the data: photos is not here"
 
 
 def test_a_proof_recorded_anew_is_the_same(page, monkeypatch):
@@ -185,7 +189,7 @@ def test_whole_trainings_come_out_the_same_on_this_machine(page):
 @pytest.fixture
 def rows_page(tmp_path):
     """What was published of a chapter without trainings."""
-    record = RECORD.replace('[\n    {"method"', '[\n    {"draw": 0, "method"')
+    record = RECORD
     notebook = write_chapter(tmp_path, PARAMETERS, record)
     outcome = execute.run_chapter(notebook, tmp_path / "out.ipynb", {"profile": "report"})
     publish.publish(outcome, tmp_path)
@@ -194,23 +198,60 @@ def rows_page(tmp_path):
 
 def test_rows_are_made_anew_by_executing_the_chapter(rows_page, tmp_path):
     page, _, record = rows_page
-    assert page().state == "current"
+    assert str(page().state) == "current"
     write_chapter(tmp_path, PARAMETERS, "unused = 1\n" + record)
-    assert confirm.confirm(page()).state == "confirmed"
+    assert str(confirm.confirm(page()).state) == "confirmed"
     write_chapter(tmp_path, PARAMETERS, record.replace("20.0 + seed", "20.1 + seed"))
-    assert confirm.confirm(page()).state.startswith("changed: row: ")
+    assert str(confirm.confirm(page()).state).startswith("changed: row: ")
+    write_chapter(tmp_path, PARAMETERS, record.replace('"psnr": 20.0, ', '"psnr": 20.5, '))
+    assert str(confirm.confirm(page()).state) == "changed: summary"
     write_chapter(tmp_path, PARAMETERS, "1 / 0\n" + record)
-    assert "ZeroDivisionError" in confirm.confirm(page()).state
+    assert "ZeroDivisionError" in str(confirm.confirm(page()).state)
+
+
+def test_a_change_of_what_is_found_on_a_current_page_is_not_hidden(page, monkeypatch):
+    with monkeypatch.context() as patch:  # of a library below, for instance
+        patch.setattr(evaluation.stats, "win_rate", lambda wins: 0.123)
+        assert confirm.confirm(page()).state.word == "changed"
+        with pytest.raises(InputError, match="its proof stays"):
+            confirm.record_anew(page())
+    assert str(confirm.confirm(page()).state) == "current"
+
+
+def test_code_that_is_changed_meanwhile_is_not_confirmed(page, monkeypatch):
+    codes = iter(["1" * 12, "2" * 12])
+    monkeypatch.setattr(stamp, "code_hash", lambda notebook, data: next(codes))
+    before = page().path.read_bytes()
+    with pytest.raises(InputError, match="changed meanwhile"):
+        confirm.confirm(page())
+    assert page().path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["{", "{}", '{"made": {"machine": {}}, "rows": 3}'])
+def test_a_damaged_proof_is_one_sentence(page, damage):
+    page().proof_path.write_text(damage)
+    with pytest.raises(InputError, match=r"05_proof.json: "):
+        confirm.confirm(page())
+
+
+def test_a_kernel_that_does_not_start_says_nothing_of_the_page(rows_page, monkeypatch):
+    page, notebook, _ = rows_page
+    before = page().path.read_bytes()
+    broken = execute.Outcome(notebook, notebook, 1.0, "the kernel failed: RuntimeError: none")
+    monkeypatch.setattr(execute, "run_chapter", lambda *a: broken)
+    with pytest.raises(InputError, match="the kernel failed"):
+        confirm.confirm(page())
+    assert page().path.read_bytes() == before
 
 
 def test_a_tenth_of_the_rows_is_kept_and_all_their_digits():
     rows = [{"method": "m", "image": str(i), "psnr": i / 3, "seconds": 0.1} for i in range(95)]
-    kept = proofs._some(rows)
+    kept = rows_proof.some(rows)
     assert len(kept) == 10
     assert all(
         row in [{k: r[k] for k in ("method", "image", "psnr")} for r in rows] for row in kept
     )
-    assert kept == proofs._some(rows)
+    assert kept == rows_proof.some(rows)
 
 
 def test_the_weights_that_a_page_uses_are_part_of_its_code(tmp_path, monkeypatch):

@@ -160,7 +160,7 @@ def edited(path, value):
         *((("stamp", key), "other", True) for key in sameness.VOLATILE),
         (("confirmed",), {"code": "c"}, True),
         (("claims", 0, "estimate"), 0.3413161217752782, True),
-        (("claims", 0, "estimate"), 0.3413161217752791, False),
+        (("claims", 0, "estimate"), 0.3413161217752791, True),
         (("claims", 0, "margin"), 0.10000000000000002, True),
         (("claims", 0, "margin"), 0.2, False),  # written with one digit, but known to more
         (("claims", 0, "n"), 4, False),

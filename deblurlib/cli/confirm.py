@@ -53,22 +53,20 @@ def confirm(
         _retrain(pages, whole, seed)
         return
     found = [_confirm(page, again or anew, anew) for page in pages]
-    raise typer.Exit(1 if any(page.state.startswith("changed") for page in found) else 0)
+    raise typer.Exit(1 if any(page.state.word == "changed" for page in found) else 0)
 
 
 def _confirm(page: Page, again: bool, anew: bool) -> Page:
     from ..report import confirm as confirming
 
     began = time.monotonic()
-    if again or page.state.startswith(("not", "changed")) or "but for" in page.state:
+    if again or page.state.missing or page.state.word in ("changed", "not replayed"):
         with _line() as tell:
             page = confirming.confirm(page, tell)
-    took = time.monotonic() - began
-    state, _, changes = (
-        page.state.partition(": ") if "changed" in page.state else (page.state, 0, "")
-    )
-    print(f"{page.notebook.stem}, {page.results['profile']}: {state} ({took:.0f} s)")
-    for change in filter(None, changes.split("; ")):
+    took, state = time.monotonic() - began, page.state
+    said = state.word if state.changed else state
+    print(f"{page.notebook.stem}, {page.results['profile']}: {said} ({took:.0f} s)")
+    for change in state.changed:
         print(f"  {change}")
     if anew:
         with _line() as tell:
@@ -83,13 +81,15 @@ def _retrain(pages: list[Page], count: int, seed: int) -> None:
     if len(pages) != 1:
         raise InputError("--whole needs one published chapter")
     table = Table(title="Mean PSNR of the test images, dB")
-    for column in ("recipe", "seed", "published", "now", "now - published", "published seeds"):
+    columns = ("recipe", "seed", "published", "now", "difference", "its seeds", "one more, 95 %")
+    for column in columns:
         table.add_column(column, justify="left" if column == "recipe" else "right")
     for line in retrain(pages[0], count, seed):
         scores = (line["published"], line["now"], line["now"] - line["published"])
         seeds = f"{line['least']:.3f} to {line['greatest']:.3f}"
         texts = [f"{score:.3f}" for score in scores]
-        table.add_row(line["recipe"], str(line["seed"]), *texts, seeds)
+        more = "-" if line["lo"] is None else f"{line['lo']:.3f} to {line['hi']:.3f}"
+        table.add_row(line["recipe"], str(line["seed"]), *texts, seeds, more)
     show(table)
 
 

@@ -19,6 +19,25 @@ from . import proofs, sameness, stamp
 
 
 @dataclass(frozen=True)
+class State:
+    """What is known of a page; as text, in words."""
+
+    word: str  # "current", "confirmed", "changed" or "not replayed"
+    changed: tuple[str, ...] = ()  # what has, if anything
+    missing: tuple[str, ...] = ()  # data sets that were not here
+    since: str = ""  # a date, where it was not replayed since
+
+    def __str__(self) -> str:
+        if self.word == "changed":
+            return f"changed: {'; '.join(self.changed)}"
+        if self.word == "not replayed":
+            return f"not replayed since {self.since}"
+        are = "is" if len(self.missing) == 1 else "are"
+        but = f" but for the data: {', '.join(self.missing)} {are} not here" if self.missing else ""
+        return self.word + but
+
+
+@dataclass(frozen=True)
 class Page:
     """What is published of a chapter."""
 
@@ -37,17 +56,18 @@ class Page:
         return self.path.with_name(f"{self.path.stem}_proof.json")
 
     @property
-    def state(self) -> str:
-        """In words: ``current``, ``confirmed``, ``changed: ...`` or ``not replayed since DATE``."""
-        code, last = self.code, self.results.get("confirmed")
+    def state(self) -> State:
+        """Whether it still is what the code leads to, as far as that is known."""
+        code, last = self.code, self.results.get("confirmed", {})
+        changed, missing = (tuple(last.get(key, ())) for key in ("changed", "missing"))
+        if last.get("code") == code and changed:
+            return State("changed", changed)
         if self.results["stamp"]["code"] == code:
-            return "current"
-        if last is None or last["code"] != code:
-            date = last["date"] if last else self.results["stamp"]["finished"][:10]
-            return f"not replayed since {date}"
-        if last.get("changed"):
-            return f"changed: {'; '.join(last['changed'])}"
-        return "confirmed" + _but_for(last.get("missing", []))
+            return State("current")
+        if last.get("code") == code:
+            return State("confirmed", missing=missing)
+        since = last.get("date") or self.results["stamp"]["finished"][:10]
+        return State("not replayed", since=since)
 
 
 def published(notebook: Path, root: Path) -> Page | None:
@@ -55,22 +75,27 @@ def published(notebook: Path, root: Path) -> Page | None:
     path = root / "reports" / "results" / f"{notebook.name[:2]}.json"
     if not path.exists():
         return None
-    return Page(notebook, json.loads(path.read_text("utf-8")), path)
+    return Page(notebook, _read(path), path)
 
 
 def confirm(page: Page, show: proofs.Show = str) -> Page:
     """Replay a page's proof, and note how that came out; return the page as it then is.
 
     Raises:
-        InputError: it has no proof.
+        InputError: it has no proof, or a damaged one; or the code was changed meanwhile.
     """
     if not page.proof_path.exists():
         raise InputError(f"{page.path}: published without a proof; publish it anew")
-    old = json.loads(page.proof_path.read_text("utf-8"))
-    changed, missing = proofs.replay(page.notebook, old, show)
-    if missing and not changed and page.state in ("current", "confirmed"):
+    code, old = page.code, _read(page.proof_path)
+    try:
+        changed, missing = proofs.replay(page.notebook, old, page.path.parent, show)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{page.proof_path}: a damaged proof ({error!r})") from None
+    if page.code != code:
+        raise InputError(f"chapter {page.path.stem}: the code was changed meanwhile; once more")
+    if missing and not changed and page.state in (State("current"), State("confirmed")):
         return page  # more is known already
-    noted = note(page.code) | {"missing": missing, "changed": changed}
+    noted = note(code) | {"missing": missing, "changed": changed}
     noted = {key: value for key, value in noted.items() if value != []}
     text = sameness.with_entry(page.path.read_text("utf-8"), "confirmed", noted)
     _write(page.path, text)
@@ -83,9 +108,9 @@ def record_anew(page: Page, show: proofs.Show = str) -> None:
     Raises:
         InputError: it does not, or nobody has looked.
     """
-    if page.state not in ("current", "confirmed"):
-        raise InputError(f"{page.path.stem}: {page.state}: its proof stays as it is")
-    old = json.loads(page.proof_path.read_text("utf-8"))
+    if page.state not in (State("current"), State("confirmed")):
+        raise InputError(f"chapter {page.path.stem}: {page.state}; its proof stays as it is")
+    old = _read(page.proof_path)
     more = [Recipe(**one["recipe"]) for one in old.get("recipes", {}).values() if "recipe" in one]
     text = proofs.to_text(proofs.make(page.notebook, page.results, more=more, show=show))
     _write(page.proof_path, text)
@@ -97,19 +122,20 @@ def note(code: str) -> dict:
     return {"code": code, "commit": stamp.commit(), "date": date}
 
 
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
 def _write(path: Path, text: str) -> None:
     """Write a text such that it is there whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_text(text, "utf-8")
         os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _but_for(missing: list[str]) -> str:
-    if not missing:
-        return ""
-    return (
-        f" but for the data: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not here"
-    )

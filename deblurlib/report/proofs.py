@@ -6,28 +6,23 @@ seeds and the scores of an untrained network; of another one, a tenth of its row
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from .. import data, evaluation, machine, models, restoration, storage, studies
+from .. import data, evaluation, machine, storage, studies
 from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..runs import Recipe, proof, samples, signature
 from ..runs.signature import Signature
-from . import execute, stamp
+from ..studies.rows import read_rows
+from ..studies.scoring import scores_at_start
+from . import rows_proof, stamp
 
 SCHEMA_VERSION = 1
-SHARE = 10  # one row of so many is kept
-SAME_ROW = ("method", "data", "channels", "degradation", "draw", "image")  # what a row is of
-Show = Callable[[str], None]  # told what is replayed now
+Show = rows_proof.Show
 
 
 def make(
@@ -52,13 +47,15 @@ def make(
     found = {"schema": SCHEMA_VERSION, "chapter": chapter, "profile": results["profile"]}
     found |= {"seeds": about["seeds"], "data": source, "made": made}
     if chapter not in studies.CHAPTERS:
-        rows = _execute(notebook, found, show).rows if rows is None else rows
-        return found | {"rows": _some(rows)}
-    found |= {"sets": {}, "recipes": {}}
+        rows = rows_proof.execute_again(notebook, found, show).rows if rows is None else rows
+        return found | {"rows": rows_proof.some(rows)}
+    scoring = json.loads(json.dumps(studies.scoring_of(chapter)))  # as it is read again
+    found |= {"scoring": scoring, "sets": {}, "tests": {}, "recipes": {}}
     for recipe in studies.recipes(chapter, results["profile"], about["seeds"][0], source):
         show(recipe.name)
         found["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
         found["sets"][recipe.data] = samples.open_training_images(recipe).fingerprint
+        found["tests"][recipe.data] = _test_set(recipe).fingerprint
     for recipe in more:
         if recipe.name not in found["recipes"]:
             steps, parts = proof.of_recipe(recipe)
@@ -67,15 +64,25 @@ def make(
     return found
 
 
-def replay(notebook: Path, old: Mapping, show: Show = str) -> tuple[list[str], list[str]]:
+def replay(
+    notebook: Path, old: Mapping, folder: Path, show: Show = str
+) -> tuple[list[str], list[str]]:
     """Make a proof anew: what has changed, and the names of data sets that are not here.
+
+    The published summary is compared, too: with what the published rows come to today or, of a
+    chapter without trainings, with what it records today.
+
+    Args:
+        folder: of the published results.
 
     Returns:
         ``["batches 0, weights: 02/motion, 02/motion-5", ...]``, and ``["anime-faces"]``: then what
         needs these has not been looked at.
     """
     if "rows" in old:
-        return _replay_rows(notebook, old, show)
+        if not _is_here(old["data"]):
+            return [], [old["data"]]
+        return rows_proof.replay(notebook, old, folder, show), []
     alike = old["made"]["machine"] == machine.arithmetic()
     by_seed = [
         {r.name: r for r in studies.recipes(old["chapter"], old["profile"], seed, old["data"])}
@@ -94,29 +101,33 @@ def replay(notebook: Path, old: Mapping, show: Show = str) -> tuple[list[str], l
             source = recipes[0].data
             is_here = _is_here(source)
             missing |= set() if is_here else {source}
-            parts = _changes(one, recipes, old["sets"][source], is_here, alike)
+            known = {"train": old["sets"][source], "test": old.get("tests", {}).get(source)}
+            parts = _changes(one, recipes, known, is_here, alike)
         if parts:
             changed[name] = ", ".join(parts)
-    return _by_part(changed, len(old["recipes"])), sorted(missing)
+    sentences = _by_part(changed, len(old["recipes"]))
+    return sentences + _other_summary(folder, old["chapter"]), sorted(missing)
 
 
 def _changes(
-    one: Mapping, recipes: Sequence[Recipe], known: str, is_here: bool, alike: bool
+    one: Mapping, recipes: Sequence[Recipe], known: Mapping, is_here: bool, alike: bool
 ) -> list[str]:
     """What of a published recipe has changed.
 
     Args:
         recipes: as they are today, one for each seed.
-        known: the fingerprint of the data that it was published with.
+        known: the fingerprints of the data that it was published with.
     """
-    ids = {str(r.seed): r.run_id(known) for r in recipes}
+    ids = {str(r.seed): r.run_id(known["train"]) for r in recipes}
     parts = [] if ids == one["runs"] else ["recipe"]
     parts += proof.replay(one["parts"], recipes[0], one["steps"], alike)
     if not is_here:
         return parts
     images = samples.open_training_images(recipes[0])
-    if images.fingerprint != known:
+    if images.fingerprint != known["train"]:
         return [*parts, "data"]
+    if known["test"] not in (None, _test_set(recipes[0]).fingerprint):
+        return [*parts, "test data"]
     return parts + signature.differences(one["parts"], _of_data(recipes, images), alike)
 
 
@@ -170,76 +181,56 @@ def _of_data(recipes: Sequence[Recipe], images: ImageSet | PairSet) -> dict[str,
     """The parts that need the recipe's real data: its scores, and each seed's batches."""
     first = recipes[0]
     rest, _ = data.hold_out(images, first.holdout)
+    chapter = first.name.partition("/")[0]
     with proof.one_thread():
-        parts = {"scores": _scores(first)}
+        parts = {"scores": scores_at_start(first, studies.scoring_of(chapter))}
         return parts | {f"batches {r.seed}": proof.of_batches(r, rest) for r in recipes}
 
 
-def _scores(recipe: Recipe) -> Signature:
-    """The identity and the untrained network on two test cases, as the chapter scores."""
-    chapter = recipe.name.partition("/")[0]
-    scoring = dict(getattr(studies.CHAPTERS[chapter], "SCORING", {}))
-    side = scoring.pop("side", None)
-    test = None
-    if recipe.degradation is not None:
-        test = data.open_images(recipe.data, "test")
-        test = test.take(range(min(2, len(test))))
-    model = models.build(recipe.model, recipe.model_args, recipe.seed).eval()
-    method = restoration.of_model("untrained", model, "")
-    two = itertools.islice(studies.cases(recipe, test, side), 2)
-    rows = evaluation.evaluate([method], two, **scoring)
-    left_out = ("method", "image", "scene", "seconds")
-    return signature.of_numbers([v for row in rows for k, v in row.items() if k not in left_out])
+def _test_set(recipe: Recipe) -> ImageSet | PairSet:
+    opened = data.open_images if recipe.degradation else data.open_pairs
+    return opened(recipe.data, "test")
 
 
-def _some(rows: Sequence[Mapping]) -> list[dict]:
-    """A tenth of the rows, at least one, in their order; without what they took."""
-    count = math.ceil(len(rows) / SHARE)
-    places = np.random.default_rng(0).choice(len(rows), count, replace=False)
-    left_out = ("seconds", "scene", "run", "seed")
-    return [{k: v for k, v in rows[i].items() if k not in left_out} for i in sorted(places)]
+def still_holds(notebook: Path, old: Mapping, new: Mapping, folder: Path, show: Show = str) -> bool:
+    """Whether a proof is of what is published now, as ``new`` is, and comes out the same.
 
-
-def still_holds(notebook: Path, old: Mapping, rows: Sequence[Mapping], show: Show = str) -> bool:
-    """Whether a proof comes out the same now that a chapter has recorded these rows."""
+    Args:
+        new: ``results``, ``rows`` and ``recipes``, as recorded.
+        folder: of the results that were published before.
+    """
+    results, about = new["results"], new["results"]["stamp"]
+    header = (results["profile"], about["seeds"], about["data"][0]["name"])
+    if header != (old["profile"], old["seeds"], old["data"]):
+        return False
     if "rows" in old:
-        return not _other_rows(old, rows)
-    return replay(notebook, old, show) == ([], [])
+        return not rows_proof.others(old, new["rows"])
+    if any(recipe.name not in old["recipes"] for recipe in new["recipes"]):
+        return False
+    return replay(notebook, old, folder, show) == ([], [])
 
 
-def _replay_rows(notebook: Path, old: Mapping, show: Show) -> tuple[list[str], list[str]]:
-    """Execute the chapter as it was published, and look at the rows that its proof holds."""
-    if not _is_here(old["data"]):
-        return [], [old["data"]]
-    outcome = _execute(notebook, old, show)
-    if not outcome.rows:
-        reason = (outcome.error or "it recorded no rows").split("\n")[0]
-        return [f"{notebook.stem}: {reason}"], []
-    other = _other_rows(old, outcome.rows)
-    return [f"row: {', '.join(map(str, _key(row)))}" for row in other], []
+def _other_summary(folder: Path, chapter: str) -> list[str]:
+    """Whether the published rows come to another summary than the published one today."""
+    path = folder / f"{chapter}.json"
+    if not path.exists():
+        return []
+    published = json.loads(path.read_text("utf-8"))["summary"]
+    wanted = {line["method"] for line in published}
+    rows = [r for r in read_rows(folder / f"{chapter}_rows.csv.gz") if r["method"] in wanted]
+    cases = {evaluation.case_of(row) for row in rows if row["method"] != "identity"}
+    rows = [r for r in rows if r["method"] != "identity" or evaluation.case_of(r) in cases]
+    found = {line["method"]: line for line in evaluation.summary(rows)}
+    same = (
+        _is_close(value, found[line["method"]].get(key))
+        for line in published
+        for key, value in line.items()
+    )
+    return [] if all(same) else ["the summary of the published rows"]
 
 
-def _other_rows(old: Mapping, rows: Sequence[Mapping]) -> list[Mapping]:
-    """The rows of a proof that are not among some others, or came out with other numbers."""
-    alike = old["made"]["machine"] == machine.arithmetic()
-    made = {_key(row): row for row in rows}
-    return [row for row in old["rows"] if _is_other(row, made.get(_key(row), {}), alike)]
-
-
-def _execute(notebook: Path, published: Mapping, show: Show) -> execute.Outcome:
-    show(notebook.stem)
-    given = {key: published[key] for key in ("profile", "data")}
-    given["seed"] = published["seeds"][0]
-    with tempfile.TemporaryDirectory() as folder:
-        return execute.run_chapter(notebook, Path(folder) / notebook.name, given)
-
-
-def _is_other(row: Mapping, new: Mapping, alike: bool) -> bool:
-    """Whether a row came out with other numbers."""
-    values = [(v, new.get(k)) for k, v in row.items() if k not in SAME_ROW]
-    one, two = (signature.of_numbers(side) for side in zip(*values, strict=True))
-    return bool(signature.differences({"scores": one}, {"scores": two}, alike))
-
-
-def _key(row: Mapping) -> tuple:
-    return tuple(row.get(name) for name in SAME_ROW)
+def _is_close(published: object, found: object) -> bool:
+    """Whether a value of a summary is what rows of six digits come to."""
+    if isinstance(published, float) and isinstance(found, float):
+        return abs(published - found) < 1e-3
+    return published == found

@@ -62,7 +62,9 @@ def publish(outcome: Outcome, root: Path) -> list[Path]:
         stale = _no_longer_made(made, root, outcome.chapter)
         _drop_what_is_the_same(made, root, outcome, sources)
         written = []
-        for path in sorted(p for p in made.rglob("*") if p.is_file()):
+        files = [path for path in made.rglob("*") if path.is_file()]
+        # the results last: they say what the others are of
+        for path in sorted(files, key=lambda path: (path.name == f"{outcome.chapter}.json", path)):
             target = root / path.relative_to(made)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
@@ -76,11 +78,12 @@ def _prove(outcome: Outcome, root: Path, folder: Path) -> None:
     """Make the proof of what is published; an old one stays if it comes out the same."""
     path = folder / f"{outcome.chapter}_proof.json"
     old = root / path.relative_to(folder.parents[1])
+    recipes = [Recipe.from_json(text) for text in outcome.archive.get("recipes", ())]
     if old.exists():
         known = json.loads(old.read_text("utf-8"))
-        if proofs.still_holds(outcome.notebook, known, outcome.rows):
+        new = {"results": outcome.results, "rows": outcome.rows, "recipes": recipes}
+        if proofs.still_holds(outcome.notebook, known, new, old.parent):
             return
-    recipes = [Recipe.from_json(text) for text in outcome.archive.get("recipes", ())]
     made = proofs.make(outcome.notebook, outcome.results, outcome.rows, recipes)
     path.write_text(proofs.to_text(made), "utf-8")
 

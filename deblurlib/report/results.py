@@ -24,6 +24,7 @@ from ..studies.rows import CHANNELS, REQUIRED_IN_ROW, ROW_COLUMNS, pack, to_csv,
 
 MIME = "application/vnd.deblurlib.results+json"
 SCHEMA_VERSION = 2
+LARGEST_WEIGHTS = 2_000_000  # bytes that a chapter may publish
 PROFILES = ("smoke", "quick", "report", "full")
 SCHEMA = json.loads(Path(__file__).with_name("results.schema.json").read_text("utf-8"))
 
@@ -157,7 +158,7 @@ def _as_text(archive: Archive) -> dict[str, object]:
     files = {f"{run}/{name}": text(c) for (run, name), c in archive.weights().items()}
     recipes = [run.recipe.to_json() for run in archive.given.values()]
     return {
-        "history": archive.histories(),
+        "history": history_text(archive.histories()),
         "pictures": pictures,
         "weights": files,
         "recipes": sorted(set(recipes)),
@@ -165,11 +166,17 @@ def _as_text(archive: Archive) -> dict[str, object]:
 
 
 def write_archive(reports: Path, chapter: str, archive: Mapping) -> None:
-    """Write what a chapter's archive gave, as :class:`deblurlib.studies.Archive` reads it."""
+    """Write what a chapter's archive gave, as :class:`deblurlib.studies.Archive` reads it.
+
+    Raises:
+        InputError: the weights are too large to be published.
+    """
     results = reports / "results"
+    size = sum(len(content) * 3 // 4 for content in archive.get("weights", {}).values())
+    if size > LARGEST_WEIGHTS:
+        raise InputError(f"chapter {chapter}: {size} bytes of weights; {LARGEST_WEIGHTS} at most")
     if archive.get("history"):
-        packed = pack(history_text(archive["history"]))
-        (results / f"{chapter}_history.csv.gz").write_bytes(packed)
+        (results / f"{chapter}_history.csv.gz").write_bytes(pack(archive["history"]))
     if archive.get("pictures"):
         contents = {name: base64.b64decode(p) for name, p in archive["pictures"].items()}
         arrays = {name: np.load(io.BytesIO(content)) for name, content in contents.items()}

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import scipy.stats
 
 from .. import runs, studies
-from ..errors import InputError
 from ..studies.rows import read_rows
 from .confirm import Page
 
@@ -21,31 +21,38 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
 
     Returns:
         a line a run: ``recipe``, ``seed``, mean PSNR over the test images as ``published`` and
-        ``now``, and the ``least`` and ``greatest`` of the recipe's published seeds.
+        ``now``; of the recipe's published seeds the ``least`` and ``greatest``, and from ``lo`` to
+        ``hi`` the interval in which one more seed lies, 95 times of 100 (Student's t; ``None`` of
+        one seed).
     """
     chapter, profile = page.results["chapter"], page.results["profile"]
-    rows = read_rows(page.path.with_name(f"{chapter}_rows.csv.gz"))
-    known: dict[tuple[str, int], list[float]] = {}
-    for row in rows:
-        if row.get("run"):
-            known.setdefault((row["method"], row["seed"]), []).append(row["psnr"])
-    if not known:
-        raise InputError(f"chapter {chapter} publishes no runs")
-    chosen = np.random.default_rng(seed).permutation(len(known))[:count]
-    scoring = getattr(studies.CHAPTERS[chapter], "SCORING", {})
     source = page.results["stamp"]["data"][0]["name"]
+    seeds = page.results["stamp"]["seeds"]
+    recipes = {(r.name, s): r for s in seeds for r in studies.recipes(chapter, profile, s, source)}
+    known: dict[tuple[str, int], list[float]] = {}
+    for row in read_rows(page.path.with_name(f"{chapter}_rows.csv.gz")):
+        if (row["method"], row.get("seed")) in recipes:
+            known.setdefault((row["method"], row["seed"]), []).append(row["psnr"])
+    means = {which: sum(values) / len(values) for which, values in known.items()}
+    chosen = np.random.default_rng(seed).permutation(len(means))[:count]
     lines = []
-    for name, number in (sorted(known)[i] for i in chosen):
-        recipe = studies.find_recipe(name, profile, number, source)
+    for name, number in (sorted(means)[i] for i in chosen):
+        others = [mean for (one, _), mean in means.items() if one == name]
         with tempfile.TemporaryDirectory() as folder:
-            run = runs.train_or_load(recipe, folder=Path(folder))
-            made = studies.score([run], store=Path(folder), **scoring)
-        line = {"recipe": name, "seed": number, "published": _mean(known[name, number])}
-        line["now"] = _mean([row["psnr"] for row in made if row["method"] == name])
-        seeds = [_mean(values) for (one, _), values in known.items() if one == name]
-        lines.append(line | {"least": min(seeds), "greatest": max(seeds)})
+            run = runs.train_or_load(recipes[name, number], folder=Path(folder))
+            scoring = studies.scoring_of(chapter)
+            rows = studies.score([run], store=Path(folder), **scoring)
+        now = [row["psnr"] for row in rows if row["method"] == name]
+        line = {"recipe": name, "seed": number, "published": means[name, number]}
+        line |= {"now": sum(now) / len(now), "least": min(others), "greatest": max(others)}
+        lines.append(line | dict(zip(("lo", "hi"), _one_more(others), strict=True)))
     return lines
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _one_more(values: list[float]) -> tuple[float, float] | tuple[None, None]:
+    """Where the next of some values lies, with a confidence of 95 %."""
+    n = len(values)
+    if n < 2:
+        return None, None
+    reach = scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
+    return float(np.mean(values) - reach), float(np.mean(values) + reach)

@@ -47,8 +47,7 @@ def near(old: str, new: str, digits: int = 0) -> bool:
 
 
 def _last_place(number: Decimal, digits: int) -> int:
-    written = number.as_tuple().exponent
-    return min(written, number.adjusted() - digits + 1) if digits else written
+    return number.adjusted() - digits + 1 if digits else number.as_tuple().exponent
 
 
 def same_text(old: str, new: str, digits: int = 0, exactly: Collection[str] = ()) -> bool:

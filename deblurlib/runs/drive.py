@@ -16,10 +16,10 @@ from .. import machine, models, training
 from ..data import ImageSet, PairSet
 from ..errors import InputError
 from . import display, fitting, proof, samples, signals, store
+from .provenance import code_of, replay
 from .recipe import Recipe
 from .run import Run, read_history, read_state, write_metrics, write_records
 from .samples import Score
-from .provenance import code_of, is_proved, replay
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,6 +34,7 @@ def train_or_load(
     max_minutes: float | None = None,
     tensorboard: Path | None = None,
     folder: Path | None = None,
+    quiet: bool = False,
 ) -> Run:
     """The complete run of a recipe: from the store, or trained, or trained to its end.
 
@@ -44,11 +45,12 @@ def train_or_load(
     the step it is in, with a checkpoint. Under ``torchrun``, all processes must see one store.
 
     Args:
-        stale: what to do with a run whose data, or more of whose code than its text, have changed
-            since: ``"retrain"`` or ``"load"`` it.
+        stale: what to do with a run whose data have changed since, or whose proof comes out
+            otherwise: ``"retrain"`` or ``"load"`` it.
         max_minutes: stop training after that time, with a checkpoint.
         tensorboard: write the history there as well, for TensorBoard.
         folder: the store; see :func:`deblurlib.runs.root`.
+        quiet: leave that line out; what asks for attention is printed all the same.
     """
     if stale not in ("retrain", "load"):
         raise InputError(f'stale is "retrain" or "load", not {stale!r}')
@@ -75,8 +77,10 @@ def train_or_load(
                     note(row)
         if run.outcome == "hit":
             store.tidy(folder, run.id)
-        outcome = "hit, proved" if run.outcome == "hit" and is_proved(run) else run.outcome
-        print(f"{recipe.name}, seed {recipe.seed}: {outcome} ({run.id})")
+        is_proved = run.outcome == "hit" and run.env["code"] != code_of(recipe)
+        outcome = "hit, proved" if is_proved else run.outcome
+        if not quiet:
+            print(f"{recipe.name}, seed {recipe.seed}: {outcome} ({run.id})")
     return run
 
 
@@ -171,7 +175,7 @@ def _resume(
     if last is None:
         return [], None
     made = Run(last, "stopped").env
-    here = {k: env[k] for k in ("versions", "device", "processes")}
+    here = {k: env[k] for k in ("code", "versions", "device", "processes")}
     there = {k: made[k] for k in here}
     env["before"] = made["before"] + ([there] if there != here else [])
     return read_history(last), read_state(last)
@@ -216,5 +220,3 @@ def _alone(folder: Path, run_id: str, fabric: Fabric) -> Iterator[None]:
     with store.lock(folder, run_id, wait=fabric.world_size == 1) if first else nullcontext():
         fabric.barrier()
         yield
-
-

@@ -4,16 +4,15 @@ A training is chaotic: on another processor its last bits differ in the first st
 a decibel at its end. Its beginning is not. So a proof holds what a *miniature* of the recipe comes
 to (a dozen steps on ``sample``, through all that a training goes through), its *rates*, and of its
 real data some *batches* and two *scores*. On one kind of machine, equal means to the bit; between
-two kinds, within :data:`deblurlib.runs.signature.TOLERANCES`. What lies between a training's beginning and its end is
-sampled, not proved.
+two kinds, within the tolerances of :mod:`deblurlib.runs.signature`. What lies between a training's
+beginning and its end is sampled, not proved.
 """
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import batches, data, fingerprint, images, machine, models, training
+from .. import batches, data, images, machine, models, training
 from ..data import ImageSet, PairSet
 from . import fitting, samples
 from .recipe import Recipe
@@ -33,6 +32,7 @@ SLOW = 5.0
 SIDE = 8  # pixels of a miniature's crop, or the least that its model takes
 RATES = 16  # steps whose rates are kept
 OTHER = 1000  # added to a seed for the second miniature
+
 
 def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
     """What a run keeps as its proof.
@@ -75,8 +75,8 @@ def replay(old: Mapping[str, Signature], recipe: Recipe, steps: int, alike: bool
     found = differences(old, of_miniature(recipe, steps), alike)
     if found and not alike:
         other = of_miniature(recipe.with_seed(recipe.seed + OTHER), steps)
-        before = {name: old[f"{name} of another seed"] for name in other}
-        found = found if differences(before, other, alike) else []
+        another = {name: old.get(f"{name} of another seed") for name in other}
+        found = found if None in another.values() or differences(another, other, alike) else []
     return found + differences(old, {"rates": of_rates(recipe)}, alike)
 
 
@@ -86,8 +86,8 @@ def of_miniature(recipe: Recipe, steps: int) -> dict[str, Signature]:
     before = models.build(small.model, small.model_args, small.seed).state_dict()
     with one_thread(), _images_of(small) as sharp:
         fabric = training.start_fabric("32", alone=True)
-        for state, score in fitting.fit(small, sharp, fabric, rows):
-            after = state.best.state_dict()
+        for state, scorer in fitting.fit(small, sharp, fabric, rows):
+            after, score = state.best.state_dict(), scorer
         identity = score(nn.Identity())
     kept = [row[key] for key in ("loss", "val_loss") for row in rows]
     scored = [row["val_psnr"] for row in rows] + [identity["val_psnr"]]

@@ -8,7 +8,6 @@ import os
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from .. import fingerprint, models
@@ -21,7 +20,12 @@ from .recipe import Recipe
 from .run import Run
 
 PACKAGE = Path(__file__).resolve().parents[1]
-package_code = cache(fingerprint.of_package)  # what is loaded does not change
+_LOADED = fingerprint.of_package(PACKAGE)  # read now, for the files may change under a long process
+
+
+def package_code() -> str:
+    """A hash of the library's code, as it was loaded."""
+    return _LOADED
 
 
 def code_of(recipe: Recipe) -> str:
@@ -32,7 +36,7 @@ def code_of(recipe: Recipe) -> str:
     chosen = [models.MODELS[recipe.model], LOSSES[recipe.loss]]
     chosen += [] if recipe.degradation is None else [SETTINGS[recipe.degradation]]
     named = [f"{c.__module__}:{c.__qualname__} {_source(c)}" for c in chosen]
-    return fingerprint.of_bytes(package_code(PACKAGE).encode(), *(n.encode() for n in named))
+    return fingerprint.of_bytes(package_code().encode(), *(n.encode() for n in named))
 
 
 def _source(definition: object) -> str:
@@ -94,10 +98,13 @@ def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
         return ("code",)
     changed = _replayed(run, images)
     if not changed:
+        partial = run.folder / f".proved.{os.getpid()}"
         with suppress(OSError):  # a store that cannot be written: proved again the next time
-            partial = run.folder / f".proved.{os.getpid()}"
-            partial.write_text(json.dumps({"code": code}), "utf-8")
-            os.replace(partial, run.folder / "proved.json")
+            try:
+                partial.write_text(json.dumps({"code": code}), "utf-8")
+                os.replace(partial, run.folder / "proved.json")
+            finally:
+                partial.unlink(missing_ok=True)
     return changed
 
 

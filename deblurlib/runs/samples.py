@@ -121,9 +121,7 @@ def _validation_images(
         yield i, y[None], x[None]
 
 
-def scorer(
-    recipe: Recipe, held: ImageSet | PairSet, device: torch.device, margin: int
-) -> Score:
+def scorer(recipe: Recipe, held: ImageSet | PairSet, device: torch.device, margin: int) -> Score:
     """A function that scores a model on a crop of each image that was set aside.
 
     ``val_psnr`` is that of the mean squared error over all crops, for a mean of PSNRs would be

@@ -1,8 +1,8 @@
 """The run store: a folder of runs, each complete or absent.
 
-``<store>/<id>/`` holds a complete run, ``<store>/.partial/<id>/<step>/`` a checkpoint of one that is
-not. Whatever is written is written beside its place and renamed, so a kill leaves the old, the new
-or, between the two, nothing; a complete run's checkpoint goes only after it.
+``<store>/<id>/`` holds a complete run, ``<store>/.partial/<id>/<step>/`` a checkpoint of one that
+is not. Whatever is written is written beside its place and renamed, so a kill leaves the old, the
+new or, between the two, nothing; a complete run's checkpoint goes only after it.
 """
 
 from __future__ import annotations

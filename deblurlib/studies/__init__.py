@@ -6,7 +6,7 @@ is computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .. import runs
 from ..errors import InputError
@@ -40,6 +40,11 @@ def find_recipe(name: str, profile: str, seed: int = 0, data: str = "sample") ->
         if recipe.name == name:
             return recipe
     raise InputError(f"no recipe {name!r}; there are: {', '.join(r.name for r in known)}")
+
+
+def scoring_of(chapter: str) -> Mapping[str, object]:
+    """How a chapter scores: options of :func:`score`."""
+    return getattr(CHAPTERS[chapter], "SCORING", {})
 
 
 def train(

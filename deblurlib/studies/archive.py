@@ -13,7 +13,6 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from ..errors import InputError
 from ..evaluation import case_of
 from ..runs import Recipe, Run, proof, samples, signature, store
 from .rows import read_rows
-from .scoring import score
+from .scoring import score, scores_at_start
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("ending", "parameters", "val_loss_identity", "val_psnr_identity")  # of a run's metrics
@@ -73,6 +72,7 @@ class Archive:
         self.given: dict[str, Run | PublishedRun] = {}
         self.shown: dict[str, np.ndarray] = {}
         self.with_weights: set[str] = set()
+        self._replayed: dict[str, bool] = {}  # by recipe: whether its proof came out otherwise
         results = root / "reports" / "results"
         self._weights = root / "reports" / "weights" / chapter
         self._rows = results / f"{chapter}_rows.csv.gz"
@@ -85,7 +85,7 @@ class Archive:
         """The run of a recipe: the store's; without it, the published one; else it is trained.
 
         A published run is taken if its recipe's proof comes out the same with the code of today.
-        Nothing is printed: a page must not depend on which of the three it was.
+        Which of the three it was is not printed: a page must not depend on it.
 
         Args:
             options: of :func:`deblurlib.runs.train_or_load`.
@@ -96,8 +96,7 @@ class Archive:
         if run_id in self._histories and store.complete(runs.root(), run_id) is None:
             run = self._published(recipe, run_id, sharp)
         if run is None:
-            with redirect_stdout(io.StringIO()):
-                run = runs.train_or_load(recipe, **options)
+            run = runs.train_or_load(recipe, quiet=True, **options)
         self.given[run.id] = run
         return run
 
@@ -107,7 +106,7 @@ class Archive:
         """Images ``(1, C, H, W)`` that a figure shows of a run, rounded to 8 bit.
 
         Args:
-            key: what they show of it, to find them again.
+            key: what they show of it, to find them again; where other things are shown, another.
             make: gives them; called if the run is at hand.
         """
         name = f"{run.id}-{key}"
@@ -122,14 +121,19 @@ class Archive:
     ) -> list[dict]:
         """As :func:`deblurlib.studies.score`; of published runs, the published rows.
 
-        Args:
-            options: as when they were published.
+        Raises:
+            InputError: a run of the chapter's study was published with other options.
         """
         local = [run for run in trained if isinstance(run, Run)]
         rows = score(local, test, **options) if local else []
         wanted = {run.id for run in trained} - {run.id for run in local}
         if not wanted:
             return rows
+        asked = json.loads(json.dumps(options))
+        for run in trained:
+            part = "scores" in self._proof["recipes"].get(run.recipe.name, {}).get("parts", {})
+            if run.id in wanted and part and asked != self._proof["scoring"]:
+                raise InputError(f"{run.recipe.name} was published with {self._proof['scoring']}")
         published = read_rows(self._rows)
         images = None if test is None else set(test.names)
         published = [row for row in published if images is None or row["image"] in images]
@@ -167,30 +171,40 @@ class Archive:
     def _published(
         self, recipe: Recipe, run_id: str, sharp: ImageSet | PairSet
     ) -> PublishedRun | None:
-        if self._has_changed(recipe, sharp):
+        if self._has_changed(recipe, run_id, sharp):
             return None
         history, metrics = self._histories[run_id]
         return PublishedRun(run_id, recipe, history, metrics, self._weights / run_id)
 
-    def _has_changed(self, recipe: Recipe, sharp: ImageSet | PairSet) -> bool:
-        """Whether a recipe's published proof is missing, or comes out otherwise today."""
+    def _has_changed(self, recipe: Recipe, run_id: str, sharp: ImageSet | PairSet) -> bool:
+        """Whether a run's published proof is missing, or comes out otherwise today."""
         known = self._proof["recipes"].get(recipe.name)
         if known is None:
             return True
         alike = self._proof["made"]["machine"] == machine.arithmetic()
-        first = replace(recipe, seed=self._proof["seeds"][0])
-        found = proof.replay(known["parts"], first, known["steps"], alike)
-        part = f"batches {recipe.seed}"
-        if part in known["parts"]:
+        if recipe.name not in self._replayed:
+            first = replace(recipe, seed=self._proof["seeds"][0])
+            found = proof.replay(known["parts"], first, known["steps"], alike)
+            if "scores" in known["parts"]:
+                test = data.open_images if recipe.degradation else data.open_pairs
+                here = test(recipe.data, "test").fingerprint
+                found += ["test data"] if here != self._proof["tests"][recipe.data] else []
+                now = {"scores": scores_at_start(first, self._proof["scoring"])}
+                found += signature.differences(known["parts"], now, alike)
+            self._replayed[recipe.name] = bool(found)
+        changed = self._replayed[recipe.name]
+        if run_id in known.get("runs", {}).values():  # else its beginning, ended early
             rest, _ = data.hold_out(sharp, recipe.holdout)
             with proof.one_thread():
-                now = {part: proof.of_batches(recipe, rest)}
-            found += signature.differences(known["parts"], now, alike)
-        return bool(found)
+                now = {f"batches {recipe.seed}": proof.of_batches(recipe, rest)}
+            changed = changed or bool(signature.differences(known["parts"], now, alike))
+        return changed
 
 
 def history_text(rows: Sequence[Mapping]) -> str:
     """Rows of :meth:`Archive.histories` as CSV; floats to 9 digits, as many as float32 has."""
+    if not rows:
+        return ""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()

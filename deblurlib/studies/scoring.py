@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from .. import evaluation, machine, restoration
+from .. import evaluation, machine, models, restoration
 from ..data import ImageSet, open_images, open_pairs
 from ..metrics import SSIM_PROTOCOLS
 from ..runs import Recipe, Run
+from ..runs.proof import one_thread
+from ..runs.signature import Signature, of_numbers
 
 DRAW = 0  # the seed from which the degradations of test images are drawn
 
@@ -70,3 +73,22 @@ def cases(
     images = open_images(recipe.data, "test") if test is None else test
     options = {"side": side, "grey": recipe.grey}
     return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)
+
+
+def scores_at_start(recipe: Recipe, scoring: Mapping[str, object]) -> Signature:
+    """The identity and the untrained network on two test cases, scored as a chapter does.
+
+    Args:
+        scoring: the chapter's options of :func:`score`.
+    """
+    options = dict(scoring)
+    side, test = options.pop("side", None), None
+    if recipe.degradation is not None:
+        test = open_images(recipe.data, "test")
+        test = test.take(range(min(2, len(test))))
+    model = models.build(recipe.model, recipe.model_args, recipe.seed).eval()
+    method = restoration.of_model("untrained", model, "")
+    with one_thread():
+        rows = evaluation.evaluate([method], islice(cases(recipe, test, side), 2), **options)
+    left_out = ("method", "image", "scene", "seconds")
+    return of_numbers([v for row in rows for k, v in row.items() if k not in left_out])
