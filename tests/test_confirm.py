@@ -10,7 +10,7 @@ from test_report import PARAMETERS, RECORD, write_chapter
 
 from deblurlib import evaluation, models, runs, studies
 from deblurlib.errors import InputError
-from deblurlib.report import confirm, execute, publish, retrain, rows_proof, site, stamp
+from deblurlib.report import confirm, execute, proofs, publish, retrain, rows_proof, site, stamp
 from deblurlib.runs import proof
 from deblurlib.studies.rows import without_seconds
 
@@ -161,6 +161,38 @@ def test_without_its_data_a_page_is_confirmed_but_for_these(page, photos, monkey
     assert str(page().state) == "confirmed but for the data: photos is not here"
 
 
+def test_what_was_found_to_have_changed_is_not_forgotten_without_the_data(
+    page, photos, monkeypatch
+):
+    other_code(monkeypatch)
+    cut = runs.samples.batches._cut
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.samples.batches, "_cut", lambda h, n, *r: cut(h, n + 1, *r))
+        confirm.confirm(page())
+    photos()
+    assert confirm.confirm(page()).state.word == "changed"
+
+
+def test_a_proof_is_of_what_is_published_now(page, tmp_path):
+    old = json.loads(page().proof_path.read_text())
+    new = {"results": page().results, "rows": [], "recipes": []}
+    folder = page().path.parent
+    assert proofs.still_holds(page().notebook, old, new, folder)
+    for other in (
+        {"results": page().results | {"profile": "full"}},
+        {"results": page().results | {"chapter": "01"}},
+        {"recipes": [replace(SMALL, name="05/anchor")]},
+    ):
+        assert not proofs.still_holds(page().notebook, old, new | other, folder)
+    own = json.loads(replace(SMALL, name="05/anchor", data="sample").to_json())
+    steps, parts = proof.of_recipe(runs.Recipe(**own))
+    old["recipes"]["05/anchor"] = {"steps": steps, "recipe": own, "parts": parts}
+    same = runs.Recipe(**own)
+    for recipe, holds in ((same, True), (same.with_seed(3), True), (replace(same, steps=7), False)):
+        found = proofs.still_holds(page().notebook, old, new | {"recipes": [recipe]}, folder)
+        assert found == holds
+
+
 def test_a_proof_recorded_anew_is_the_same(page, monkeypatch):
     before = json.loads(page().proof_path.read_text())
     other_code(monkeypatch)
@@ -206,7 +238,8 @@ def test_rows_are_made_anew_by_executing_the_chapter(rows_page, tmp_path):
     write_chapter(tmp_path, PARAMETERS, record.replace('"psnr": 20.0, ', '"psnr": 20.5, '))
     assert str(confirm.confirm(page()).state) == "changed: summary"
     write_chapter(tmp_path, PARAMETERS, "1 / 0\n" + record)
-    assert "ZeroDivisionError" in str(confirm.confirm(page()).state)
+    with pytest.raises(InputError, match="ZeroDivisionError"):
+        confirm.confirm(page())
 
 
 def test_a_change_of_what_is_found_on_a_current_page_is_not_hidden(page, monkeypatch):
@@ -242,6 +275,8 @@ def test_a_kernel_that_does_not_start_says_nothing_of_the_page(rows_page, monkey
     with pytest.raises(InputError, match="the kernel failed"):
         confirm.confirm(page())
     assert page().path.read_bytes() == before
+    with pytest.raises(InputError, match="the kernel failed"):
+        confirm.record_anew(page())
 
 
 def test_a_tenth_of_the_rows_is_kept_and_all_their_digits():

@@ -118,6 +118,15 @@ def test_every_emitted_name_is_promised(path):
     assert named == {name for name in promised if ":" in name}
 
 
+@every_chapter
+def test_the_networks_that_ship_and_are_used_are_promised(path):
+    # they are part of the page's code, see report.stamp.code_hash
+    shipped = {folder.name for folder in (ROOT / "deblurlib" / "weights").iterdir()}
+    nodes = ast.walk(ast.parse("\n".join(cell.source for cell in code_cells(path))))
+    named = {node.value for node in nodes if isinstance(node, ast.Constant)} & shipped
+    assert named <= set(read(path).metadata["deblurlib"].get("weights", []))
+
+
 @every_notebook
 def test_no_cell_ends_in_what_drawing_returns(path):
     # its text holds an address in memory, which the strict comparison takes for a change

@@ -207,6 +207,7 @@ def test_the_bits_of_one_part_are_one_part():
         ("losses", near, True, ["losses (by rounding)"]),
         ("losses", far, False, ["losses"]),
         ("losses", gone, False, ["losses"]),
+        ("batches 0", gone, False, ["batches 0"]),
         ("rates", near, False, ["rates"]),
         ("batches 3", near, False, []),
     ):
@@ -293,6 +294,14 @@ def test_a_short_run_keeps_no_proof_and_stands_with_its_code(tmp_path, other_cod
     other_code()
     assert runs.train_or_load(recipe, "load", folder=tmp_path).changed == ("code",)
     assert runs.train_or_load(recipe, folder=tmp_path).outcome == "trained"
+
+
+def test_numbers_that_are_none_are_near_to_nothing():
+    finite = {"a": torch.ones(3), "b": torch.zeros(2)}
+    broken = finite | {"b": torch.tensor([0.0, math.nan])}
+    one, two = (signature.of_weights(finite, after) for after in (finite, broken))
+    assert signature.differences({"weights": one}, {"weights": two}, alike=False) == ["weights"]
+    json.dumps(two, allow_nan=False)
 
 
 def test_a_damaged_proof_is_named(long_run, other_code, tmp_path):

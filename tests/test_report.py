@@ -279,9 +279,10 @@ def test_rows_are_read_as_they_were_to_six_digits(tmp_path):
     file, (first,) = valid()
     first["degradation"] = 'a "line", 30°'
     other = {k: v for k, v in first.items() if k != "draw"} | {"degradation": "recorded"}
-    rows = [first, other | {"scene": "s", "psnr": float("inf")} | scored]
-    rows += [first | {"method": "02/a", "run": "0123456789e4", "seed": 0, "ssim_gaussian-y": None}]
+    network = {"method": "02/a", "run": "0123456789e4", "seed": 0, "ssim_gaussian-y": None}
+    rows = [first, first | network, other | {"scene": "s", "psnr": float("inf")} | scored]
     report.validate(file, rows)
+    assert to_csv(rows) == to_csv(rows[::-1])  # in whatever order they come
     path = tmp_path / "rows.csv.gz"
     path.write_bytes(pack(to_csv(rows)))
     assert path.read_bytes()[4:8] == bytes(4)  # gzip's time stamp

@@ -38,7 +38,8 @@ def confirm(
 ) -> None:
     """Replay the proofs of published chapters: has any published number moved?
 
-    Exit code 1 if one has. Only the entry "confirmed" of a results file is written.
+    Exit code 1 if one has. Only the entry "confirmed" of a results file is written; with --anew,
+    the proof, too.
     """
     from ..data import register
     from ..report import execute
@@ -49,6 +50,8 @@ def confirm(
     root = execute.project_root()
     notebooks = execute.find_chapters(chapters or [], root)
     pages = [page for n in notebooks if (page := published(n, root)) is not None]
+    if not pages:
+        raise InputError("nothing is published of what was named")
     if whole is not None:
         _retrain(pages, whole, seed)
         return

@@ -2,7 +2,8 @@
 
 A page is *current* (the code that published it is that of today), *confirmed* (its proof was
 replayed with the code of today, and came out the same), *changed* (it did not), or *not replayed
-since*. Confirming writes the entry ``confirmed`` of ``reports/results/NN.json``, and nothing else.
+since*. Confirming writes the entry ``confirmed`` of ``reports/results/NN.json``, and nothing else;
+a proof is replaced only on request, and where it holds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
@@ -45,7 +47,7 @@ class Page:
     results: dict
     path: Path  # of the results
 
-    @property
+    @cached_property
     def code(self) -> str:
         """A hash of the code of today, as the stamp would have it."""
         return stamp.code_hash(self.notebook, self.results["stamp"]["data"])
@@ -87,14 +89,15 @@ def confirm(page: Page, show: proofs.Show = str) -> Page:
     if not page.proof_path.exists():
         raise InputError(f"{page.path}: published without a proof; publish it anew")
     code, old = page.code, _read(page.proof_path)
-    try:
-        changed, missing = proofs.replay(page.notebook, old, page.path.parent, show)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{page.proof_path}: a damaged proof ({error!r})") from None
-    if page.code != code:
+    if not proofs.is_whole(old):
+        raise InputError(f"{page.proof_path}: a damaged proof")
+    changed, missing = proofs.replay(page.notebook, old, page.path.parent, show)
+    if stamp.code_hash(page.notebook, page.results["stamp"]["data"]) != code:
         raise InputError(f"chapter {page.path.stem}: the code was changed meanwhile; once more")
-    if missing and not changed and page.state in (State("current"), State("confirmed")):
+    if missing and not changed and page.state.word in ("current", "changed"):
         return page  # more is known already
+    if missing and not changed and page.state == State("confirmed"):
+        return page
     noted = note(code) | {"missing": missing, "changed": changed}
     noted = {key: value for key, value in noted.items() if value != []}
     text = sameness.with_entry(page.path.read_text("utf-8"), "confirmed", noted)

@@ -133,7 +133,10 @@ def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, dict]:
     for output in _outputs(executed):
         if MIME in output.get("data", {}):
             results = dict(output["data"][MIME])
-            return results, {key: results.pop(key) for key in ("rows", "timings", "archive")}
+            apart = {key: results.pop(key) for key in ("rows", "timings", "archive")}
+            for row in apart["rows"]:  # JSON has no infinity: a kernel writes a word for it
+                row |= {k: float(v) for k, v in row.items() if v in ("inf", "-inf", "nan")}
+            return results, apart
     return None, {}
 
 

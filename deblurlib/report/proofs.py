@@ -12,14 +12,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import data, evaluation, machine, storage, studies
+from .. import data, machine, storage, studies
 from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..runs import Recipe, proof, samples, signature
 from ..runs.signature import Signature
-from ..studies.rows import read_rows
 from ..studies.scoring import scores_at_start
 from . import rows_proof, stamp
+from .summaries import other_summary
 
 SCHEMA_VERSION = 1
 Show = rows_proof.Show
@@ -101,12 +101,12 @@ def replay(
             source = recipes[0].data
             is_here = _is_here(source)
             missing |= set() if is_here else {source}
-            known = {"train": old["sets"][source], "test": old.get("tests", {}).get(source)}
+            known = {part: old.get(part, {}).get(source) for part in ("sets", "tests")}
             parts = _changes(one, recipes, known, is_here, alike)
         if parts:
             changed[name] = ", ".join(parts)
     sentences = _by_part(changed, len(old["recipes"]))
-    return sentences + _other_summary(folder, old["chapter"]), sorted(missing)
+    return sentences + other_summary(folder, old["chapter"]), sorted(missing)
 
 
 def _changes(
@@ -118,15 +118,17 @@ def _changes(
         recipes: as they are today, one for each seed.
         known: the fingerprints of the data that it was published with.
     """
-    ids = {str(r.seed): r.run_id(known["train"]) for r in recipes}
+    if known["sets"] is None:
+        return ["recipe"]  # of other data
+    ids = {str(r.seed): r.run_id(known["sets"]) for r in recipes}
     parts = [] if ids == one["runs"] else ["recipe"]
     parts += proof.replay(one["parts"], recipes[0], one["steps"], alike)
     if not is_here:
         return parts
     images = samples.open_training_images(recipes[0])
-    if images.fingerprint != known["train"]:
+    if images.fingerprint != known["sets"]:
         return [*parts, "data"]
-    if known["test"] not in (None, _test_set(recipes[0]).fingerprint):
+    if known["tests"] not in (None, _test_set(recipes[0]).fingerprint):
         return [*parts, "test data"]
     return parts + signature.differences(one["parts"], _of_data(recipes, images), alike)
 
@@ -137,6 +139,19 @@ def _is_here(source: str) -> bool:
         return source == "sample" or bool(storage.locate(source))
     except InputError:
         return False
+
+
+def is_whole(old: object) -> bool:
+    """Whether this is a proof, and not what is left of a damaged file."""
+    if not isinstance(old, Mapping) or not {"made", "seeds", "profile", "data"} <= old.keys():
+        return False
+    if "rows" in old:
+        return isinstance(old["rows"], list) and "machine" in old["made"]
+    found = old.get("recipes")
+    return isinstance(found, Mapping) and all(
+        isinstance(one, Mapping) and "steps" in one and signature.is_whole(one.get("parts"))
+        for one in found.values()
+    )
 
 
 def to_text(made: Mapping) -> str:
@@ -203,34 +218,13 @@ def still_holds(notebook: Path, old: Mapping, new: Mapping, folder: Path, show: 
     header = (results["profile"], about["seeds"], about["data"][0]["name"])
     if header != (old["profile"], old["seeds"], old["data"]):
         return False
+    if ("rows" in old) != (results["chapter"] not in studies.CHAPTERS) or not is_whole(old):
+        return False
     if "rows" in old:
         return not rows_proof.others(old, new["rows"])
-    if any(recipe.name not in old["recipes"] for recipe in new["recipes"]):
-        return False
+    own = {name: one["recipe"] for name, one in old["recipes"].items() if "recipe" in one}
+    for recipe in new["recipes"]:
+        values = json.loads(recipe.with_seed(own.get(recipe.name, {}).get("seed", 0)).to_json())
+        if recipe.name not in old["recipes"] or values != own.get(recipe.name, values):
+            return False
     return replay(notebook, old, folder, show) == ([], [])
-
-
-def _other_summary(folder: Path, chapter: str) -> list[str]:
-    """Whether the published rows come to another summary than the published one today."""
-    path = folder / f"{chapter}.json"
-    if not path.exists():
-        return []
-    published = json.loads(path.read_text("utf-8"))["summary"]
-    wanted = {line["method"] for line in published}
-    rows = [r for r in read_rows(folder / f"{chapter}_rows.csv.gz") if r["method"] in wanted]
-    cases = {evaluation.case_of(row) for row in rows if row["method"] != "identity"}
-    rows = [r for r in rows if r["method"] != "identity" or evaluation.case_of(r) in cases]
-    found = {line["method"]: line for line in evaluation.summary(rows)}
-    same = (
-        _is_close(value, found[line["method"]].get(key))
-        for line in published
-        for key, value in line.items()
-    )
-    return [] if all(same) else ["the summary of the published rows"]
-
-
-def _is_close(published: object, found: object) -> bool:
-    """Whether a value of a summary is what rows of six digits come to."""
-    if isinstance(published, float) and isinstance(found, float):
-        return abs(published - found) < 1e-3
-    return published == found

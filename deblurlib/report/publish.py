@@ -14,7 +14,7 @@ import base64
 import json
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import nbformat
@@ -79,13 +79,19 @@ def _prove(outcome: Outcome, root: Path, folder: Path) -> None:
     path = folder / f"{outcome.chapter}_proof.json"
     old = root / path.relative_to(folder.parents[1])
     recipes = [Recipe.from_json(text) for text in outcome.archive.get("recipes", ())]
-    if old.exists():
-        known = json.loads(old.read_text("utf-8"))
-        new = {"results": outcome.results, "rows": outcome.rows, "recipes": recipes}
-        if proofs.still_holds(outcome.notebook, known, new, old.parent):
-            return
+    new = {"results": outcome.results, "rows": outcome.rows, "recipes": recipes}
+    if old.exists() and _holds(outcome.notebook, old, new):
+        return
     made = proofs.make(outcome.notebook, outcome.results, outcome.rows, recipes)
     path.write_text(proofs.to_text(made), "utf-8")
+
+
+def _holds(notebook: Path, old: Path, new: Mapping) -> bool:
+    try:
+        known = json.loads(old.read_text("utf-8"))
+        return proofs.still_holds(notebook, known, new, old.parent)
+    except (ValueError, KeyError, TypeError):  # damaged, or of another time: made anew
+        return False
 
 
 def _no_longer_made(made: Path, root: Path, chapter: str) -> list[Path]:

@@ -29,11 +29,11 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
     source = page.results["stamp"]["data"][0]["name"]
     seeds = page.results["stamp"]["seeds"]
     recipes = {(r.name, s): r for s in seeds for r in studies.recipes(chapter, profile, s, source)}
-    known: dict[tuple[str, int], list[float]] = {}
+    known: dict[tuple[str, int], dict[str, float]] = {}
     for row in read_rows(page.path.with_name(f"{chapter}_rows.csv.gz")):
         if (row["method"], row.get("seed")) in recipes:
-            known.setdefault((row["method"], row["seed"]), []).append(row["psnr"])
-    means = {which: sum(values) / len(values) for which, values in known.items()}
+            known.setdefault((row["method"], row["seed"]), {})[row["image"]] = row["psnr"]
+    means = {which: sum(found.values()) / len(found) for which, found in known.items()}
     chosen = np.random.default_rng(seed).permutation(len(means))[:count]
     lines = []
     for name, number in (sorted(means)[i] for i in chosen):
@@ -42,7 +42,8 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
             run = runs.train_or_load(recipes[name, number], folder=Path(folder))
             scoring = studies.scoring_of(chapter)
             rows = studies.score([run], store=Path(folder), **scoring)
-        now = [row["psnr"] for row in rows if row["method"] == name]
+        images = known[name, number]
+        now = [r["psnr"] for r in rows if r["method"] == name and r["image"] in images]
         line = {"recipe": name, "seed": number, "published": means[name, number]}
         line |= {"now": sum(now) / len(now), "least": min(others), "greatest": max(others)}
         lines.append(line | dict(zip(("lo", "hi"), _one_more(others), strict=True)))

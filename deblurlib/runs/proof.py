@@ -146,7 +146,7 @@ def of_rates(recipe: Recipe) -> Signature:
 
 
 def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
-    """The recipe's batches at its first step, round the end of an epoch, and at its last.
+    """The recipe's batches at its first step, around the end of an epoch, and at its last.
 
     Args:
         sharp: what it trains on: its data, less what is held out.

@@ -15,7 +15,7 @@ from ..data import ImageSet, PairSet
 from ..degrade import SETTINGS
 from ..errors import InputError
 from ..losses import LOSSES
-from . import proof, samples
+from . import proof, samples, signature
 from .recipe import Recipe
 from .run import Run
 
@@ -109,7 +109,9 @@ def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
 
 
 def _replayed(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
-    try:
-        return proof.replay_run(run.proof, run.recipe, images)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise run.damaged(error) from None
+    kept = run.proof
+    if not isinstance(kept, dict) or not {"steps", "machine"} <= kept.keys():
+        raise run.damaged(KeyError("proof.json"))
+    if not signature.is_whole(kept.get("parts")):
+        raise run.damaged(KeyError("proof.json"))
+    return proof.replay_run(kept, run.recipe, images)

@@ -50,7 +50,7 @@ def of_numbers(values: Sequence[float | None]) -> Signature:
     known = [None if v is None or not math.isfinite(v) else float(v) for v in values]
     return {
         "hash": fingerprint.of_bytes(repr(known).encode()),
-        "values": [None if v is None else shortened(v) for v in known],
+        "values": [shortened(v) for v in known],
     }
 
 
@@ -60,9 +60,17 @@ def of_tensors(tensors: Iterable[torch.Tensor]) -> str:
     return fingerprint.of_bytes(*(p for a in arrays for p in (str(a.shape).encode(), a.tobytes())))
 
 
-def shortened(value: float) -> float:
-    """To nine digits: more than any tolerance asks for."""
-    return float(f"{value:.9g}")
+def shortened(value: float | None) -> float | None:
+    """To nine digits, more than any tolerance asks for; ``None`` for what is not finite."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.9g}")
+
+
+def is_whole(signatures: object) -> bool:
+    """Whether these are signatures by their names, and not what is left of a damaged file."""
+    return isinstance(signatures, Mapping) and all(
+        isinstance(one, Mapping) and isinstance(one.get("values"), list) and "hash" in one
+        for one in signatures.values()
+    )
 
 
 def differences(
@@ -99,6 +107,6 @@ def _near(old: Sequence[float | None], new: Sequence[float | None], part: str) -
             continue
         kind = part.split()[0]
         (scale,) = scales.get(kind, [abs(a)])
-        if abs(a - b) > TOLERANCES[kind] * scale:
+        if not abs(a - b) <= TOLERANCES[kind] * scale:
             return False
     return True

@@ -13,7 +13,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..evaluation import case_of
 from ..runs import Recipe, Run, proof, samples, signature, store
-from .rows import read_rows
+from .rows import read_rows, rounded
 from .scoring import score, scores_at_start
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,23 +72,21 @@ class Archive:
         self.given: dict[str, Run | PublishedRun] = {}
         self.shown: dict[str, np.ndarray] = {}
         self.with_weights: set[str] = set()
-        self._replayed: dict[str, bool] = {}  # by recipe: whether its proof came out otherwise
+        self._replayed: dict[str, bool] = {}  # by recipe: its proof came out otherwise
         results = root / "reports" / "results"
         self._weights = root / "reports" / "weights" / chapter
         self._rows = results / f"{chapter}_rows.csv.gz"
         self._histories = _read_histories(results / f"{chapter}_history.csv.gz")
         self._pictures = _read_pictures(results / f"{chapter}_pictures.npz")
         path = results / f"{chapter}_proof.json"
-        self._proof = json.loads(path.read_text("utf-8")) if path.exists() else {"recipes": {}}
+        made = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        self._proof = {"recipes": {}, "tests": {}, "scoring": {}} | made
 
-    def run(self, recipe: Recipe, **options) -> Run | PublishedRun:
+    def run(self, recipe: Recipe) -> Run | PublishedRun:
         """The run of a recipe: the store's; without it, the published one; else it is trained.
 
         A published run is taken if its recipe's proof comes out the same with the code of today.
         Which of the three it was is not printed: a page must not depend on it.
-
-        Args:
-            options: of :func:`deblurlib.runs.train_or_load`.
         """
         sharp = samples.open_training_images(recipe)
         run_id = recipe.run_id(sharp.fingerprint)
@@ -96,7 +94,7 @@ class Archive:
         if run_id in self._histories and store.complete(runs.root(), run_id) is None:
             run = self._published(recipe, run_id, sharp)
         if run is None:
-            run = runs.train_or_load(recipe, quiet=True, **options)
+            run = runs.train_or_load(recipe, quiet=True)
         self.given[run.id] = run
         return run
 
@@ -119,27 +117,26 @@ class Archive:
     def score(
         self, trained: Sequence[Run | PublishedRun], test: ImageSet | None = None, **options
     ) -> list[dict]:
-        """As :func:`deblurlib.studies.score`; of published runs, the published rows.
+        """As :func:`deblurlib.studies.score`, to six digits; of published runs, the published rows.
 
         Raises:
             InputError: a run of the chapter's study was published with other options.
         """
         local = [run for run in trained if isinstance(run, Run)]
-        rows = score(local, test, **options) if local else []
+        rows = rounded(score(local, test, **options)) if local else []
         wanted = {run.id for run in trained} - {run.id for run in local}
         if not wanted:
             return rows
-        asked = json.loads(json.dumps(options))
-        for run in trained:
-            part = "scores" in self._proof["recipes"].get(run.recipe.name, {}).get("parts", {})
-            if run.id in wanted and part and asked != self._proof["scoring"]:
-                raise InputError(f"{run.recipe.name} was published with {self._proof['scoring']}")
+        asked = json.loads(json.dumps({key: options.get(key) for key in self._proof["scoring"]}))
+        known = self._proof["recipes"]
+        own = [run for run in trained if run.id in wanted and "runs" in known[run.recipe.name]]
+        if own and asked != self._proof["scoring"]:
+            raise InputError(f"{own[0].recipe.name} was published with {self._proof['scoring']}")
         published = read_rows(self._rows)
         images = None if test is None else set(test.names)
         published = [row for row in published if images is None or row["image"] in images]
         own = [row for row in published if row.get("run") in wanted]
-        known = {case_of(row) for row in rows}
-        cases = {case_of(row) for row in own} - known
+        cases = {case_of(row) for row in own} - {case_of(row) for row in rows}
         base = [r for r in published if r["method"] == "identity" and case_of(r) in cases]
         return rows + base + own
 
@@ -162,10 +159,11 @@ class Archive:
         found = {}
         for run_id in sorted(self.with_weights):
             run = self.given[run_id]
-            half = {k: v.half().contiguous() for k, v in run.model().state_dict().items()}
+            whole = run.model().state_dict().items()
+            half = {k: v.half() if v.is_floating_point() else v for k, v in whole}
             arguments = json.dumps(dict(run.recipe.model_args), indent=1, sort_keys=True) + "\n"
             found[run_id, "config.json"] = arguments.encode()
-            found[run_id, "model.safetensors"] = save(half)
+            found[run_id, "model.safetensors"] = save({k: v.contiguous() for k, v in half.items()})
         return found
 
     def _published(
@@ -182,17 +180,20 @@ class Archive:
         if known is None:
             return True
         alike = self._proof["made"]["machine"] == machine.arithmetic()
-        if recipe.name not in self._replayed:
-            first = replace(recipe, seed=self._proof["seeds"][0])
+        key = recipe.with_seed(0).to_json()
+        if key not in self._replayed:
+            own = known.get("recipe")  # the chapter's, not its study's
+            seed = own["seed"] if own else self._proof["seeds"][0]
+            first = recipe.with_seed(seed)
             found = proof.replay(known["parts"], first, known["steps"], alike)
-            if "scores" in known["parts"]:
-                test = data.open_images if recipe.degradation else data.open_pairs
-                here = test(recipe.data, "test").fingerprint
-                found += ["test data"] if here != self._proof["tests"][recipe.data] else []
+            if own is None:
+                opened = data.open_images if recipe.degradation else data.open_pairs
+                test = opened(recipe.data, "test").fingerprint
+                found += [] if test == self._proof["tests"].get(recipe.data) else ["test data"]
                 now = {"scores": scores_at_start(first, self._proof["scoring"])}
                 found += signature.differences(known["parts"], now, alike)
-            self._replayed[recipe.name] = bool(found)
-        changed = self._replayed[recipe.name]
+            self._replayed[key] = bool(found)
+        changed = self._replayed[key]
         if run_id in known.get("runs", {}).values():  # else its beginning, ended early
             rest, _ = data.hold_out(sharp, recipe.holdout)
             with proof.one_thread():

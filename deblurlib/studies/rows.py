@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..evaluation import CASE
+from ..evaluation import CASE, case_of
 from ..metrics import SSIM_PROTOCOLS
 from ..perception import MEASURES
 
@@ -33,10 +33,11 @@ def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], d
 def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows as CSV text with those of :data:`ROW_COLUMNS` that are not empty; floats to 6 digits.
 
-    ``scene`` is empty where it is the ``image``.
+    ``scene`` is empty where it is the ``image``. Rows are in one order, wherever they come from:
+    by what they were scored on, the identity first.
     """
     lines = []
-    for row in rows:
+    for row in sorted(rows, key=_place):
         line = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
         if line.get("scene") == line["image"]:
             line["scene"] = None
@@ -50,6 +51,11 @@ def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     return buffer.getvalue()
 
 
+def _place(row: Mapping) -> tuple:
+    case = [str(part) for part in case_of(row)]
+    return (*case, row["method"] != "identity", row["method"], row.get("seed") or 0)
+
+
 def from_csv(text: str) -> list[dict]:
     """The rows of :func:`to_csv`: numbers as numbers, every ``scene``, and nothing empty."""
     rows = []
@@ -58,6 +64,14 @@ def from_csv(text: str) -> list[dict]:
         row |= {k: int(row[k]) for k in ("seed", "draw") if k in row}
         rows.append(row | {k: float(row[k]) for k in NUMBERS if k in row})
     return rows
+
+
+def rounded(rows: Sequence[Mapping[str, object]]) -> list[dict]:
+    """The rows with their numbers to six digits, as they are written."""
+    return [
+        {k: float(f"{v:.6g}") if k in NUMBERS and v is not None else v for k, v in row.items()}
+        for row in rows
+    ]
 
 
 def read_rows(path: Path) -> list[dict]:

@@ -1,0 +1,39 @@
+"""A published summary, computed again from the published rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .. import evaluation
+from ..studies.rows import read_rows
+
+#: of a summary: what the rows alone say
+KEYS = ("n", "psnr", "ssim", "identity_psnr", "identity_ssim", "psnr_gain", "win_rate", "perfect")
+
+
+def other_summary(folder: Path, chapter: str) -> list[str]:
+    """Whether the published rows come to another summary than the published one today."""
+    path = folder / f"{chapter}.json"
+    if not path.exists():
+        return []
+    published = json.loads(path.read_text("utf-8"))["summary"]
+    wanted = {line["method"] for line in published}
+    rows = [r for r in read_rows(folder / f"{chapter}_rows.csv.gz") if r["method"] in wanted]
+    cases = {evaluation.case_of(row) for row in rows if row["method"] != "identity"}
+    rows = [r for r in rows if r["method"] != "identity" or evaluation.case_of(r) in cases]
+    found = {line["method"]: line for line in evaluation.summary(rows)}
+    same = (
+        key in found.get(line["method"], {}) and _is_close(value, found[line["method"]][key])
+        for line in published
+        for key, value in line.items()
+        if key in KEYS
+    )
+    return [] if all(same) else ["the summary of the published rows"]
+
+
+def _is_close(published: object, found: object) -> bool:
+    """Whether a value of a summary is what rows of six digits come to."""
+    if isinstance(published, float) and isinstance(found, float):
+        return abs(published - found) <= 2e-5 * max(1.0, abs(published))
+    return published == found
