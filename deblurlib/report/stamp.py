@@ -92,8 +92,8 @@ def sentence(results: Mapping) -> str:
         f"{s['wall_seconds']:.0f} s; finished {s['finished']}. "
         f"Code {s['code']}, {commit}{changed}; {versions}. "
         "On a machine like this one the same recipe gives the same bits, on another a score where "
-        f"that of another seed would lie; `deblur confirm {results['chapter']}` says whether the code of "
-        "today still leads to what is published."
+        f"that of another seed would lie; `deblur confirm {results['chapter']}` says whether the "
+        "code of today still leads to what is published."
     )
 
 
