@@ -151,5 +151,14 @@ def test_the_beginning_of_a_published_run_may_be_published_too(published, tmp_pa
     assert again.id == run.id
 
 
+@pytest.mark.parametrize("name", ["05_history.csv.gz", "05_pictures.npz", "05_proof.json"])
+@pytest.mark.parametrize("keep", [10, 30])
+def test_what_is_damaged_is_one_sentence(published, tmp_path, name, keep):
+    path = tmp_path / "reports" / "results" / name
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match="a damaged file of chapter 05"):
+        Archive("05", tmp_path)
+
+
 def test_without_anything_published_an_archive_trains(tmp_path, chapter, photos):  # noqa: F811
     assert isinstance(Archive("05", tmp_path).run(SMALL), Run)

@@ -12,9 +12,11 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -76,10 +78,13 @@ class Archive:
         results = root / "reports" / "results"
         self._weights = root / "reports" / "weights" / chapter
         self._rows = results / f"{chapter}_rows.csv.gz"
-        self._histories = _read_histories(results / f"{chapter}_history.csv.gz")
-        self._pictures = _read_pictures(results / f"{chapter}_pictures.npz")
         path = results / f"{chapter}_proof.json"
-        made = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        try:
+            self._histories = _read_histories(results / f"{chapter}_history.csv.gz")
+            self._pictures = _read_pictures(results / f"{chapter}_pictures.npz")
+            made = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        except (OSError, EOFError, ValueError, KeyError, zlib.error, BadZipFile) as error:
+            raise InputError(f"{results}: a damaged file of chapter {chapter} ({error})") from None
         self._proof = {"recipes": {}, "tests": {}, "scoring": {}} | made
 
     def run(self, recipe: Recipe) -> Run | PublishedRun:
