@@ -28,7 +28,7 @@ from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..evaluation import case_of
 from ..runs import Recipe, Run, proof, samples, signature, store
-from .rows import read_rows, rounded
+from .rows import in_order, read_rows, rounded
 from .scoring import score, scores_at_start
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +122,8 @@ class Archive:
     def score(
         self, trained: Sequence[Run | PublishedRun], test: ImageSet | None = None, **options
     ) -> list[dict]:
-        """As :func:`deblurlib.studies.score`, to six digits; of published runs, the published rows.
+        """As :func:`deblurlib.studies.score`, to six digits, in one order; of published runs, the
+        published rows.
 
         Raises:
             InputError: a run of the chapter's study was published with other options.
@@ -131,7 +132,7 @@ class Archive:
         rows = rounded(score(local, test, **options)) if local else []
         wanted = {run.id for run in trained} - {run.id for run in local}
         if not wanted:
-            return rows
+            return in_order(rows)
         asked = json.loads(json.dumps({key: options.get(key) for key in self._proof["scoring"]}))
         known = self._proof["recipes"]
         own = [run for run in trained if run.id in wanted and "runs" in known[run.recipe.name]]
@@ -143,7 +144,7 @@ class Archive:
         own = [row for row in published if row.get("run") in wanted]
         cases = {case_of(row) for row in own} - {case_of(row) for row in rows}
         base = [r for r in published if r["method"] == "identity" and case_of(r) in cases]
-        return rows + base + own
+        return in_order(rows + base + own)
 
     def keep_weights(self, run: Run | PublishedRun) -> None:
         """Have a small network's weights published, in half precision."""

@@ -33,11 +33,10 @@ def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], d
 def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows as CSV text with those of :data:`ROW_COLUMNS` that are not empty; floats to 6 digits.
 
-    ``scene`` is empty where it is the ``image``. Rows are in one order, wherever they come from:
-    by what they were scored on, the identity first.
+    ``scene`` is empty where it is the ``image``. Rows are written :func:`in_order`.
     """
     lines = []
-    for row in sorted(rows, key=_place):
+    for row in in_order(rows):
         line = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
         if line.get("scene") == line["image"]:
             line["scene"] = None
@@ -49,6 +48,11 @@ def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return buffer.getvalue()
+
+
+def in_order(rows: Sequence[Mapping]) -> list[Mapping]:
+    """The rows in one order, wherever they come from: by their cases, the identity first."""
+    return sorted(rows, key=_place)
 
 
 def _place(row: Mapping) -> tuple:
