@@ -12,6 +12,7 @@ PRESENTATION = ("plots", "widgets", "report", "cli", "__main__")
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
+    "files",
     "fingerprint",
     "machine",
     "images",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -42,21 +41,6 @@ def find_device(name: str | None) -> str:
 def show(table: Table) -> None:
     """Print a table; where there is no terminal whose width counts, without breaking its lines."""
     Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file such that it appears whole or not at all; a device is just written to."""
-    is_device = path.exists() and not path.is_file()
-    partial = path if is_device else path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        if not is_device:
-            os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        if not is_device:
-            partial.unlink(missing_ok=True)
 
 
 def parse_seeds(text: str) -> list[int]:

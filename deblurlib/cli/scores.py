@@ -12,7 +12,8 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Device, Seed, app, find_device, show, write_whole
+from ..files import write_whole
+from .command import Device, Seed, app, find_device, show
 
 if TYPE_CHECKING:
     from ..restoration import Method

@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Profile, Seed, app, parse_seeds, show, write_whole
+from ..files import write_whole
+from .command import Profile, Seed, app, parse_seeds, show
 
 if TYPE_CHECKING:
     from ..runs import Run

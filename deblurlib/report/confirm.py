@@ -9,13 +9,13 @@ a proof is replaced only on request, and where it holds.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import write_whole
 from ..runs import Recipe
 from . import proofs, sameness, stamp
 
@@ -37,6 +37,9 @@ class State:
         are = "is" if len(self.missing) == 1 else "are"
         but = f" but for the data: {', '.join(self.missing)} {are} not here" if self.missing else ""
         return self.word + but
+
+
+WHOLE = State("confirmed")  # with all its data
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,16 @@ def confirm(page: Page, show: proofs.Show = str) -> Page:
     changed, missing = proofs.replay(page.notebook, old, page.path.parent, show)
     if stamp.code_hash(page.notebook, page.results["stamp"]["data"]) != code:
         raise InputError(f"chapter {page.path.stem}: the code was changed meanwhile; once more")
-    if missing and not changed and page.state.word in ("current", "changed"):
+    if (
+        missing
+        and not changed
+        and (page.state.word in ("current", "changed") or page.state == WHOLE)
+    ):
         return page  # more is known already
-    if missing and not changed and page.state == State("confirmed"):
-        return page
     noted = note(code) | {"missing": missing, "changed": changed}
     noted = {key: value for key, value in noted.items() if value != []}
     text = sameness.with_entry(page.path.read_text("utf-8"), "confirmed", noted)
-    _write(page.path, text)
+    write_whole(page.path, text)
     return Page(page.notebook, page.results | {"confirmed": noted}, page.path)
 
 
@@ -111,12 +116,12 @@ def record_anew(page: Page, show: proofs.Show = str) -> None:
     Raises:
         InputError: it does not, or nobody has looked.
     """
-    if page.state not in (State("current"), State("confirmed")):
+    if page.state not in (State("current"), WHOLE):
         raise InputError(f"chapter {page.path.stem}: {page.state}; its proof stays as it is")
     old = _read(page.proof_path)
     more = [Recipe(**one["recipe"]) for one in old.get("recipes", {}).values() if "recipe" in one]
     text = proofs.to_text(proofs.make(page.notebook, page.results, more=more, show=show))
-    _write(page.proof_path, text)
+    write_whole(page.proof_path, text)
 
 
 def note(code: str) -> dict:
@@ -130,15 +135,3 @@ def _read(path: Path) -> dict:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text such that it is there whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, "utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        partial.unlink(missing_ok=True)

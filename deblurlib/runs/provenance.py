@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from .. import fingerprint, models
 from ..data import ImageSet, PairSet
 from ..degrade import SETTINGS
 from ..errors import InputError
+from ..files import write_whole
 from ..losses import LOSSES
 from . import proof, samples, signature
 from .recipe import Recipe
@@ -98,13 +98,8 @@ def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
         return ("code",)
     changed = _replayed(run, images)
     if not changed:
-        partial = run.folder / f".proved.{os.getpid()}"
-        with suppress(OSError):  # a store that cannot be written: proved again the next time
-            try:
-                partial.write_text(json.dumps({"code": code}), "utf-8")
-                os.replace(partial, run.folder / "proved.json")
-            finally:
-                partial.unlink(missing_ok=True)
+        with suppress(InputError):  # a store that cannot be written: proved again the next time
+            write_whole(run.folder / "proved.json", json.dumps({"code": code}))
     return changed
 
 
