@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -68,6 +69,11 @@ def arithmetic() -> dict[str, str]:
         "caches": ", ".join(sizes),
     }
     return found | {name: os.environ[name] for name in LIMITS if name in os.environ}
+
+
+def is_alike(recorded: Mapping[str, str]) -> bool:
+    """Whether :func:`arithmetic` says the same here as where it was recorded."""
+    return recorded == arithmetic()
 
 
 def _processor() -> str:

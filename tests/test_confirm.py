@@ -6,6 +6,7 @@ from unittest import mock
 
 import nbformat
 import pytest
+from test_proof import LONG
 from test_report import PARAMETERS, RECORD, write_chapter
 
 from deblurlib import evaluation, models, runs, studies
@@ -14,18 +15,7 @@ from deblurlib.report import confirm, execute, proofs, publish, retrain, rows_pr
 from deblurlib.runs import proof
 from deblurlib.studies.rows import without_seconds
 
-SMALL = runs.Recipe(
-    "05/small",
-    model="srcnn",
-    model_args={"layers": "9-1-5", "channels": 1},
-    data="photos",
-    degradation="s1-box",
-    steps=6,
-    batch=1,
-    crop=8,
-    grey=1,
-    every=3,
-)
+SMALL = replace(LONG, name="05/small", data="photos", steps=6, crop=8, every=3)
 
 
 class Chapter:

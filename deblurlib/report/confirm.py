@@ -97,12 +97,9 @@ def confirm(page: Page, show: proofs.Show = str) -> Page:
     changed, missing = proofs.replay(page.notebook, old, page.path.parent, show)
     if stamp.code_hash(page.notebook, page.results["stamp"]["data"]) != code:
         raise InputError(f"chapter {page.path.stem}: the code was changed meanwhile; once more")
-    if (
-        missing
-        and not changed
-        and (page.state.word in ("current", "changed") or page.state == WHOLE)
-    ):
-        return page  # more is known already
+    more_is_known = page.state.word in ("current", "changed") or page.state == WHOLE
+    if missing and not changed and more_is_known:
+        return page
     noted = note(code) | {"missing": missing, "changed": changed}
     noted = {key: value for key, value in noted.items() if value != []}
     text = sameness.with_entry(page.path.read_text("utf-8"), "confirmed", noted)

@@ -55,7 +55,7 @@ def make(
         show(recipe.name)
         found["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
         found["sets"][recipe.data] = samples.open_training_images(recipe).fingerprint
-        found["tests"][recipe.data] = _test_set(recipe).fingerprint
+        found["tests"][recipe.data] = samples.open_test_images(recipe).fingerprint
     for recipe in more:
         if recipe.name not in found["recipes"]:
             steps, parts = proof.of_recipe(recipe)
@@ -83,7 +83,7 @@ def replay(
         if not _is_here(old["data"]):
             return [], [old["data"]]
         return rows_proof.replay(notebook, old, folder, show), []
-    alike = old["made"]["machine"] == machine.arithmetic()
+    alike = machine.is_alike(old["made"]["machine"])
     by_seed = [
         {r.name: r for r in studies.recipes(old["chapter"], old["profile"], seed, old["data"])}
         for seed in old["seeds"]
@@ -128,7 +128,7 @@ def _changes(
     images = samples.open_training_images(recipes[0])
     if images.fingerprint != known["sets"]:
         return [*parts, "data"]
-    if known["tests"] not in (None, _test_set(recipes[0]).fingerprint):
+    if known["tests"] not in (None, samples.open_test_images(recipes[0]).fingerprint):
         return [*parts, "test data"]
     return parts + signature.differences(one["parts"], _of_data(recipes, images), alike)
 
@@ -200,11 +200,6 @@ def _of_data(recipes: Sequence[Recipe], images: ImageSet | PairSet) -> dict[str,
     with proof.one_thread():
         parts = {"scores": scores_at_start(first, studies.scoring_of(chapter))}
         return parts | {f"batches {r.seed}": proof.of_batches(r, rest) for r in recipes}
-
-
-def _test_set(recipe: Recipe) -> ImageSet | PairSet:
-    opened = data.open_images if recipe.degradation else data.open_pairs
-    return opened(recipe.data, "test")
 
 
 def still_holds(notebook: Path, old: Mapping, new: Mapping, folder: Path, show: Show = str) -> bool:

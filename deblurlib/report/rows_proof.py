@@ -45,18 +45,15 @@ def replay(notebook: Path, old: Mapping, folder: Path, show: Show) -> list[str]:
     published = {"rows": rows} | {part: results[part] for part in ("summary", "claims")}
     # once written and read again, as those published
     made = {"rows": from_csv(to_csv(outcome.rows))} | outcome.results
-    same = sameness.same_values if is_alike(old) else _near
-    return changed + [part for part in published if not same(published[part], made[part])]
-
-
-def is_alike(old: Mapping) -> bool:
-    """Whether a proof was made on a machine like this one."""
-    return old["made"]["machine"] == machine.arithmetic()
+    close = sameness.in_six_digits if machine.is_alike(old["made"]["machine"]) else _elsewhere
+    return changed + [
+        part for part in published if not sameness.same_values(published[part], made[part], close)
+    ]
 
 
 def others(old: Mapping, rows: Sequence[Mapping]) -> list[Mapping]:
     """The rows of a proof that are not among some others, or came out with other numbers."""
-    alike = is_alike(old)
+    alike = machine.is_alike(old["made"]["machine"])
     made = {_key(row): row for row in rows}
     return [
         row
@@ -65,16 +62,10 @@ def others(old: Mapping, rows: Sequence[Mapping]) -> list[Mapping]:
     ]
 
 
-def _near(old: object, new: object) -> bool:
-    """Whether two values of JSON are the same but for what rounding does elsewhere."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return old.keys() == new.keys() and all(_near(old[key], new[key]) for key in old)
-    if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(_near, old, new))
-    if isinstance(old, float) and isinstance(new, float):
-        one, two = ({"scores": of_numbers([value])} for value in (old, new))
-        return not differences(one, two, alike=False)
-    return old == new
+def _elsewhere(old: float, new: float) -> bool:
+    """Whether two numbers are the same but for what rounding does on another kind of machine."""
+    one, two = ({"scores": of_numbers([value])} for value in (old, new))
+    return not differences(one, two, alike=False)
 
 
 def execute_again(notebook: Path, published: Mapping, show: Show) -> execute.Outcome:

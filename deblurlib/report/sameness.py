@@ -13,7 +13,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
 import numpy as np
@@ -100,15 +100,23 @@ def same_results(old: str, new: str) -> bool:
     return same_values(*files)
 
 
-def same_values(old: object, new: object) -> bool:
-    """Whether two values of JSON are the same: strings exactly, numbers as above."""
+def in_six_digits(old: float, new: float) -> bool:
+    """Whether two numbers are the same to six digits."""
+    finite = math.isfinite(old) and math.isfinite(new)
+    return near(repr(old), repr(new), DIGITS) if finite else repr(old) == repr(new)
+
+
+def same_values(
+    old: object, new: object, close: Callable[[float, float], bool] = in_six_digits
+) -> bool:
+    """Whether two values of JSON are the same: strings exactly, numbers if they are close."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return old.keys() == new.keys() and all(same_values(old[k], new[k]) for k in old)
+        return old.keys() == new.keys() and all(same_values(old[k], new[k], close) for k in old)
     if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(same_values, old, new))
-    if type(old) in (int, float) and type(new) in (int, float):
-        finite = math.isfinite(old) and math.isfinite(new)
-        return near(repr(old), repr(new), DIGITS) if finite else repr(old) == repr(new)
+        pairs = zip(old, new, strict=False)
+        return len(old) == len(new) and all(same_values(a, b, close) for a, b in pairs)
+    if float in (type(old), type(new)) and {type(old), type(new)} <= {int, float}:
+        return close(old, new)  # whole numbers are counts
     return type(old) is type(new) and old == new
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import evaluation
 from ..studies.rows import read_rows
+from .sameness import same_values
 
 #: of a summary: what the rows alone say
 KEYS = ("n", "psnr", "ssim", "identity_psnr", "identity_ssim", "psnr_gain", "win_rate", "perfect")
@@ -24,7 +25,8 @@ def other_summary(folder: Path, chapter: str) -> list[str]:
     rows = [r for r in rows if r["method"] != "identity" or evaluation.case_of(r) in cases]
     found = {line["method"]: line for line in evaluation.summary(rows)}
     same = (
-        key in found.get(line["method"], {}) and _is_close(value, found[line["method"]][key])
+        key in found.get(line["method"], {})
+        and same_values(value, found[line["method"]][key], _of_rows)
         for line in published
         for key, value in line.items()
         if key in KEYS
@@ -32,8 +34,6 @@ def other_summary(folder: Path, chapter: str) -> list[str]:
     return [] if all(same) else ["the summary of the published rows"]
 
 
-def _is_close(published: object, found: object) -> bool:
-    """Whether a value of a summary is what rows of six digits come to."""
-    if isinstance(published, float) and isinstance(found, float):
-        return abs(published - found) <= 2e-5 * max(1.0, abs(published))
-    return published == found
+def _of_rows(published: float, found: float) -> bool:
+    """Whether a mean is what rows of six digits come to."""
+    return abs(published - found) <= 2e-5 * max(1.0, abs(published))

@@ -47,7 +47,7 @@ def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
 
 def replay_run(old: Mapping, recipe: Recipe, sharp: ImageSet | PairSet) -> tuple[str, ...]:
     """The names of the parts in which :func:`of_run` comes out otherwise than it did."""
-    alike = old["machine"] == machine.arithmetic()
+    alike = machine.is_alike(old["machine"])
     found = replay(old["parts"], recipe, old["steps"], alike)
     return (*found, *differences(old["parts"], _of_images(recipe, sharp), alike))
 

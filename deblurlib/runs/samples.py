@@ -25,8 +25,16 @@ WIDEST_MARGIN = 16  # pixels; a validation crop keeps as far from the border, wh
 
 def open_training_images(recipe: Recipe) -> ImageSet | PairSet:
     """The images that a recipe trains and validates on."""
-    opened = data.open_images if recipe.degradation else data.open_pairs
-    return opened(recipe.data, "train").first(recipe.images)
+    return _opened(recipe, "train").first(recipe.images)
+
+
+def open_test_images(recipe: Recipe) -> ImageSet | PairSet:
+    """The images that a recipe's runs are scored on."""
+    return _opened(recipe, "test")
+
+
+def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
+    return (data.open_images if recipe.degradation else data.open_pairs)(recipe.data, split)
 
 
 def check(recipe: Recipe, model: nn.Module) -> None:

@@ -185,7 +185,7 @@ class Archive:
         known = self._proof["recipes"].get(recipe.name)
         if known is None:
             return True
-        alike = self._proof["made"]["machine"] == machine.arithmetic()
+        alike = machine.is_alike(self._proof["made"]["machine"])
         key = recipe.with_seed(0).to_json()
         if key not in self._replayed:
             own = known.get("recipe")  # the chapter's, not its study's
@@ -193,8 +193,7 @@ class Archive:
             first = recipe.with_seed(seed)
             found = proof.replay(known["parts"], first, known["steps"], alike)
             if own is None:
-                opened = data.open_images if recipe.degradation else data.open_pairs
-                test = opened(recipe.data, "test").fingerprint
+                test = samples.open_test_images(recipe).fingerprint
                 found += [] if test == self._proof["tests"].get(recipe.data) else ["test data"]
                 now = {"scores": scores_at_start(first, self._proof["scoring"])}
                 found += signature.differences(known["parts"], now, alike)

@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from .. import evaluation, machine, models, restoration
-from ..data import ImageSet, open_images, open_pairs
+from ..data import ImageSet
 from ..metrics import SSIM_PROTOCOLS
 from ..runs import Recipe, Run
 from ..runs.proof import one_thread
+from ..runs.samples import open_test_images
 from ..runs.signature import Signature, of_numbers
 
 DRAW = 0  # the seed from which the degradations of test images are drawn
@@ -68,9 +69,9 @@ def cases(
     recipe: Recipe, test: ImageSet | None = None, side: int | None = None
 ) -> Iterator[evaluation.Case]:
     """What a recipe's runs are scored on, see :func:`score`."""
+    images = open_test_images(recipe) if test is None or recipe.degradation is None else test
     if recipe.degradation is None:
-        return evaluation.cases_of_pairs(open_pairs(recipe.data, "test"), recipe.grey)
-    images = open_images(recipe.data, "test") if test is None else test
+        return evaluation.cases_of_pairs(images, recipe.grey)
     options = {"side": side, "grey": recipe.grey}
     return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)
 
@@ -82,13 +83,10 @@ def scores_at_start(recipe: Recipe, scoring: Mapping[str, object]) -> Signature:
         scoring: the chapter's options of :func:`score`.
     """
     options = dict(scoring)
-    side, test = options.pop("side", None), None
-    if recipe.degradation is not None:
-        test = open_images(recipe.data, "test")
-        test = test.take(range(min(2, len(test))))
+    side = options.pop("side", None)
     model = models.build(recipe.model, recipe.model_args, recipe.seed).eval()
     method = restoration.of_model("untrained", model, "")
     with one_thread():
-        rows = evaluation.evaluate([method], islice(cases(recipe, test, side), 2), **options)
+        rows = evaluation.evaluate([method], islice(cases(recipe, side=side), 2), **options)
     left_out = ("method", "image", "scene", "seconds")
     return of_numbers([v for row in rows for k, v in row.items() if k not in left_out])
