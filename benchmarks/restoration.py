@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deblurlib import images, machine, models, restoration
 from deblurlib.data import open_images
 
-from . import timing
+from . import files, timing
 
 TITLE = "Restoring"
 ABOUT = (
@@ -81,7 +81,7 @@ def restored(pixels: np.ndarray, device: str) -> tuple[float, int]:
     """Seconds and peak memory, MB, of a process that restores a JPEG file."""
     with tempfile.TemporaryDirectory() as folder:
         photo, out = Path(folder, "photo.jpg"), Path(folder, "out.jpg")
-        restoration.write_photo(photo, restoration.Photo(pixels))
+        files.write_photo(photo, files.Photo(pixels))
         given = ["restore", str(photo), "-o", str(out), "--device", device]
         began = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", PEAK, *given], capture_output=True, check=True)

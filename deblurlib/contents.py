@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import fingerprint, images
+from . import files, fingerprint
 from .errors import InputError
 
 CHECKSUMS = "SHA256SUMS"
@@ -39,7 +39,7 @@ class FileState(NamedTuple):
 def file_state(path: Path) -> FileState:
     """The state of a file now; take it *before* reading, so that no later change is missed."""
     now = time.time()
-    with images.reading(path):
+    with files.reading(path):
         s = os.stat(path)
     settled = max(s.st_mtime, s.st_ctime) < now - CLOCK_STEP
     return FileState(
@@ -61,7 +61,7 @@ class Item:
     @property
     def is_image(self) -> bool:
         """Judged by the name; a disguised file is found out when it is read."""
-        return self.shape is not None or self.name.lower().endswith(images.SUFFIXES)
+        return self.shape is not None or self.name.lower().endswith(files.SUFFIXES)
 
     def blocks(self, size: int | None = None) -> Iterator[bytes]:
         """The content, a block at a time.
@@ -93,7 +93,7 @@ class Item:
         """The image, uint8 or uint16 ``(H, W, 3)``."""
         data = self.raw()
         if self.shape is None:
-            return images.decode(data, self.name)
+            return files.decode(data, self.name)
         array = np.frombuffer(data, np.uint8).reshape(self.shape)
         return (
             np.repeat(array.reshape(*self.shape[:2], 1), 3, -1) if len(self.shape) == 2 else array

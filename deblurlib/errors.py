@@ -1,4 +1,4 @@
-"""The one error that is meant for the user's eyes."""
+"""The one error, and the one warning, that are meant for the user's eyes."""
 
 
 class InputError(ValueError):
@@ -6,6 +6,13 @@ class InputError(ValueError):
 
     Its message is one clear sentence that names the thing and, where there is one, the cure.
     The ``deblur`` command prints it without a traceback and ends with exit code 2.
+    """
+
+
+class InputWarning(UserWarning):
+    """Something given from outside was mended before it was used; its message says what and how.
+
+    The ``deblur`` command prints it as one sentence on stderr.
     """
 
 

@@ -16,6 +16,8 @@ import torch
 
 from .errors import InputError
 
+ROUNDING = 1e-4  # how far from 1 the sum of a kernel may be
+
 
 def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
     """Gaussian kernel, sampled at the pixel centres.
@@ -213,10 +215,15 @@ def check(k: torch.Tensor) -> torch.Tensor:
     _require(bool((k >= 0).all()), "the kernel holds negative values")
     sums = k.double().sum((-2, -1))
     _require(
-        bool(((sums - 1).abs() < 1e-4).all()),
+        sums_to_1(k),
         f"a kernel must sum to 1, not {sums.flatten()[(sums - 1).abs().argmax()].item():.4g}",
     )
     return k
+
+
+def sums_to_1(k: torch.Tensor) -> bool:
+    """Whether each kernel sums to 1, but for rounding."""
+    return bool(((k.double().sum((-2, -1)) - 1).abs() < ROUNDING).all())
 
 
 def _require(condition: bool, message: str) -> None:

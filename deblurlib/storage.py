@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import images
+from . import files
 from .contents import Item, file_state, with_checksums
 from .errors import InputError
 
@@ -133,12 +133,12 @@ def _visible(name: str) -> bool:
 def _folder_items(folder: Path) -> list[Item]:
     names, seen = [], set()
     # os.walk, for it can follow links: large sets are often linked in
-    for top, folders, files in os.walk(folder, followlinks=True):
+    for top, folders, found in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(top)) in seen:  # a link back to where we were
             folders.clear()
             continue
         seen.add(real)
-        names += [(Path(top) / file).relative_to(folder).as_posix() for file in files]
+        names += [(Path(top) / file).relative_to(folder).as_posix() for file in found]
     return [_whole_file(n, folder / n) for n in names if _visible(n)]
 
 
@@ -147,7 +147,7 @@ def _whole_file(name: str, path: Path, sha256: str | None = None) -> Item:
 
 
 def _read_file(path: Path) -> Iterator[bytes]:
-    with images.reading(path), open(path, "rb") as file:
+    with files.reading(path), open(path, "rb") as file:
         while block := file.read(BLOCK):
             yield block
 

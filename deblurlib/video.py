@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 
-from . import degrade, images
+from . import degrade, files, images
 from .errors import InputError
 
 GHOSTS = 2.0  # pixels between neighbouring frames, above which their mean shows copies
@@ -67,8 +67,8 @@ def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
         return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
     for path in sorted(folder.iterdir(), key=in_order):
-        if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
-            frame = images.decode(images.read_bytes(path), str(path))
+        if path.suffix.lower() in files.SUFFIXES and not path.name.startswith("."):
+            frame = files.decode(files.read_bytes(path), str(path))
             yield images.to_array(images.to_tensor(frame))
 
 
@@ -189,8 +189,8 @@ def write_pairs(
         rows = []
         for pair in pairs(read_frames(source), window, average, stride):
             name = f"{pair.frames[window // 2]:06d}"
-            images.write(partial / "blur" / f"{name}.png", pair.y)
-            images.write(partial / "sharp" / f"{name}.png", pair.x)
+            files.write_image(partial / "blur" / f"{name}.png", pair.y)
+            files.write_image(partial / "sharp" / f"{name}.png", pair.x)
             rows.append((name, pair.frames[0], pair.frames[-1], average, f"{pair.motion:.2f}"))
             progress(pair)
         with (partial / "frames.csv").open("w", newline="") as file:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import contents, data, degrade, images, psf, storage
+from deblurlib import contents, data, degrade, files, images, psf, storage
 from deblurlib.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -327,8 +327,8 @@ def test_gopro_and_gopro_gamma_are_one_tree_with_two_kinds_of_blur(official, spl
         stem = official / name.replace("/sharp/", "/{}/").replace(".bmp", ".png")
         for pairs, side in ((plain, "blur"), (gamma, "blur_gamma")):
             y, x = pairs[i]
-            assert torch.equal(y, images.read(str(stem).format(side)))
-            assert torch.equal(x, images.read(official / name))
+            assert torch.equal(y, files.read_image(str(stem).format(side)))
+            assert torch.equal(x, files.read_image(official / name))
         assert not torch.equal(plain[i][0], gamma[i][0])
 
 

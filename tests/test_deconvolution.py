@@ -10,14 +10,13 @@ from PIL import Image
 from test_cli_engine import assert_refused
 from test_evaluation import write_pairs
 
-from deblurlib import classical, degrade, evaluation, images, metrics, psf, studies
+from deblurlib import classical, degrade, evaluation, files, images, kernels, metrics, psf, studies
 from deblurlib.data import open_images, open_pairs
 from deblurlib.degrade import Degradation
 from deblurlib.errors import InputError
 from deblurlib.restoration import (
     METHODS,
     deconvolution,
-    read_kernel,
     restore,
     tile_difference,
     tiles,
@@ -155,7 +154,7 @@ def photo(tmp_path, monkeypatch):
     x = images.centre_crop(open_images("sample", "test")[0], 60, 80)
     k = psf.motion(7, 20)
     y = degrade.convolve(x[None], k)[0]
-    images.write("photo.png", y)
+    files.write_image("photo.png", y)
     np.save("kernel.npy", k.numpy())
     return Image.open("photo.png"), k
 
@@ -210,7 +209,7 @@ def test_a_method_that_makes_no_use_of_a_kernel_says_so(photo, command):
 
 
 def test_a_kernel_is_read_as_it_was_saved(photo):
-    torch.testing.assert_close(read_kernel("kernel.npy"), photo[1])
+    torch.testing.assert_close(kernels.read("kernel.npy"), photo[1])
 
 
 def test_what_is_left_open_is_chosen_among_what_is_tried():

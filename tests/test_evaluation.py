@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from deblurlib import data, degrade, images, metrics, psf
+from deblurlib import data, degrade, files, images, metrics, psf
 from deblurlib.errors import InputError
 from deblurlib.evaluation import Case, cases_of_images, cases_of_pairs, evaluate, summary
 from deblurlib.perception import MEASURES
@@ -29,7 +29,7 @@ def write_set(folder, names, height=24, width=30):
     for seed, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         x = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
-        images.write(folder / name, x)
+        files.write_image(folder / name, x)
     return str(folder)
 
 
@@ -49,7 +49,7 @@ def write_pairs(folder, scenes=("a", "b"), kernels=(0,), split="test"):
 def write_pair(scene, stem, y, x):
     for side, image in (("blur", y), ("sharp", x)):
         (scene / side).mkdir(parents=True, exist_ok=True)
-        images.write(scene / side / f"{stem}.png", image[0])
+        files.write_image(scene / side / f"{stem}.png", image[0])
 
 
 @pytest.fixture

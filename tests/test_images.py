@@ -1,10 +1,10 @@
 """Image files in and out: every kind is read as it looks, every bad one is named."""
 
 import io
+import os
 import re
 import struct
 import zlib
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from skimage.color import rgb2ycbcr
 
-from deblurlib import images
+from deblurlib import files, images
 from deblurlib.errors import InputError
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
@@ -43,19 +43,19 @@ def by_opencv(array, suffix):
 def test_what_is_written_is_read_again(tmp_path_factory, size, channels):
     path = tmp_path_factory.mktemp("round") / "trip.png"
     array = np.random.default_rng(size).integers(0, 256, (*size, channels), np.uint8)
-    images.write(path, images.to_tensor(array))
-    x = images.read(path)
+    files.write_image(path, images.to_tensor(array))
+    x = files.read_image(path)
     assert (x.dtype, x.shape) == (torch.float32, (3, *size))
     assert np.array_equal(images.to_array(x), np.broadcast_to(array, (*size, 3)))
     assert Image.open(path).mode == {1: "L", 3: "RGB"}[channels]
 
 
-@pytest.mark.parametrize("suffix", images.SUFFIXES)
+@pytest.mark.parametrize("suffix", files.SUFFIXES)
 def test_every_suffix_is_written_and_read(tmp_path, rand, suffix):
     coarse = 0.2 + 0.2 * rand(1, 3, 2, 3) + torch.tensor([0.0, 0.2, 0.4]).view(3, 1, 1)
     x = torch.nn.functional.interpolate(coarse, (32, 48), mode="bilinear")[0]
-    images.write(tmp_path / f"x{suffix}", x)
-    torch.testing.assert_close(images.read(tmp_path / f"x{suffix}"), x, rtol=0, atol=0.05)
+    files.write_image(tmp_path / f"x{suffix}", x)
+    torch.testing.assert_close(files.read_image(tmp_path / f"x{suffix}"), x, rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_every_suffix_is_written_and_read(tmp_path, rand, suffix):
 def test_every_8_bit_kind_is_read_as_pil_shows_it(suffix, mode):
     data = by_pil(COLOUR, suffix, mode)
     expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    array = images.decode(data, "x")
+    array = files.decode(data, "x")
     assert array.dtype == np.uint8
     assert np.array_equal(array, expected)
 
@@ -92,7 +92,7 @@ def test_every_8_bit_kind_is_read_as_pil_shows_it(suffix, mode):
     ],
 )
 def test_transparency_is_dropped_and_colours_are_kept(array, data):
-    assert np.array_equal(images.decode(data, "x"), array[..., :3])
+    assert np.array_equal(files.decode(data, "x"), array[..., :3])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -103,7 +103,7 @@ def test_16_bit_images_keep_all_their_levels(tmp_path, suffix, channels):
     data = by_opencv(array, suffix) if channels == 3 else by_pil(array[..., 0], suffix)
     (tmp_path / "deep").write_bytes(data)
     expected = torch.from_numpy(array / 65535).permute(2, 0, 1).float().expand(3, -1, -1)
-    torch.testing.assert_close(images.read(tmp_path / "deep"), expected, rtol=0, atol=1e-7)
+    torch.testing.assert_close(files.read_image(tmp_path / "deep"), expected, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -123,7 +123,7 @@ def test_exif_orientation_is_applied(array, suffix, orientation):
     exif[0x0112] = orientation
     data = by_pil(array, suffix, exif=exif)
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
-    decoded = images.decode(data, "x")
+    decoded = files.decode(data, "x")
     assert decoded.dtype == array.dtype
     upright = upright if upright.ndim == 3 else upright[..., None]
     assert np.array_equal(decoded, np.broadcast_to(upright, (*upright.shape[:2], 3)))
@@ -171,45 +171,43 @@ def assert_one_line_with(name, error):
 def test_a_bad_file_is_named_in_one_line(tmp_path, name):
     (tmp_path / name).write_bytes(BAD_FILES[name])
     with pytest.raises(InputError) as error:
-        images.read(tmp_path / name)
+        files.read_image(tmp_path / name)
     assert_one_line_with(name, error)
 
 
 def test_the_largest_number_of_pixels_is_a_setting():
     data = by_pil(COLOUR, ".png")
-    assert images.decode(data, "x", max_pixels=54).shape == (6, 9, 3)
+    assert files.decode(data, "x", max_pixels=54).shape == (6, 9, 3)
     with pytest.raises(InputError, match=r"x\.png: 9 x 6 pixels.*53"):
-        images.decode(data, "x.png", max_pixels=53)
+        files.decode(data, "x.png", max_pixels=53)
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path, reason in ((tmp_path / "missing.png", "no such file"), (tmp_path, "cannot be read")):
         with pytest.raises(InputError, match=reason) as error:
-            images.read(path)
+            files.read_image(path)
         assert_one_line_with(str(path), error)
 
 
 @pytest.mark.parametrize("name", ["x", "x.unknown", "x.psd", "no-folder/x.png"])
 def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path, rand, name):
     with pytest.raises(InputError, match=name) as error:
-        images.write(tmp_path / name, rand(3, 4, 5))
+        files.write_image(tmp_path / name, rand(3, 4, 5))
     assert_one_line_with(name, error)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path, rand, monkeypatch):
     path = tmp_path / "x.png"
-    images.write(path, rand(3, 4, 5))
+    files.write_image(path, rand(3, 4, 5))
     before = path.read_bytes()
 
-    def fill_the_disk(path, data):
-        with path.open("wb") as file:
-            file.write(data[:4])
+    def fill_the_disk(source, target):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    monkeypatch.setattr(os, "replace", fill_the_disk)
     with pytest.raises(InputError, match=r"x\.png: cannot be written \(No space left"):
-        images.write(path, rand(3, 4, 5, seed=1))
+        files.write_image(path, rand(3, 4, 5, seed=1))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -226,7 +224,7 @@ def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path, rand, monkeypa
 )
 def test_what_is_no_image_is_not_written(tmp_path, x, named):
     with pytest.raises(InputError, match=re.escape(named)):
-        images.write(tmp_path / "x.png", x)
+        files.write_image(tmp_path / "x.png", x)
     assert list(tmp_path.iterdir()) == []
 
 

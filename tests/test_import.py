@@ -12,11 +12,12 @@ PRESENTATION = ("plots", "widgets", "report", "cli", "__main__")
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
-    "files",
     "fingerprint",
     "machine",
     "images",
     "psf",
+    "files",
+    "kernels",
     "degrade",
     "contents",
     "storage",

@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import IFDRational
 from test_images import BAD_FILES
 
 from deblurlib.errors import InputError
-from deblurlib.restoration import Photo, read_photo, write_photo
+from deblurlib.files import Photo, read_photo, write_photo
 
 SIZE = (13, 19)
 DEEP = np.random.default_rng(0).integers(0, 65536, (*SIZE, 4), np.uint16)

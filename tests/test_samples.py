@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_evaluation import write_pair
 
-from deblurlib import batches, data, degrade, images, losses, training
+from deblurlib import batches, data, degrade, files, images, losses, training
 from deblurlib.errors import InputError
 from deblurlib.runs import Recipe, samples
 
@@ -181,7 +181,7 @@ def test_scores_are_means_over_all_images_of_what_lies_inside(sharp, monkeypatch
 
 
 def test_a_crop_that_is_restored_to_the_bit_leaves_the_psnr_finite(tmp_path, save_picture):
-    images.write(tmp_path / "flat.png", torch.full((3, 60, 60), 0.2))
+    files.write_image(tmp_path / "flat.png", torch.full((3, 60, 60), 0.2))
     save_picture(tmp_path / "other.png", 0, 60, 60)
     held = data.open_images(str(tmp_path))
     one, both = (

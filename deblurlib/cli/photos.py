@@ -46,7 +46,7 @@ def restore(
     A picture that cannot be restored is named in one sentence, the others are done, and the exit
     code is 2.
     """
-    from .. import restoration
+    from .. import kernels, restoration
 
     device = find_device(device)
     if frames is not None and len(given) != 1:
@@ -56,7 +56,7 @@ def restore(
     if chosen.blind == (kernel is not None):
         wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE.npy"
         raise InputError(f"the method {method} {wants}")
-    k = None if kernel is None else restoration.read_kernel(kernel)
+    k = None if kernel is None else kernels.read(kernel)
     restoration.tiles.layout(chosen, tile, k)  # what is wrong with it is known before
     with _bar() as show:
         if numbers is not None:

@@ -1,9 +1,8 @@
 """Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
 
 ``methods``: functions from a blurred image to a restored one. ``tiles``: a large image piece by
-piece. ``patches``: the same, each piece with its own kernel. ``photos``: files, with all that
-belongs to them. ``batch``: many files. Taught in chapters 01 (what a method may know), 05 (tiles),
-06 (patches) and 07.
+piece. ``patches``: the same, each piece with its own kernel. ``batch``: many files. Taught in
+chapters 01 (what a method may know), 05 (tiles), 06 (patches) and 07.
 """
 
 from .batch import Outcome, find_photos, restore_files, restore_frames
@@ -17,7 +16,6 @@ from .methods import (
     unsharp_mask,
 )
 from .patches import restore_patches, seam_energy, seams
-from .photos import Photo, read_kernel, read_photo, write_photo
 from .tiles import TILE, restore, tile_difference
 
 __all__ = [
@@ -26,13 +24,10 @@ __all__ = [
     "WEIGHTS",
     "Method",
     "Outcome",
-    "Photo",
     "apply_model",
     "find_method",
     "find_photos",
     "of_model",
-    "read_kernel",
-    "read_photo",
     "restore",
     "restore_files",
     "restore_frames",
@@ -42,5 +37,4 @@ __all__ = [
     "shipped",
     "tile_difference",
     "unsharp_mask",
-    "write_photo",
 ]

@@ -15,8 +15,8 @@ import torch
 
 from .. import video
 from ..errors import InputError
+from ..files import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
 from .method import Method
-from .photos import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
 from .tiles import Progress, restore
 
 

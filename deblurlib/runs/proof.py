@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import batches, data, images, machine, models, training
+from .. import batches, data, files, images, machine, models, training
 from ..data import ImageSet, PairSet
 from . import fitting, samples
 from .recipe import Recipe
@@ -197,7 +197,7 @@ def _images_of(small: Recipe) -> Iterator[ImageSet | PairSet]:
             for side, picture in (("blur", blurred), ("sharp", array[:, 1:-1])):
                 path = Path(folder, "train", Path(item.name).stem, side, "0.png")
                 path.parent.mkdir(parents=True)
-                images.write(path, images.to_tensor(picture.astype(np.uint8)))
+                files.write_image(path, images.to_tensor(picture.astype(np.uint8)))
         yield data.open_pairs(f"sample-pairs={folder}", "train").first(small.images)
 
 

@@ -26,7 +26,7 @@ from scipy.io.matlab import MatReadError
 
 from ... import degrade, psf
 from ...errors import InputError
-from ...restoration import Photo, write_photo
+from ...files import Photo, write_photo
 
 FARTHEST = 6  # pixels that a kernel may be off
 MARGIN = 35  # pixels from the border within which it is not judged

@@ -11,13 +11,13 @@ import sys
 
 import torch
 
-from ... import images, psf, restoration
+from ... import files, psf, restoration
 
 
 def main() -> None:
     """Print, for each method, the least PSNR between tiled and whole over the photographs."""
     kernel = psf.shake(torch.Generator().manual_seed(0), 20, 25)
-    photos = [images.read(path) for path in sys.argv[1:]]
+    photos = [files.read_image(path) for path in sys.argv[1:]]
     for method in restoration.METHODS.values():
         if method.reach is None:
             k = None if method.blind else kernel

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from ... import data, images
+from ... import data, files, images
 from ...data import ImageSet
 from ...errors import InputError
 from ...runs import Recipe
@@ -57,8 +57,9 @@ def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
         for i, stem in enumerate(stems):
             height, width = (n // SCALE * SCALE for n in sharp[i].shape[-2:])
             x = sharp[i][:, :height, :width]
-            images.write(folder / split / "sharp" / f"{stem}.png", x)
-            images.write(folder / split / "blur" / f"{stem}.png", shrink_and_enlarge(x[None])[0])
+            files.write_image(folder / split / "sharp" / f"{stem}.png", x)
+            y = shrink_and_enlarge(x[None])[0]
+            files.write_image(folder / split / "blur" / f"{stem}.png", y)
             rows.append([split, stem, f"{split}/{sharp.names[i]}"])
     with (folder / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from ... import data, degrade, images
+from ... import data, degrade, files, images
 from ...degrade import Degradation, Pair
 from ...errors import InputError
 
@@ -42,8 +42,8 @@ def gather(folder: Path) -> int:
         (folder / "train" / side).mkdir(parents=True)
     rows = [["split", "stem", "scene"]]
     for stem, scene, y, x in tiles:
-        images.write(folder / "train" / "blur" / f"{stem}.png", y)
-        images.write(folder / "train" / "sharp" / f"{stem}.png", x)
+        files.write_image(folder / "train" / "blur" / f"{stem}.png", y)
+        files.write_image(folder / "train" / "sharp" / f"{stem}.png", x)
         rows.append(["train", stem, scene])
     with (folder / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ... import images, models, restoration, runs
+from ... import files, models, restoration, runs
 from ...errors import InputError
 from ...runs import Run
 
@@ -44,7 +44,7 @@ def ship(
     method = restoration.find_method(run.id)
     agreements = []
     for photo in photos:
-        y = images.read(photo)
+        y = files.read_image(photo)
         if min(y.shape[-2:]) <= restoration.TILE:
             raise InputError(f"{photo}: not higher and wider than a tile of {restoration.TILE}")
         agreements.append(restoration.tile_difference(y, method, restoration.TILE))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import struct
@@ -13,16 +12,15 @@ import warnings
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 import tifffile
-import torch
 from PIL import Image, ImageOps
 
-from .. import images, psf
 from ..errors import InputError
+from . import pictures
+from .writing import read_bytes, write_whole
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
 FORMATS |= {".tif": "TIFF", ".tiff": "TIFF", ".jfif": "JPEG"}
@@ -50,20 +48,20 @@ class Photo:
     profile: bytes = b""  # ICC
 
 
-def read_photo(path: str | os.PathLike, max_pixels: int = images.MAX_PIXELS) -> Photo:
+def read_photo(path: str | os.PathLike, max_pixels: int = pictures.MAX_PIXELS) -> Photo:
     """Read an image file.
 
     A palette is looked up; CMYK and other colour spaces become RGB, and lose their profile.
 
     Raises:
-        InputError: as of :func:`deblurlib.images.decode`; also a file of several pictures.
+        InputError: as of :func:`deblurlib.pictures.decode`; also a file of several pictures.
     """
-    data = images.read_bytes(path)
+    data = read_bytes(path)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it says, we say
     try:
         with warnings.catch_warnings(action="ignore"):
             # what is wrong with the file is said here; the pixels come below, as they are stored
-            deep = images.decode(data, str(path), max_pixels).dtype == np.uint16
+            deep = pictures.decode(data, str(path), max_pixels).dtype == np.uint16
             with Image.open(io.BytesIO(data)) as image:
                 return _read(image, data, deep, path)
     except InputError:
@@ -128,36 +126,15 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> None:
     check_suffix(path)
     suffix = path.suffix.lower()
     kind = FORMATS[suffix]
-    partial = path.with_name(f".deblur.{os.getpid()}{suffix}")  # of a long name there is no longer
     try:
-        # in memory first: Pillow does not notice that a full disk took less than it was given
         file = io.BytesIO()
         if photo.pixels.dtype == np.uint16 and kind in DEEP:
             (_write_deep_png if kind == "PNG" else _write_deep_tiff)(file, photo)
         else:
             _write(file, kind, photo)
-        partial.write_bytes(file.getbuffer())
-        os.replace(partial, path)
     except Exception as error:
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be written ({why})") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-
-
-def read_kernel(path: str | os.PathLike) -> torch.Tensor:
-    """Read a kernel ``(h, w)`` from a ``.npy`` file, as those of a set of pairs."""
-    try:
-        array = np.load(path, allow_pickle=False)
-        k = psf.check(torch.from_numpy(np.asarray(array, np.float32)))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, TypeError, BadZipFile) as error:  # InputError is a ValueError
-        raise InputError(f"{path}: not a kernel ({error})") from None
-    if k.ndim != 2:
-        raise InputError(f"{path}: not one kernel (h, w), but {tuple(k.shape)}")
-    return k
+        raise InputError(f"{path}: cannot be written ({error})") from None
+    write_whole(path, file.getbuffer())
 
 
 def check_suffix(path: Path) -> None:

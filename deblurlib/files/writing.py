@@ -1,0 +1,58 @@
+"""The bytes of files: read with errors that name the file, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..errors import InputError
+
+
+@contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what the operating system says of a file into an :class:`InputError` that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """The content of a file; an :class:`InputError` names the file if it cannot be read."""
+    with reading(path):
+        return Path(path).read_bytes()
+
+
+def write_whole(path: str | os.PathLike, content: str | bytes | memoryview) -> None:
+    """Write a file such that it appears whole or not at all; a device is just written to.
+
+    It is written beside its place, under a name that no other call uses, be it of another thread or
+    of another machine, and renamed. Its mode is what the umask says. What a text holds that is no
+    text (the bytes of a name that is not UTF-8) is written as JSON escapes it.
+
+    Raises:
+        InputError: it cannot be written; what was there before still is.
+    """
+    path = Path(path)
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        # a short name, for the file's own may be as long as names can be
+        partial = path.with_name(f".deblur.{secrets.token_hex(8)}")
+        try:
+            with open(partial, "xb") as file:
+                file.write(data)
+            os.replace(partial, path)
+        finally:
+            with suppress(OSError):
+                partial.unlink()
+    except (OSError, ValueError) as error:  # a ValueError: a name with a zero byte
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be written ({why})") from None
