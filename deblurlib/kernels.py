@@ -10,30 +10,20 @@ import os
 import warnings
 
 import numpy as np
+import tifffile
 import torch
 import torch.nn.functional as F
 
-from . import psf
+from . import files, psf
 from .errors import InputError, InputWarning, require
-from .files import read_bytes
+from .files import matlab, png
 
-
-def read(path: str | os.PathLike) -> torch.Tensor:
-    """The kernel ``(h, w)`` in a file; see :func:`decode`."""
-    return decode(read_bytes(path), str(path))
-
-
-def decode(data: bytes, name: str) -> torch.Tensor:
-    """The kernel ``(h, w)``, float32, that a file's bytes hold.
-
-    Args:
-        name: what to call it in an error.
-    """
-    try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except Exception as error:
-        raise InputError(f"{name}: not a kernel ({error})") from None
-    return as_kernel(array, name)
+#: The suffixes of files that may hold a kernel; what is in one is judged by its content.
+SUFFIXES = (".npy", ".npz", ".png", ".tif", ".tiff", ".csv", ".txt", ".mat")
+EXPECTED = "a .npy, an .npz or a .mat of one array, a grey PNG or TIFF, or numbers as text"
+ZIPPED, NUMPY = b"PK\x03\x04", b"\x93NUMPY"
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+LONGEST_TEXT = 10_000_000  # bytes
 
 
 def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.Tensor:
@@ -48,37 +38,144 @@ def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.T
         k: a tensor, which stays on its device, or a NumPy array of any byte order.
         name: what to call it in an error.
 
+    Returns:
+        float32, or float64 for a tensor of that type.
+
     Raises:
         InputError: no numbers, complex ones, not two or three axes, nothing in it, NaN or infinite
             or negative values, or zeros only.
     """
     if isinstance(k, np.ndarray):
         require(k.dtype.kind in "biuf", f"{name}: a kernel is of real numbers, not {k.dtype}")
-        k = torch.from_numpy(k.astype(np.float64))  # in this machine's byte order
-        k = k.float() if bool(torch.isfinite(k.float()).all()) else k
-    require(isinstance(k, torch.Tensor), f"{name}: a kernel is a tensor or array, not {type(k)}")
-    require(not k.is_complex(), f"{name}: a kernel is of real numbers, not {k.dtype}")
-    k = k if k.dtype in (torch.float32, torch.float64) else k.float()
+        wide, kind = torch.from_numpy(k.astype(np.float64)), torch.float32
+    else:
+        require(
+            isinstance(k, torch.Tensor), f"{name}: a kernel is a tensor or array, not {type(k)}"
+        )
+        require(not k.is_complex(), f"{name}: a kernel is of real numbers, not {k.dtype}")
+        wide, kind = k.double(), torch.float64 if k.dtype == torch.float64 else torch.float32
     require(
-        k.ndim in (2, 3) and k.numel() > 0,
-        f"{name}: a kernel must be (h, w) or (B, h, w), not {tuple(k.shape)}",
+        wide.ndim in (2, 3) and wide.numel() > 0,
+        f"{name}: a kernel must be (h, w) or (B, h, w), not {tuple(wide.shape)}",
     )
-    require(bool(torch.isfinite(k).all()), f"{name}: the kernel holds NaN or infinite values")
-    require(bool((k >= 0).all()), f"{name}: the kernel holds negative values")
-    if k.ndim == 3 and k.shape[-1] == 1 and not psf.sums_to_1(k):
-        k = k[..., 0]
-    sums = k.double().sum((-2, -1), keepdim=True)
+    require(bool(torch.isfinite(wide).all()), f"{name}: the kernel holds NaN or infinite values")
+    require(bool((wide >= 0).all()), f"{name}: the kernel holds negative values")
+    if wide.ndim == 3 and wide.shape[-1] == 1 and not psf.sums_to_1(wide):
+        wide = wide[..., 0]
+    sums = wide.sum((-2, -1), keepdim=True)
     require(bool((sums > 0).all()), f"{name}: the kernel holds nothing but zeros")
-    if not psf.sums_to_1(k):
+    if not psf.sums_to_1(wide):
         worst = sums.flatten()[(sums - 1).abs().argmax()].item()
         _warn(f"{name}: its sum was {worst:.6g}, so it was divided by it")
-        k = (k / sums).to(k.dtype)
-    down, right = (1 - side % 2 for side in k.shape[-2:])
+        wide = wide / sums
+    down, right = (1 - side % 2 for side in wide.shape[-2:])
     if down or right:
-        was = f"{k.shape[-2]} x {k.shape[-1]}"
-        k = F.pad(k, (0, right, 0, down))
-        _warn(f"{name}: zeros were added, for {k.shape[-2]} x {k.shape[-1]} from {was}")
-    return k
+        was = f"{wide.shape[-2]} x {wide.shape[-1]}"
+        wide = F.pad(wide, (0, right, 0, down))
+        _warn(f"{name}: zeros were added, for {wide.shape[-2]} x {wide.shape[-1]} from {was}")
+    return wide.to(kind)
+
+
+def read(path: str | os.PathLike) -> torch.Tensor:
+    """The kernel ``(h, w)`` in a file; see :func:`decode`."""
+    return decode(files.read_bytes(path), str(path))
+
+
+def decode(data: bytes, name: str) -> torch.Tensor:
+    """The kernel ``(h, w)``, float32, that a file's bytes hold.
+
+    Read are a NumPy file of one array, of any real type and byte order; a grey PNG or TIFF, the
+    latter also of floating-point numbers; numbers as text, a row a line, separated by commas,
+    semicolons, tabs or spaces; and a MATLAB file (up to version 7.2) of one array.
+
+    Args:
+        name: what to call it in an error.
+
+    Raises:
+        InputError: none of these; or as of :func:`as_kernel`.
+    """
+    try:
+        array = _array(data, name)
+    except InputError:
+        raise
+    except Exception:  # what NumPy says of some of them is no advice to follow
+        raise InputError(f"{name}: not a kernel that can be read; it may be {EXPECTED}") from None
+    shape = array.shape
+    while array.ndim > 2 and 1 in array.shape:
+        array = array.squeeze(array.shape.index(1))
+    if array.ndim != 2:
+        raise InputError(f"{name}: not one kernel (h, w), but an array {shape}")
+    return as_kernel(array, name)
+
+
+def _array(data: bytes, name: str) -> np.ndarray:
+    if data.startswith(NUMPY):
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    if data.startswith(ZIPPED):
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return arrays[_only(arrays.files, name)]
+    if data.startswith(TIFFS):
+        return _of_tiff(data, name)
+    if data.startswith(png.SIGNATURE):
+        return _of_picture(data, name)
+    if data.startswith(b"MATLAB"):
+        return _of_matlab(data, name)
+    return _of_text(data, name)
+
+
+def _only(names: list[str], name: str) -> str:
+    if len(names) != 1:
+        held = f"holds {', '.join(names)}" if names else "holds no array"
+        raise InputError(f"{name}: {held}; a kernel is the only array of its file")
+    return names[0]
+
+
+def _of_picture(data: bytes, name: str) -> np.ndarray:
+    pixels = files.read(data, name).pixels.astype(np.float64)
+    channels = pixels.shape[-1]
+    colours = pixels[..., : channels - (channels in (2, 4))]
+    opaque = channels in (1, 3) or np.ptp(pixels[..., -1]) == 0
+    if not opaque or (colours != colours[..., :1]).any():
+        raise InputError(f"{name}: a picture of a kernel is grey, without transparency")
+    return colours[..., 0]
+
+
+def _of_tiff(data: bytes, name: str) -> np.ndarray:
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[0]
+        small = page.size * page.dtype.itemsize <= files.MAX_PIXELS
+        if page.dtype.kind == "f" and len(file.pages) == 1 and small:
+            return page.asarray()
+    return _of_picture(data, name)
+
+
+def _of_matlab(data: bytes, name: str) -> np.ndarray:
+    arrays = matlab.numbers(data, name)
+    held = [key for key, array in arrays.items() if array.size > 1]
+    return arrays[_only(held, name)]
+
+
+def _of_text(data: bytes, name: str) -> np.ndarray:
+    if b"\0" in data or len(data) > LONGEST_TEXT:
+        raise InputError(f"{name}: not a kernel that can be read; it may be {EXPECTED}")
+    text = data.decode("utf-8-sig")
+    mark = next((m for m in ";\t," if m in text), None)
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.partition("#")[0].strip()
+        if not line:
+            continue
+        parts = line.split(mark)
+        parts = parts[:-1] if not parts[-1].strip() else parts  # a separator ends the line
+        try:  # a comma that separates nothing is a decimal one
+            rows.append([float(p if mark == "," else p.replace(",", ".")) for p in parts])
+        except ValueError:
+            raise InputError(f"{name}: line {number} is not a row of numbers") from None
+        if len(rows[-1]) != len(rows[0]):
+            raise InputError(
+                f"{name}: line {number} has {len(rows[-1])} numbers, those above {len(rows[0])}"
+            )
+    return np.array(rows)
 
 
 def _warn(message: str) -> None:

@@ -14,7 +14,7 @@ from numbers import Integral
 
 import torch
 
-from .errors import InputError
+from .errors import InputError, require
 
 ROUNDING = 1e-4  # how far from 1 the sum of a kernel may be
 
@@ -27,7 +27,7 @@ def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
         size: odd side; by default the kernel reaches three standard deviations. A smaller size
             cuts the Gaussian off, as OpenCV's ``GaussianBlur(x, (size, size), sigma)`` does.
     """
-    _require(0 <= sigma < math.inf, f"sigma must be 0 or more, not {sigma}")
+    require(0 <= sigma < math.inf, f"sigma must be 0 or more, not {sigma}")
     size = _odd(size, 2 * math.ceil(3 * sigma) + 1)
     if sigma == 0:
         profile = (_coordinates(size) == 0).double()
@@ -57,8 +57,8 @@ def motion(length: float, angle: float = 0.0, size: int | None = None) -> torch.
     Raises:
         InputError: the line does not fit into ``size``.
     """
-    _require(math.isfinite(length) and length >= 1, f"length must be 1 or more, not {length}")
-    _require(math.isfinite(angle), f"angle must be a number of degrees, not {angle}")
+    require(math.isfinite(length) and length >= 1, f"length must be 1 or more, not {length}")
+    require(math.isfinite(angle), f"angle must be a number of degrees, not {angle}")
     grid = _coordinates(2 * math.ceil(length / 2 + 1) + 1)
     down, right = torch.meshgrid(grid, grid, indexing="ij")
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
@@ -78,7 +78,7 @@ def disk(radius: float, size: int | None = None) -> torch.Tensor:
     Raises:
         InputError: the disk does not fit into ``size``.
     """
-    _require(math.isfinite(radius) and radius > 0, f"radius must be more than 0, not {radius}")
+    require(math.isfinite(radius) and radius > 0, f"radius must be more than 0, not {radius}")
     fine = 16  # sub-pixels along each side of a pixel
     reach = math.ceil(radius + 0.5)
     offsets = (torch.arange(fine, dtype=torch.float64) + 0.5) / fine - 0.5
@@ -107,9 +107,9 @@ def trajectory(
     Returns:
         ``(steps, 2)``, float64: down and right in pixels, their mean 0.
     """
-    _require(math.isfinite(length) and length > 0, f"length must be more than 0, not {length}")
-    _require(steps >= 2, f"a path needs 2 steps or more, not {steps}")
-    _require(math.isfinite(anxiety) and anxiety >= 0, f"anxiety must be 0 or more, not {anxiety}")
+    require(math.isfinite(length) and length > 0, f"length must be more than 0, not {length}")
+    require(steps >= 2, f"a path needs 2 steps or more, not {steps}")
+    require(math.isfinite(anxiety) and anxiety >= 0, f"anxiety must be 0 or more, not {anxiety}")
     uniform = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
     pull, reversal, impulse = 0.7 * uniform[0], 0.2 * uniform[1], 10 * uniform[2]
     reversed_here = torch.rand(steps, generator=generator) < reversal * anxiety
@@ -143,8 +143,8 @@ def from_path(path: torch.Tensor, size: int | None = None) -> torch.Tensor:
         size: odd side; by default the smallest that holds the path; too small a one is an error.
     """
     whole = path.ndim == 2 and path.shape[1] == 2 and len(path) > 0
-    _require(whole, f"a path is (T, 2), not {tuple(path.shape)}")
-    _require(bool(torch.isfinite(path).all()), "the path holds NaN or infinite values")
+    require(whole, f"a path is (T, 2), not {tuple(path.shape)}")
+    require(bool(torch.isfinite(path).all()), "the path holds NaN or infinite values")
     centre = math.ceil(path.abs().max().item()) + 1
     k = torch.zeros(2 * centre + 1, 2 * centre + 1, dtype=torch.float64)
     corner = path.double().floor()
@@ -206,18 +206,16 @@ def transfer_function(k: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 def check(k: torch.Tensor) -> torch.Tensor:
     """Return ``k`` if it is a kernel (or a batch of them); else raise, saying what is wrong."""
-    _require(k.ndim in (2, 3), f"a kernel must be (h, w) or (B, h, w), not {tuple(k.shape)}")
-    _require(
+    require(k.ndim in (2, 3), f"a kernel must be (h, w) or (B, h, w), not {tuple(k.shape)}")
+    require(
         k.shape[-1] % 2 == 1 and k.shape[-2] % 2 == 1,
         f"a kernel's sides must be odd, not {k.shape[-2]} x {k.shape[-1]}",
     )
-    _require(bool(torch.isfinite(k).all()), "the kernel holds NaN or infinite values")
-    _require(bool((k >= 0).all()), "the kernel holds negative values")
-    sums = k.double().sum((-2, -1))
-    _require(
-        sums_to_1(k),
-        f"a kernel must sum to 1, not {sums.flatten()[(sums - 1).abs().argmax()].item():.4g}",
-    )
+    require(bool(torch.isfinite(k).all()), "the kernel holds NaN or infinite values")
+    require(bool((k >= 0).all()), "the kernel holds negative values")
+    sums = k.double().sum((-2, -1)).flatten().tolist()
+    worst = max(sums, key=lambda s: abs(s - 1), default=1)
+    require(sums_to_1(k), f"a kernel must sum to 1, not {worst:.6g}")
     return k
 
 
@@ -226,15 +224,10 @@ def sums_to_1(k: torch.Tensor) -> bool:
     return bool(((k.double().sum((-2, -1)) - 1).abs() < ROUNDING).all())
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise InputError(message)
-
-
 def _odd(size: int | None, default: int) -> int:
     size = default if size is None else size
-    whole = isinstance(size, Integral)
-    _require(whole and size > 0 and size % 2 == 1, f"size must be odd, not {size}")
+    odd = isinstance(size, Integral) and size > 0 and size % 2 == 1
+    require(odd, f"size must be odd, not {size}")
     return int(size)
 
 
@@ -252,6 +245,6 @@ def _fit(k: torch.Tensor, size: int | None, what: str) -> torch.Tensor:
     rows, columns = torch.nonzero(k > 1e-12, as_tuple=True)
     reach = int(torch.cat([(rows - centre).abs(), (columns - centre).abs()]).max())
     size = _odd(size, 2 * reach + 1)
-    _require(size >= 2 * reach + 1, f"{what} needs a kernel of {2 * reach + 1}, not {size}, pixels")
+    require(size >= 2 * reach + 1, f"{what} needs a kernel of {2 * reach + 1}, not {size}, pixels")
     trimmed = k[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
     return torch.nn.functional.pad(_normalised(trimmed), [(size - 2 * reach - 1) // 2] * 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 
 app = typer.Typer(
     help="Deblurring, paper by paper: execute and publish chapters, train, score.",
@@ -55,8 +56,14 @@ def short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def _say(message: Warning | str, category: type[Warning], *where, **more) -> None:
+    text = str(message) if issubclass(category, InputWarning) else f"{category.__name__}: {message}"
+    print(f"deblur: {text}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point: an :class:`InputError` becomes one sentence on stderr and exit code 2."""
+    warnings.showwarning = _say
     try:
         app()
     except InputError as error:

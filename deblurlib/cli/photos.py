@@ -34,7 +34,7 @@ def restore(
     ] = None,
     kernel: Annotated[
         Path | None,
-        typer.Option(help="What blurred them all, a .npy file, for a method that needs it."),
+        typer.Option(help="What blurred them all: .npy, .mat, a grey picture, text."),
     ] = None,
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile, pixels; less needs less memory.")
@@ -54,7 +54,7 @@ def restore(
     numbers = None if frames is None else parse_frames(frames)
     chosen = restoration.find_method(method, device)
     if chosen.blind == (kernel is not None):
-        wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE.npy"
+        wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE"
         raise InputError(f"the method {method} {wants}")
     k = None if kernel is None else kernels.read(kernel)
     restoration.tiles.layout(chosen, tile, k)  # what is wrong with it is known before
@@ -97,7 +97,8 @@ def _tell(outcome: Outcome) -> Outcome:
         print(f"deblur: {outcome.error}", file=sys.stderr)
     else:
         width, height = outcome.size
-        print(f"{outcome.target}  {width} x {height}  {outcome.seconds:.1f} s")
+        lost = f"  without {', '.join(outcome.lost)}" if outcome.lost else ""
+        print(f"{outcome.target}  {width} x {height}  {outcome.seconds:.1f} s{lost}")
     return outcome
 
 

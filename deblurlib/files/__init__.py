@@ -1,11 +1,11 @@
-"""The only readers and writers of pictures, and files that are whole or not there.
+"""The only readers and writers of pictures; and files that are there whole or not at all.
 
-``pictures``: image files as networks see them, upright RGB. ``photos``: the same with all that
-belongs to a photograph. ``writing``: bytes. Taught in chapters 01 and 05.
+``pictures``: the one reader. ``photos``: writing. ``png`` and ``tiff``: what is special to these.
+``writing``: bytes. Taught in chapter 05.
 """
 
-from .photos import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
-from .pictures import MAX_PIXELS, SUFFIXES, decode, read_image, write_image
+from .photos import check_suffix, with_pixels, write_image, write_photo
+from .pictures import FORMATS, MAX_PIXELS, SUFFIXES, Photo, decode, read, read_image, read_photo
 from .writing import read_bytes, reading, write_whole
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Photo",
     "check_suffix",
     "decode",
+    "read",
     "read_bytes",
     "read_image",
     "read_photo",

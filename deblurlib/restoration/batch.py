@@ -29,6 +29,7 @@ class Outcome:
     error: str | None = None  # one sentence, if nothing was
     size: tuple[int, int] = (0, 0)  # width, height
     seconds: float = 0.0  # reading, restoring and writing
+    lost: tuple[str, ...] = ()  # what its format cannot hold, see write_photo
 
 
 def find_photos(
@@ -143,7 +144,7 @@ def _restored(
         photo = load()
         pixels = restore(photo.pixels, method, kernel, device, tile, progress)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(target, with_pixels(photo, pixels))
+        lost = write_photo(target, with_pixels(photo, pixels))
     except InputError as error:
         return Outcome(name, None, str(error))
     except OSError as error:
@@ -152,7 +153,8 @@ def _restored(
         if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
             raise
         return Outcome(name, None, f"{name}: not enough memory; a smaller --tile needs less")
-    return Outcome(name, target, None, photo.pixels.shape[1::-1], time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return Outcome(name, target, None, photo.pixels.shape[1::-1], seconds, lost)
 
 
 def _check_target(

@@ -1,0 +1,101 @@
+"""TIFF files: which of their many kinds can be read, and what is written with 16 bits."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from ..errors import InputError
+
+ORIENTATION = 0x0112  # of EXIF, too
+#: Tags that say something of the picture: description, make, model, software, date, artist,
+#: copyright. The others say how its pixels are stored.
+TOLD = (270, 271, 272, 305, 306, 315, 33432)
+DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, UNIT = 270, 282, 283, 296
+BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, FURTHER, SAMPLE_FORMAT = (
+    258, 259, 262, 277, 284, 338, 339,
+)  # fmt: skip
+WHOLE_NUMBERS, UNDEFINED, FLOATS, COMPLEX = 1, 4, 3, 6
+GREY, RGB, YCBCR = 1, 2, 6  # photometric interpretations; 0 would be grey whose 0 is white
+ASSOCIATED = 1  # a further channel: alpha that the colours have been multiplied by
+
+
+def check(image: Image.Image, name: str) -> int:
+    """How many bits a value has, 8 or fewer, 12 or 16; an error where it cannot be read right.
+
+    Deeper than 8 bits are read: grey, RGB, and RGB with alpha that is not multiplied in, of 16
+    bits, their colours together; and grey of 12.
+    """
+    tags = image.tag_v2
+    bits, kinds = set(tags.get(BITS, (1,))), set(tags.get(SAMPLE_FORMAT, (WHOLE_NUMBERS,)))
+    deepest = max(bits)
+    if deepest > 16 or kinds & {FLOATS, COMPLEX}:
+        raise InputError(f"{name}: only images of 8 or 16 bits a value can be read")
+    if not kinds <= {WHOLE_NUMBERS, UNDEFINED}:
+        raise InputError(f"{name}: a kind of TIFF that cannot be read; save it as PNG")
+    pictures = re.search(r"(?m)^images=(\d+)", str(tags.get(DESCRIPTION, "")))
+    if pictures and str(tags[DESCRIPTION]).startswith("ImageJ=") and int(pictures[1]) > 1:
+        raise InputError(f"{name}: holds {pictures[1]} pictures; save those you want one by one")
+    colour, samples = tags.get(PHOTOMETRIC), tags.get(SAMPLES, 1)
+    together = tags.get(PLANES, 1) == 1 and ASSOCIATED not in tags.get(FURTHER, ())
+    packed = tags.get(COMPRESSION, 1) == 1
+    is_16 = bits == {16} and (colour, samples) in ((GREY, 1), (RGB, 3), (RGB, 4)) and together
+    is_12 = bits == {12} and (colour, samples) == (GREY, 1) and packed
+    if colour == YCBCR and packed:  # which Pillow would take for RGB
+        raise InputError(f"{name}: a kind of TIFF that cannot be read; save it as PNG")
+    if deepest > 8 and not (is_16 or is_12):
+        raise InputError(f"{name}: a kind of 16-bit TIFF that cannot be read; save it as PNG")
+    return deepest
+
+
+def resolution(image: Image.Image) -> tuple | None:
+    """Pixels a unit across and down, and the unit (1: none that is named), as they are stored."""
+    tags = image.tag_v2
+    if X_RESOLUTION not in tags or Y_RESOLUTION not in tags:
+        return None
+    return tags[X_RESOLUTION], tags[Y_RESOLUTION], int(tags.get(UNIT, 2))
+
+
+def with_resolution(exif: Image.Exif, resolution: tuple | None) -> Image.Exif:
+    """What Pillow writes beside the pixels: what is told of the picture, and the resolution."""
+    for tag in [tag for tag in exif if tag not in (*TOLD, ORIENTATION)]:
+        del exif[tag]
+    if resolution is not None:
+        exif[X_RESOLUTION], exif[Y_RESOLUTION], exif[UNIT] = resolution
+    return exif
+
+
+def write_deep(
+    file: io.BytesIO, pixels: np.ndarray, profile: bytes, exif: Image.Exif, resolution: tuple | None
+) -> None:
+    """Write uint16 pixels ``(H, W, C)``, for Pillow cannot."""
+    if pixels.shape[-1] == 2:  # grey with alpha, which Pillow cannot read
+        pixels = pixels[..., [0, 0, 0, 1]]
+    colour = pixels.shape[-1] > 2
+    words = [(tag, "s", 0, str(exif[tag]).encode(), True) for tag in TOLD if tag in exif]
+    x, y, unit = resolution or (1, 1, 1)
+    tifffile.imwrite(
+        file,
+        pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
+        photometric="rgb" if colour else "minisblack",
+        planarconfig=None if pixels.shape[-1] == 1 else "contig",
+        extrasamples=["unassalpha"] if pixels.shape[-1] == 4 else None,
+        compression="zlib",
+        iccprofile=profile or None,
+        resolution=(_ratio(x), _ratio(y)),
+        resolutionunit=unit,
+        software=False,
+        extratags=[*words, (ORIENTATION, "H", 1, exif.get(ORIENTATION, 1), True)],
+        metadata=None,
+    )
+
+
+def _ratio(value: float) -> tuple[int, int]:
+    numerator, denominator = getattr(value, "numerator", None), getattr(value, "denominator", None)
+    if numerator is None or denominator is None:
+        return round(float(value) * 10_000), 10_000
+    return int(numerator), int(denominator)
