@@ -72,7 +72,7 @@ TIFFS = {
     "4 bits": (by_hand(G8 >> 4, 4), (G8 >> 4) * 17),
     "4 bits, white is 0": (by_hand(G8 >> 4, 4, photometric=0), 255 - (G8 >> 4) * 17),
     "below 0": (as_tiff(G8.view(np.int8), "minisblack"), REFUSED),
-    "luma and chroma": (as_tiff(C8, "ycbcr"), REFUSED),
+    "luma and chroma": (as_tiff(C8, "ycbcr") + bytes(1000), REFUSED),
     "16 bits": (as_tiff(G16, "minisblack"), G16),
     "16 bits, big-endian": (as_tiff(G16, "minisblack", byteorder=">"), G16),
     "16 bits, colour": (as_tiff(C16), C16),
@@ -157,7 +157,8 @@ def test_the_one_colour_that_is_transparent_is_the_one_of_the_file(depth, colour
     array = (DEEP[..., :channels] >> (16 - depth)).copy()
     key = array[3, 4].copy()
     array[5:8, 5:9] = key
-    data = as_png(array, depth, colour_type, chunk(b"tRNS", key.astype(">u2").tobytes()))
+    stored = key.astype(int) + (2**depth if depth < 16 else 0)  # more bits than count
+    data = as_png(array, depth, colour_type, chunk(b"tRNS", stored.astype(">u2").tobytes()))
     pixels = files.read(data, "x").pixels
     top = 65535 if depth == 16 else 255
     assert pixels.dtype == (np.uint16 if depth == 16 else np.uint8)
@@ -179,7 +180,11 @@ GAMMA = (b"gAMA", struct.pack(">I", 100_000))
 PRIMARIES = (b"cHRM", struct.pack(">8I", *range(30_000, 38_000, 1000)))
 CODES = (b"cICP", bytes([9, 16, 0, 1]))
 SIZE = (b"pHYs", struct.pack(">IIB", 3000, 2000, 1))
-PLAIN = ((b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 45455)))
+ORDINARY = [
+    ((b"sRGB", b"\0"), GAMMA, PRIMARIES),  # of which the first overrules the others
+    ((b"gAMA", struct.pack(">I", 45455)),),
+    ((b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),),
+]
 
 
 def chunks_of(path):
@@ -205,9 +210,17 @@ def test_what_a_png_says_of_its_colours_is_kept_in_a_png_and_told_elsewhere(tmp_
     assert write_photo(tmp_path / "y.tif", photo) == ("gAMA", "cHRM", "cICP")
 
 
-def test_of_a_png_that_says_it_is_ordinary_nothing_is_lost(tmp_path):
-    data = as_png(C8, 8, 2, *(chunk(*word) for word in PLAIN))
+@pytest.mark.parametrize("words", ORDINARY)
+def test_of_a_png_that_says_it_is_ordinary_nothing_is_lost(tmp_path, words):
+    data = as_png(C8, 8, 2, *(chunk(*word) for word in words))
     assert write_photo(tmp_path / "y.jpg", files.read(data, "x")) == ()
+
+
+def test_a_profile_that_is_cut_short_is_none():
+    packed = zlib.compress(bytes(range(256)) * 9)
+    for content, expected in ((packed, bytes(range(256)) * 9), (packed[:-9], b""), (b"no", b"")):
+        data = as_png(C8, 8, 2, chunk(b"iCCP", b"a profile\0\0" + content))
+        assert files.read(data, "x").profile == expected
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
