@@ -116,6 +116,12 @@ def test_every_kind_of_tiff_is_read_right_or_refused(name):
     assert np.array_equal(found, expected)
 
 
+@pytest.mark.parametrize("depth", ["", "16 bits, "])
+def test_a_channel_that_is_not_said_is_not_taken_for_alpha(depth):
+    assert files.read(TIFFS[f"{depth}a channel that is not said"][0], "x").pixels.shape[-1] == 3
+    assert files.read(TIFFS[f"{depth}alpha"][0], "x").pixels.shape[-1] == 4
+
+
 def test_what_is_half_clear_and_multiplied_in_is_divided_by_its_alpha():
     array = EIGHT.copy()
     array[..., 3] |= 64
@@ -230,6 +236,12 @@ def test_a_profile_of_any_size_is_read_again_by_the_one_who_wrote_it(tmp_path, d
     photo = read_photo(tmp_path / "x.png")
     assert photo.profile == profile
     assert np.array_equal(photo.pixels, C8)
+
+
+@pytest.mark.parametrize("cut", [1, 12, 20, 60])
+def test_a_png_that_is_cut_short_is_damaged(cut):
+    with pytest.raises(InputError, match=r"^x: damaged image file"):
+        files.read(as_png(C8, 8, 2)[:-cut], "x")
 
 
 def test_texts_of_any_size_do_not_keep_a_png_from_being_read():
