@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import files, fingerprint
+from . import files, fingerprint, names
 from .errors import InputError
 
 CHECKSUMS = "SHA256SUMS"
@@ -55,7 +55,8 @@ class Item:
     read: Callable[[], Iterable[bytes]]  # the content, a block at a time
     state: Callable[[], FileState]  # of the file it lies in: itself, a zip or an .npz
     size: int | None = None  # in bytes; None: it is its whole file
-    shape: tuple[int, ...] | None = None  # of an image stored as bare uint8 pixels
+    shape: tuple[int, ...] | None = None  # of an image stored as bare pixels
+    dtype: str = "|u1"  # of these, in NumPy's words
     sha256: str | None = None  # what the content's must be, where that is known
 
     @property
@@ -94,7 +95,8 @@ class Item:
         data = self.raw()
         if self.shape is None:
             return files.decode(data, self.name)
-        array = np.frombuffer(data, np.uint8).reshape(self.shape)
+        array = np.frombuffer(data, self.dtype).reshape(self.shape)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         return (
             np.repeat(array.reshape(*self.shape[:2], 1), 3, -1) if len(self.shape) == 2 else array
         )
@@ -122,10 +124,18 @@ def hash_items(items: list[Item] | tuple[Item, ...]) -> str:
 
 def _parts(pairs: list[tuple[Item, FileState]]) -> Iterator[tuple[int, Iterable[bytes]]]:
     for item, state in pairs:
-        for text in (item.name.encode(), str(item.shape).encode()):
+        for text in (names.as_bytes(item.name), str(item.shape).encode()):
             yield len(text), (text,)
         size = state.size if item.size is None else item.size
         yield size, item.blocks(size)
+
+
+def described(items: list[Item]) -> str:
+    """How many files there are, and what one is called: for an error that says what was found."""
+    if not items:
+        return "nothing"
+    one = min(items, key=lambda item: names.is_note(item.name)).name
+    return f"the file {one}" if len(items) == 1 else f"{len(items)} files, such as {one}"
 
 
 def with_checksums(items: list[Item]) -> list[Item]:
@@ -153,7 +163,7 @@ def _listed(items: list[Item]) -> dict[str, str]:
     """The names in a set's ``SHA256SUMS``, and their checksums."""
     found: dict[str, str] = {}
     text = b"".join(item.raw() for item in items if item.name == CHECKSUMS)
-    for line in filter(str.strip, text.decode("utf-8", "replace").split("\n")):
+    for line in filter(str.strip, text.decode("utf-8", "surrogateescape").split("\n")):
         if len(line.split(maxsplit=1)) < 2:
             raise InputError(f"{CHECKSUMS}: not a checksum and a name: {line!r}")
         digest, name = line.split(maxsplit=1)

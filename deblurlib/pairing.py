@@ -2,46 +2,143 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
-from .contents import Item
+from . import names, scenes
+from .contents import Item, described
 from .errors import InputError
 
 #: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
 BLURRED_IN = {"gopro-gamma": "blur_gamma"}
+#: Files in ``kernel/`` that are kernels, but for a README and the like.
+KERNELS = (".npy", ".npz", ".csv", ".txt", ".mat", ".png", ".tif", ".tiff")
 
 
-def side(item: Item) -> str:
-    """The name of the folder that holds an item: ``blur``, ``sharp`` or ``kernel``."""
-    return PurePosixPath(item.name).parent.name
+class Pair(NamedTuple):
+    """Partners, their kernel where it is known, and the scene that they show."""
+
+    blurred: Item
+    sharp: Item
+    kernel: Item | None
+    scene: str
 
 
-def view(item: Item) -> str:
-    """The folder that holds an item's ``blur/`` or ``sharp/``."""
-    return PurePosixPath(item.name).parent.parent.as_posix()
+@dataclass
+class _View:
+    """A folder that holds ``blur/``, ``sharp/`` or ``kernel/``, and what lies in these."""
+
+    folder: str
+    blurred: list[Item] = field(default_factory=list)
+    sharp: list[Item] = field(default_factory=list)
+    kernels: list[Item] = field(default_factory=list)
+
+    @property
+    def top(self) -> str:
+        """The first folder, in lower case, or nothing."""
+        return "" if self.folder == "." else names.top(f"{self.folder}/")
 
 
-def by_stem(items: list[Item], folder: str, name: str) -> dict[str, Item]:
-    """The items of ``folder/name/`` by their stems; an error where two have one stem."""
-    found: dict[str, Item] = {}
-    for item in items:
-        wanted = item.name.endswith(".npy") if name == "kernel" else item.is_image
-        if wanted and side(item) == name and view(item) == folder:
-            stem = PurePosixPath(item.name).stem
-            if stem in found:
-                raise InputError(f"{item.name} and {found[stem].name}: two files of one stem")
-            found[stem] = item
+def blur_of(name: str) -> str:
+    """The folder that holds the blurred images of the set ``name``."""
+    return BLURRED_IN.get(name, "blur")
+
+
+def one_per_stem(paths: Iterable[str]) -> dict[str, str]:
+    """The files of a folder by their stems, in order; names that look alike are one stem.
+
+    Raises:
+        InputError: two have one stem.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        other = found.setdefault(names.stem(path), path)
+        if other != path:
+            raise InputError(f"{path} and {other}: two files of one stem")
     return found
 
 
-def read_scenes(items: list[Item]) -> dict[tuple[str, str], str]:
-    """``(split or "", stem)`` -> scene, as the set's ``scenes.csv`` says."""
+def holds_pairs(name: str, items: list[Item]) -> bool:
+    """Whether somewhere in the set ``name`` blurred and sharp images lie side by side."""
+    return any(view.blurred and view.sharp for view in _views(name, items))
+
+
+def find(source: str, name: str, items: list[Item], split: str | None) -> list[Pair]:
+    """The pairs of a set, or of one split, sorted by their folders and stems.
+
+    Args:
+        source: what to call the set in an error.
+        name: its own.
+
+    Raises: as :func:`deblurlib.data.open_pairs`.
+    """
+    blur, found = blur_of(name), []
+    views = _views(name, items)
+    table = scenes.read(items, _nameable(views))
+    for view in views:
+        if split is None or view.top == split.lower():
+            found += _pairs(source, blur, view, table)
+    if not found:
+        part = f" under {split}/" if split else ""
+        raise InputError(
+            f"{source}: no folder{part} with images in {blur}/ and sharp/ side by side; "
+            f"found {described([item for item in items if _in(item.name, split)])}"
+        )
+    return found
+
+
+def _in(name: str, split: str | None) -> bool:
+    return split is None or names.top(name) == split.lower()
+
+
+def _views(name: str, items: list[Item]) -> list[_View]:
+    """All views of a set, by the names of their folders; each item is looked at once."""
+    blur, found = blur_of(name), {}
     for item in items:
-        if item.name == "scenes.csv":
-            rows = list(csv.DictReader(io.StringIO(item.raw().decode("utf-8-sig", "replace"))))
-            if rows and not {"stem", "scene"} <= rows[0].keys():
-                raise InputError("scenes.csv: needs the columns stem and scene")
-            return {(row.get("split") or "", row["stem"]): row["scene"] for row in rows}
-    return {}
+        side = names.side(item.name)
+        if side in (blur, "sharp"):
+            wanted = item.is_image
+        else:
+            wanted = side == "kernel" and _is_kernel(item.name)
+        if wanted:
+            folder = names.view(item.name)
+            view = found.setdefault(names.composed(folder), _View(folder))
+            kinds = {blur: view.blurred, "sharp": view.sharp, "kernel": view.kernels}
+            kinds[side].append(item)
+    return sorted(found.values(), key=lambda view: view.folder)
+
+
+def _is_kernel(name: str) -> bool:
+    return name.lower().endswith(KERNELS) and not names.is_note(name)
+
+
+def _nameable(views: list[_View]) -> dict[scenes.Key, str]:
+    """Of all images of pairs: what a row of ``scenes.csv`` can name, and the image's name."""
+    sides = ((view.top, item.name) for view in views for item in (*view.blurred, *view.sharp))
+    return {(top, names.stem(name)): name for top, name in sides}
+
+
+def _pairs(source: str, blur: str, view: _View, table: dict[scenes.Key, str]) -> list[Pair]:
+    by_name = {item.name: item for item in (*view.blurred, *view.sharp, *view.kernels)}
+    blurred, sharp, kernels = (
+        {stem: by_name[name] for stem, name in one_per_stem(item.name for item in side).items()}
+        for side in (view.blurred, view.sharp, view.kernels)
+    )
+    for here, there, missing in ((sharp, blurred, blur), (blurred, sharp, "sharp")):
+        for stem, item in here.items():
+            if stem not in there:
+                raise InputError(f"{source}: {item.name} has no partner in {missing}/ beside it")
+    for stem, item in kernels.items():
+        if stem not in sharp:
+            raise InputError(f"{source}: {item.name} is the kernel of no pair beside it")
+    return [
+        Pair(
+            blurred[stem],
+            item,
+            kernels.get(stem),
+            table.get((view.top, stem)) or names.view(item.name),
+        )
+        for stem, item in sorted(sharp.items(), key=lambda one: PurePosixPath(one[1].name).stem)
+    ]

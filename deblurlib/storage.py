@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from . import files
-from .contents import Item, file_state, with_checksums
+from . import files, names
+from .archives import BLOCK, npz_items, zip_items
+from .contents import CHECKSUMS, Item, file_state, with_checksums
 from .errors import InputError
+from .scenes import TABLE
 
 #: The photographs inside the scikit-image and scikit-learn wheels: name -> (path, sha256).
 SAMPLE = {
@@ -54,24 +54,27 @@ SAMPLE = {
     ),
 }
 
-#: The sets that the chapters name; ``data/README.md`` says how to get and lay out each.
-KNOWN = (
-    "anime-faces",
-    "cifar10",
-    "cifar100",
-    "celeba",
-    "gopro",
-    "gopro-gamma",
-    "imagenet",
-    "bsds500",
-    "levin09",
-)
-
-BLOCK = 2**20  # bytes that are read at a time
+#: The sets that the chapters name, and what each holds; ``data/README.md`` says how to get and
+#: lay them out.
+KNOWN = {
+    "anime-faces": "images",
+    "cifar10": "images",
+    "cifar100": "images",
+    "celeba": "images",
+    "gopro": "pairs",
+    "gopro-gamma": "pairs",
+    "imagenet": "images",
+    "bsds500": "images",
+    "levin09": "pairs",
+    "motion-mixture": "pairs",
+}
 
 
 def open_source(source: str) -> tuple[str, list[Item]]:
     """The name of a source and all its items, sorted by name.
+
+    Where all lies in one folder (as in a zip of a folder), and in that, or deeper, there are
+    ``train/`` or ``test/`` with images, ``scenes.csv`` or ``SHA256SUMS``, names begin there.
 
     Raises:
         InputError: it is not there; the message says how to get it or where it was looked for.
@@ -82,12 +85,20 @@ def open_source(source: str) -> tuple[str, list[Item]]:
     if path.is_dir():
         items = _folder_items(path)
     elif zipfile.is_zipfile(path):
-        items = _npz_items(path) if path.suffix == ".npz" else _zip_items(path)
+        items = npz_items(path) if path.suffix == ".npz" else zip_items(path)
     elif path.suffix in (".zip", ".npz"):
         raise InputError(f"{path}: damaged, or no {path.suffix} file")
     else:
         raise InputError(f"{path}: a data set must be a folder, a .zip or a .npz")
-    return name, with_checksums(sorted(items, key=lambda item: item.name))
+    return name, with_checksums(sorted(_below_top(items), key=lambda item: item.name))
+
+
+def is_here(source: str) -> bool:
+    """Whether a data set is there; a damaged one is."""
+    try:
+        return source == "sample" or bool(locate(source))
+    except InputError:
+        return False
 
 
 def locate(source: str) -> tuple[str, Path]:
@@ -126,20 +137,33 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _visible(name: str) -> bool:
-    return not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+def _below_top(items: list[Item]) -> list[Item]:
+    """The items of the folder that is the set, named from there; else all as they are."""
+    prefix, inside = "", items
+    while any(item.is_image for item in inside):
+        below = {item.name[len(prefix) :]: item for item in inside}
+        images = [name for name, item in below.items() if item.is_image]
+        listed = any(name.lower() == TABLE or name == CHECKSUMS for name in below)
+        if listed or any(names.top(name) in ("train", "test") for name in images):
+            return [replace(item, name=name) for name, item in below.items()]
+        tops = {name.partition("/")[0] for name in below if "/" in name}
+        if len(tops) > 1 or not all("/" in name for name in images):
+            break
+        prefix += f"{tops.pop()}/"
+        inside = [item for item in inside if item.name.startswith(prefix)]  # less a README beside
+    return items
 
 
 def _folder_items(folder: Path) -> list[Item]:
-    names, seen = [], set()
+    found, seen = [], set()
     # os.walk, for it can follow links: large sets are often linked in
-    for top, folders, found in os.walk(folder, followlinks=True):
+    for top, folders, here in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(top)) in seen:  # a link back to where we were
             folders.clear()
             continue
         seen.add(real)
-        names += [(Path(top) / file).relative_to(folder).as_posix() for file in found]
-    return [_whole_file(n, folder / n) for n in names if _visible(n)]
+        found += [(Path(top) / file).relative_to(folder).as_posix() for file in here]
+    return [_whole_file(n, folder / n) for n in found if names.is_visible(n)]
 
 
 def _whole_file(name: str, path: Path, sha256: str | None = None) -> Item:
@@ -150,60 +174,6 @@ def _read_file(path: Path) -> Iterator[bytes]:
     with files.reading(path), open(path, "rb") as file:
         while block := file.read(BLOCK):
             yield block
-
-
-def _zip_items(path: Path) -> list[Item]:
-    state = file_state(path)  # before it is opened: what is read later is of that time
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path}: a damaged zip ({error})") from None
-
-    def read(name: str) -> Iterator[bytes]:
-        try:
-            with archive.open(name) as file:
-                while block := file.read(BLOCK):
-                    yield block
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error) as error:
-            why = str(error) or "it is cut short"  # an EOFError says nothing
-            raise InputError(f"{path}: {name} cannot be read ({why})") from None
-
-    names = (info.filename for info in archive.infolist() if not info.is_dir())
-    return [
-        Item(n, partial(read, n), lambda: state, archive.getinfo(n).file_size)
-        for n in names
-        if _visible(n)
-    ]
-
-
-def _npz_items(path: Path) -> list[Item]:
-    """Arrays of images, uint8 (N, H, W) or (N, H, W, 3), named ``train``, ``x_train`` and so on."""
-    state = file_state(path)  # before it is read, as of a zip
-    try:
-        arrays = dict(np.load(path, allow_pickle=False))
-    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: a damaged .npz ({error})") from None
-    items = []
-    for key, array in arrays.items():
-        if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-            continue
-        if array.ndim == 3 or (array.ndim == 4 and array.shape[-1] == 3):
-            folder = key.removeprefix("x_")
-            items += [
-                Item(
-                    f"{folder}/{i:06d}",
-                    partial(_read_array, picture),
-                    lambda: state,
-                    picture.nbytes,
-                    picture.shape,
-                )
-                for i, picture in enumerate(array)
-            ]
-    return items
-
-
-def _read_array(array: np.ndarray) -> Iterator[bytes]:
-    yield array.tobytes()
 
 
 def _sample_items() -> list[Item]:

@@ -158,7 +158,7 @@ def test_grey_images_may_have_three_equal_channels(tmp_path, save_picture):
     for seed, name in enumerate(["blur/a.png", "sharp/a.png"]):
         save_picture(tmp_path / "s" / name, seed, 40, 44)
     draw = degrade.SETTINGS["s1-box"]
-    items, pairs = data.open_images(str(tmp_path)), data.open_pairs(str(tmp_path))
+    items, pairs = data.open_images(str(tmp_path / "s/sharp")), data.open_pairs(str(tmp_path))
     for some, shape in ((items, (3, 40, 44)), (pairs, (2, 3, 40, 44))):
         ones, threes = (batches.hold(some, grey=channels) for channels in (1, 3))
         for one, three in zip(ones, threes, strict=True):

@@ -383,6 +383,8 @@ def assert_refused(code, out, err, message):
         (["study", "02", "--seeds", ""], "seeds are whole numbers separated by commas"),
         (["study", "02", "--profile", "huge"], "profile 'huge' is none of smoke"),
         (["study", "02", "--data", "nowhere"], "'nowhere' is no data set"),
+        (["study", "02", "--profile", "smoke", "--data", "clips"], "clips: holds pairs, blur/"),
+        (["train", "02/motion", "--profile", "smoke", "--data", "clips"], "clips: holds pairs"),
         (["runs", "show", "nothing"], "no run 'nothing' in"),
         (["runs", "show", "02/motion"], "can be any of these runs"),
     ],
@@ -391,6 +393,16 @@ def test_bad_input_is_one_sentence_and_trains_nothing(deblur, tmp_path, argument
     before = contents(tmp_path)
     assert_refused(*deblur(*arguments), message)
     assert contents(tmp_path) == before
+
+
+def test_what_a_set_holds_says_what_is_learned_from_it_whatever_its_name(deblur):
+    for source, setting in (("mine=clips", None), ("gopro=photos", "s4-camera")):
+        options = ("--profile", "smoke", "--data", source)
+        code, _, err = deblur("train", "05/shipped", *options)
+        assert (code, err) == (0, "")
+        name = source.partition("=")[0]
+        (run,) = [r for r in listed("05/shipped") if r.recipe.data == name]
+        assert run.recipe.degradation == setting
 
 
 def evaluated(deblur, method, *arguments):
@@ -462,13 +474,25 @@ def test_scores_on_pairs_are_those_of_evaluate(deblur):
         (["--images", "photos", "--degradation", "s1-box"], 2),
         (["--images", "photos", "--degradation", "s1-box", "--split", "train"], 4),
         (["--images", "flat", "--degradation", "s1-box"], 3),
-        (["--images", "half", "--degradation", "s1-box"], 2),
+        (["--images", "half", "--degradation", "s1-box", "--split", "train"], 1),
         (["--images", "far=photos/train", "--degradation", "s1-box"], 4),
+        (["--pairs", "wrapped"], 2),
+        (["--pairs", "wrapped.zip"], 2),
+        (["--pairs", "upper"], 2),
+        (["--images", "anime-faces=many", "--degradation", "s1-box"], 1),
     ],
 )
 def test_the_test_part_is_scored_where_there_is_one_and_no_other_is_wanted(deblur, options, n):
-    found, _ = evaluated(deblur, "identity", *options)
+    shutil.copytree("clips", "wrapped/clips")
+    shutil.make_archive("wrapped", "zip", "wrapped")
+    for part in ("train", "test"):
+        shutil.copytree(f"clips/{part}", f"upper/{part.upper()}")
+    write_set(Path("many"), [f"{i}.png" for i in range(6)], 30, 41)
+    found, out = evaluated(deblur, "identity", *options)
     assert found["n"] == len(found["images"]) == n
+    part = found["split"] or "all"
+    assert out.splitlines()[-1].startswith(f"{found['data']}, {part}; ")
+    assert part == ("train" if "train" in options else "all" if n in (3, 4) else "test")
 
 
 def test_the_identity_gains_nothing(deblur):
@@ -515,6 +539,12 @@ def test_the_scores_of_a_model_of_nan_are_json_all_the_same(deblur):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["--images", "half", "--degradation", "s1-box"],
+            "half: has train/ but no test/; --split t",
+        ),
+        (["--images", "clips", "--degradation", "s1-box"], "clips: holds pairs, blur/ and sharp/"),
+        (["--pairs", "photos"], "photos: no folder under test/ with images in blur/ and sharp/"),
         ([], "give either --pairs DIR or --images DIR with --degradation NAME"),
         (["--degradation", "s1-box"], "give either --pairs DIR or --images DIR"),
         (["--images", "flat"], "give either --pairs DIR or --images DIR with --degradation"),

@@ -1,18 +1,16 @@
-"""Image sets and pair sets: splits, partners, scenes, kernels; and the real sets where they are."""
+"""Sets of images and of pairs: splits, names, what they hold; and the real sets where they are."""
 
 import os
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from deblurlib import contents, data, degrade, files, images, psf, storage
+from deblurlib import contents, data, degrade, storage
 from deblurlib.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-VIEWS = ["train/s1", "train/s2", "test/s1"]
 
 
 def test_sample_is_four_images_to_train_on_and_three_to_test_on():
@@ -204,205 +202,68 @@ def test_a_disguised_image_is_named_when_it_is_read(tmp_path, save_picture):
         opened[1]
 
 
-@pytest.fixture
-def tree(tmp_path, save_picture):
-    """A tree like that of GoPro: two pairs a scene, blurred PNG and sharp BMP."""
-    for place, view in enumerate(VIEWS):
-        for stem in (0, 1):
-            save_picture(tmp_path / view / "blur" / f"{stem}.png", 10 * place + stem)
-            save_picture(tmp_path / view / "sharp" / f"{stem}.bmp", 10 * place + stem + 5)
-    return tmp_path
+@pytest.mark.parametrize(
+    ("name", "items", "answer"),
+    [
+        ("mine", ["test/a/blur/1.png", "test/a/sharp/1.jpg"], True),
+        ("mine", ["Blur/1.png", "SHARP/1.png", "a.png"], True),
+        ("mine", ["blur/1.png", "sharp/2.png"], True),  # to be told that a partner is missing
+        ("gopro-gamma", ["a/blur_gamma/1.png", "a/sharp/1.png"], True),
+        ("mine", ["a/blur_gamma/1.png", "a/sharp/1.png"], False),
+        ("gopro-gamma", ["a/blur/1.png", "a/sharp/1.png"], False),
+        ("mine", ["a/blur/1.png", "b/sharp/1.png"], False),
+        ("mine", ["blur/notes.txt", "sharp/1.png"], False),
+        ("mine", ["sharp/1.png"], False),
+    ],
+)
+def test_a_set_says_whether_it_holds_pairs(tmp_path, save_picture, name, items, answer):
+    for item in items:
+        save_picture(tmp_path / "set" / item) if item.endswith("g") else None
+        (tmp_path / "set" / item).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / item).touch()
+    source = f"{name}={tmp_path / 'set'}"
+    assert data.holds_pairs(source) is answer
+    if answer:
+        with pytest.raises(InputError, match=f"{name}=.*: holds pairs, .*open_pairs .or --pairs"):
+            data.open_images(source)
+    else:
+        assert len(data.open_images(source)) == len([i for i in items if i.endswith("g")])
 
 
-def open_tree(tree, split=None):
-    return data.open_pairs(f"gopro={tree}", split)
-
-
-def test_partners_are_files_of_one_stem_sorted(tree, save_picture):
-    pairs = open_tree(tree)
-    assert (pairs.name, pairs.split, len(pairs)) == ("gopro", None, 6)
-    assert pairs.names == [f"{view}/sharp/{stem}.bmp" for view in sorted(VIEWS) for stem in (0, 1)]
-    y, x = pairs[3]  # train/s1, stem 1
-    for image, seed in ((y, 1), (x, 6)):
-        assert torch.equal(image, images.to_tensor(save_picture(tree / "again.png", seed)))
-
-
-@pytest.mark.parametrize(("split", "count"), [("train", 4), ("test", 2)])
-def test_a_split_is_its_folder(tree, split, count):
-    pairs = open_tree(tree, split)
-    assert len(pairs) == count
-    assert all(name.startswith(f"{split}/") for name in pairs.names)
-
-
-def test_scenes_are_the_folders_that_hold_the_pairs(tree):
-    assert open_tree(tree).scenes == (*["test/s1"] * 2, *["train/s1"] * 2, *["train/s2"] * 2)
+def test_a_set_that_is_not_here_holds_what_it_is_known_to_hold(monkeypatch, tmp_path):
+    monkeypatch.delenv("DEBLURLIB_DATA", raising=False)
+    known = {name for name in (*storage.KNOWN, "sample", "nowhere") if data.holds_pairs(name)}
+    assert known == {"gopro", "gopro-gamma", "levin09", "motion-mixture"}
+    (tmp_path / "cut.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"cut\.zip: damaged"):
+        data.holds_pairs(f"gopro={tmp_path / 'cut.zip'}")
 
 
 @pytest.mark.parametrize(
-    ("table", "scenes"),
+    ("names", "found"),
     [
-        ("stem,scene\n0,zoo\n1,pier\n", ("zoo", "pier", "zoo", "pier", "zoo", "pier")),
-        ("stem,scene\n0,zoo\n", ("zoo", "test/s1", "zoo", "train/s1", "zoo", "train/s2")),
-        (
-            "split,stem,scene\ntrain,0,zoo\ntrain,1,pier\ntest,0,beach\n",
-            ("beach", "test/s1", "zoo", "pier", "zoo", "pier"),
-        ),
-        ("\ufeffscene,stem\r\nzoo,0\r\nzoo,1\r\n", ("zoo",) * 6),
-    ],
-    ids=["by-stem", "in-part", "by-split-and-stem", "from-a-spreadsheet"],
-)
-def test_a_table_of_scenes_overrules_the_folders(tree, table, scenes):
-    (tree / "scenes.csv").write_text(table, "utf-8")
-    assert open_tree(tree).scenes == scenes
-
-
-@pytest.mark.parametrize("columns", ["name,scene", "stem,place"])
-def test_a_table_of_scenes_without_its_columns_is_named(tree, columns):
-    (tree / "scenes.csv").write_text(f"{columns}\n0,zoo\n")
-    with pytest.raises(InputError, match=r"scenes\.csv: needs the columns stem and scene"):
-        open_tree(tree)
-
-
-@pytest.mark.parametrize(
-    ("missing", "named"),
-    [
-        ("train/s2/blur/1.png", r"train/s2/sharp/1\.bmp has no partner in blur/"),
-        ("train/s2/sharp/1.bmp", r"train/s2/blur/1\.png has no partner in sharp/"),
+        (["train/a.png", "Test/a.png", "val/a.png"], {"train", "test"}),
+        (["train/a.png", "more/a.png"], {"train"}),
+        (["a.png", "train.png", "x/train/a.png"], set()),
     ],
 )
-def test_a_missing_partner_names_the_file(tree, missing, named):
-    (tree / missing).unlink()
-    assert len(open_tree(tree, "test")) == 2
-    with pytest.raises(InputError, match=named):
-        open_tree(tree)
+def test_a_set_says_what_it_is_split_into(tmp_path, save_picture, names, found):
+    for name in names:
+        save_picture(tmp_path / name)
+    assert data.splits(str(tmp_path)) == found
 
 
-@pytest.mark.parametrize("side", ["blur", "sharp"])
-def test_two_files_of_one_stem_are_named(tree, save_picture, side):
-    save_picture(tree / "train/s1" / side / "0.tif")
-    with pytest.raises(InputError, match=rf"{side}/0\..* and .*{side}/0\..*: two files"):
-        open_tree(tree)
+def test_anime_faces_are_split_although_they_lie_in_one_folder(tmp_path, save_picture):
+    assert data.splits(flat(tmp_path, save_picture)) == {"train", "test"}
 
 
-def test_partners_of_different_size_are_both_named(tree, save_picture):
-    save_picture(tree / "test/s1/sharp/1.bmp", height=6)
-    pairs = open_tree(tree)
-    pairs[0]
-    named = r"blur/1\.png has 5 x 7 pixels, but .*sharp/1\.bmp has 6 x 7"
-    with pytest.raises(InputError, match=named):
-        pairs[1]
-
-
-@pytest.mark.parametrize("place", ["", "test"])
-def test_pairs_need_no_scene_folders(tmp_path, save_picture, place):
-    for side in ("blur", "sharp"):
-        save_picture(tmp_path / place / side / "a.png")
-    assert data.open_pairs(str(tmp_path)).names == [str(Path(place, "sharp/a.png"))]
-
-
-def test_a_set_without_pairs_says_so(tree, tmp_path):
-    with pytest.raises(InputError, match="no folder under val/ with images in blur/ and sharp/"):
-        open_tree(tree, "val")
-    with pytest.raises(InputError, match="no folder with images in blur/ and sharp/"):
-        data.open_pairs("sample")
-
-
-@pytest.fixture
-def official(tree, save_picture):
-    """The tree as its authors give it: a second kind of blur beside the first."""
-    for place, view in enumerate(VIEWS):
-        for stem in (0, 1):
-            save_picture(tree / view / "blur_gamma" / f"{stem}.png", 100 + 10 * place + stem)
-    return tree
-
-
-@pytest.mark.parametrize("split", [None, "train", "test"])
-def test_gopro_and_gopro_gamma_are_one_tree_with_two_kinds_of_blur(official, split):
-    plain, gamma = (data.open_pairs(f"{n}={official}", split) for n in ("gopro", "gopro-gamma"))
-    assert (plain.name, gamma.name) == ("gopro", "gopro-gamma")
-    assert plain.names == gamma.names
-    assert plain.scenes == gamma.scenes
-    assert len(plain) == {None: 6, "train": 4, "test": 2}[split]
-    for i, name in enumerate(plain.names):
-        stem = official / name.replace("/sharp/", "/{}/").replace(".bmp", ".png")
-        for pairs, side in ((plain, "blur"), (gamma, "blur_gamma")):
-            y, x = pairs[i]
-            assert torch.equal(y, files.read_image(str(stem).format(side)))
-            assert torch.equal(x, files.read_image(official / name))
-        assert not torch.equal(plain[i][0], gamma[i][0])
-
-
-def test_the_two_kinds_of_blur_have_fingerprints_of_their_own(official, save_picture):
-    def fingerprints():
-        return [data.open_pairs(f"{n}={official}").fingerprint for n in ("gopro", "gopro-gamma")]
-
-    plain, gamma = fingerprints()
-    assert plain != gamma
-    save_picture(official / "train/s1/blur_gamma/0.png", seed=99)
-    again, other = fingerprints()
-    assert again == plain
-    assert other != gamma
-
-
-def test_only_gopro_gamma_reads_blur_gamma(official):
-    (official / "train/s1/blur/0.png").unlink()
-    assert len(data.open_pairs(f"gopro-gamma={official}")) == 6
-    with pytest.raises(InputError, match=r"train/s1/sharp/0\.bmp has no partner in blur/"):
-        data.open_pairs(f"gopro={official}")
-
-
-def test_gopro_gamma_without_blur_gamma_says_so(tree):
-    assert len(data.open_pairs(f"gopro={tree}")) == 6
-    with pytest.raises(InputError, match=r"sharp/0\.bmp has no partner in blur_gamma/ beside it"):
-        data.open_pairs(f"gopro-gamma={tree}")
-    with pytest.raises(InputError, match="no folder under val/ with images in blur_gamma/ and sha"):
-        data.open_pairs(f"gopro-gamma={tree}", "val")
-
-
-def save_kernel(path, k):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, k)
-
-
-def test_a_known_kernel_is_read_and_counts_in_the_fingerprint(tree):
-    before = open_tree(tree).fingerprint
-    k = psf.motion(5, 30)
-    save_kernel(tree / "train/s1/kernel/1.npy", k.double().numpy())
-    pairs = open_tree(tree)
-    assert torch.equal(pairs.kernel(3), k)
-    assert [pairs.kernel(i) for i in (0, 1, 2, 4, 5)] == [None] * 5
-    assert pairs.fingerprint != before
-
-
-@pytest.mark.parametrize(
-    ("k", "reason"),
-    [
-        (np.ones((3, 3)), "sum to 1"),
-        (np.ones((2, 2)) / 4, "odd"),
-        (np.array([[-1.0, 3.0, -1.0]]), "negative"),
-        (np.array([["a"]]), ""),
-        (np.array([{}]), "pickle"),
-    ],
-)
-def test_what_is_no_kernel_is_named(tree, k, reason):
-    save_kernel(tree / "test/s1/kernel/0.npy", k)
-    with pytest.raises(InputError, match=rf"kernel/0\.npy: not a kernel.*{reason}"):
-        open_tree(tree).kernel(0)
-
-
-@pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\x01\x00"])
-def test_a_damaged_kernel_file_is_named(tree, content):
-    save_kernel(tree / "test/s1/kernel/0.npy", [[1.0]])
-    (tree / "test/s1/kernel/0.npy").write_bytes(content)
-    with pytest.raises(InputError, match=r"kernel/0\.npy: not a kernel"):
-        open_tree(tree).kernel(0)
-
-
-@pytest.mark.parametrize("name", ["train/s1/blur/0.png", "train/s1/sharp/0.bmp"])
-def test_fingerprint_of_pairs_counts_both_sides(tree, save_picture, name):
-    before = open_tree(tree).fingerprint
-    save_picture(tree / name, seed=99)
-    assert open_tree(tree).fingerprint != before
+def test_several_split_sets_in_one_folder_are_not_taken_for_one_that_is_not_split(
+    tmp_path, save_picture
+):
+    for name in ("a/train/1.png", "a/test/2.png", "b/train/1.png"):
+        save_picture(tmp_path / name)
+    with pytest.raises(InputError, match="train/ and test/ lie in a/ in it: name that folder"):
+        data.splits(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ PRESENTATION = ("plots", "widgets", "report", "cli", "__main__")
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
+    "names",
     "fingerprint",
     "machine",
     "images",
@@ -20,8 +21,11 @@ LAYERS = [
     "kernels",
     "degrade",
     "contents",
+    "archives",
+    "scenes",
     "storage",
     "pairing",
+    "sets",
     "data",
     "batches",
     "video",

@@ -111,10 +111,13 @@ def test_validation_crops_lie_all_over_their_images_but_for_a_border(request, ki
         assert border + 0.65 * room < max(starts) <= border + room
 
 
-def test_where_an_image_is_validated_does_not_depend_on_the_others(sharp):
-    few = sharp.take([6, 2])
-    whole = [*samples.validation_pairs(RECIPE, sharp, 2)]
-    for (y, x), i in zip(samples.validation_pairs(RECIPE, few, 2), (6, 2), strict=True):
+@pytest.mark.parametrize("kind", ["sharp", "pairs"])
+def test_where_an_image_is_validated_does_not_depend_on_the_others(request, kind):
+    held = request.getfixturevalue(kind)
+    recipe = replace(RECIPE, degradation="s1-box" if kind == "sharp" else None)
+    few = held.take([6, 2])
+    whole = [*samples.validation_pairs(recipe, held, 2)]
+    for (y, x), i in zip(samples.validation_pairs(recipe, few, 2), (6, 2), strict=True):
         assert torch.equal(y, whole[i][0])
         assert torch.equal(x, whole[i][1])
 

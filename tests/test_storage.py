@@ -1,12 +1,14 @@
 """Where a data set is found and what is in it: the same in a folder, a zip and an .npz."""
 
+import hashlib
+import os
 import shutil
 import zipfile
 
 import numpy as np
 import pytest
 
-from deblurlib import data, storage
+from deblurlib import contents, data, storage
 from deblurlib.errors import InputError
 
 NAMES = ["test/c.png", "train/a.png", "train/b.png"]
@@ -73,11 +75,80 @@ def test_grey_arrays_become_colour(tmp_path):
     assert np.array_equal((x * 255).round(), np.broadcast_to(grey[1], (3, 5, 7)))
 
 
-@pytest.mark.parametrize("shape", [(4, 3, 8, 8), (4, 8, 8, 4), (4, 8), (2, 2, 8, 8, 3)])
-def test_arrays_of_another_layout_are_not_taken_for_images(tmp_path, shape):
-    np.savez(tmp_path / "other.npz", train=np.zeros(shape, np.uint8))
-    with pytest.raises(InputError, match=r"other\.npz"):
-        data.open_images("other.npz")
+def as_colour(array):
+    """Images of an array ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)`` as they are read."""
+    return np.broadcast_to(array.reshape(*array.shape[:3], -1), (*array.shape[:3], 3))
+
+
+@pytest.mark.parametrize("kind", ["u1", "<u2", ">u2"])
+@pytest.mark.parametrize("shape", [(2, 5, 7), (2, 5, 7, 1), (2, 5, 7, 3)])
+def test_every_kind_of_array_of_images_is_read_beside_any_other(tmp_path, kind, shape):
+    largest = np.iinfo(kind).max
+    array = np.random.default_rng(0).integers(0, largest, shape, kind[-2:]).astype(kind)
+    array[0, 0, 0] = largest
+    labels = {"y_train": np.zeros((2, 1), np.int64), "classes": np.array(["a", "b"])}
+    np.savez("x.npz", x_train=array, test=np.zeros((1, 4, 4, 3), np.uint8), **labels)
+    opened = data.open_images("x.npz")
+    assert opened.names == ["test/000000", "train/000000", "train/000001"]
+    assert opened[1].max() == 1
+    for item, image in zip(opened.items[1:], as_colour(array), strict=True):
+        assert item.array().dtype == np.dtype(kind).newbyteorder("=")
+        assert np.array_equal(item.array(), image)
+
+
+def test_a_fingerprint_of_arrays_does_not_depend_on_the_order_of_their_bytes(tmp_path):
+    prints = set()
+    for kind in ("<u2", ">u2"):
+        np.savez("x.npz", train=np.arange(70).reshape(2, 5, 7).astype(kind))
+        prints.add(data.open_images("x.npz").fingerprint)
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((4, 3, 8, 8), np.uint8), r"uint8 \(4, 3, 8, 8\)"),
+        (np.zeros((4, 8, 8, 4), np.uint8), r"uint8 \(4, 8, 8, 4\)"),
+        (np.zeros((4, 8), np.uint8), r"uint8 \(4, 8\)"),
+        (np.zeros((2, 2, 8, 8, 3), np.uint8), r"uint8 \(2, 2, 8, 8, 3\)"),
+        (np.zeros((), np.uint8), r"uint8 \(\)"),
+        (np.zeros((4, 8, 8, 3), np.float32), r"float32 \(4, 8, 8, 3\)"),
+        (np.zeros((4, 8, 8), np.int64), r"int64 \(4, 8, 8\)"),
+        (np.zeros((4, 8, 8), np.uint32), r"uint32 \(4, 8, 8\)"),
+        (np.array([{}, {}]), r"Python objects \(2,\)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_array_that_is_neither_images_nor_labels_is_named_and_no_part_is_lost(array, found):
+    np.savez("x.npz", train=np.zeros((4, 8, 8, 3), np.uint8), test=array)
+    with pytest.raises(InputError, match=rf"x\.npz: the array 'test' holds {found}; exp") as error:
+        data.open_images("x.npz", "train")
+    assert "uint8 or uint16 images (N, H, W)" in str(error.value)
+    assert "pickle" not in str(error.value)
+
+
+@pytest.mark.parametrize("top", ["", "test/"])
+def test_pairs_and_their_kernels_may_lie_in_an_npz(top):
+    blur, sharp = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 7, 3), np.uint8)
+    kernel = np.full((2, 3, 3), 1 / 9)
+    arrays = {f"{top}blur": blur, f"{top}sharp": sharp, f"{top}kernel": kernel}
+    np.savez("x.npz", **arrays)
+    pairs = data.open_pairs("x.npz", top.rstrip("/") or None)
+    assert pairs.names == [f"{top}sharp/{i:06d}" for i in range(3)]
+    for i, (y, x) in enumerate(pairs):
+        assert np.array_equal((y * 255).round(), blur[i].transpose(2, 0, 1))
+        assert np.array_equal((x * 255).round(), sharp[i].transpose(2, 0, 1))
+    assert pairs.kernel(1).shape == (3, 3)
+    assert pairs.kernel(2) is None
+    np.savez("x.npz", **arrays | {f"{top}kernel": np.zeros((3, 3))})
+    with pytest.raises(InputError, match=r"kernel' holds float64 \(3, 3\).*kernels \(N, h, w\)"):
+        data.open_pairs("x.npz")
+
+
+def test_two_arrays_of_one_name_are_named():
+    np.savez("x.npz", train=np.zeros((1, 8, 8), np.uint8), x_train=np.zeros((1, 9, 9), np.uint8))
+    with pytest.raises(InputError, match=r"x\.npz: two of its files are called train/000000"):
+        data.open_images("x.npz")
 
 
 def test_narrow_grey_arrays_are_images(tmp_path):
@@ -94,12 +165,121 @@ def test_an_npz_with_a_file_that_is_no_array_is_read_without_it(folder):
 
 def test_hidden_files_are_no_part_of_a_set(folder):
     before = data.open_images(str(folder)).fingerprint
-    for name in (".DS_Store", "train/._a.png", ".cache/d.png", "__MACOSX/train/a.png"):
+    names = (".DS_Store", "train/._a.png", ".cache/d.png", "__MACOSX/train/a.png", "Thumbs.db")
+    for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"hidden")
     for packing in PACKINGS[:3]:
         opened = data.open_images(str(pack(folder, packing)))
         assert (opened.names, opened.fingerprint) == (NAMES, before)
+
+
+@pytest.mark.parametrize("beside", [None, "README.txt"])
+@pytest.mark.parametrize("top", ["mine", "a/mine"])
+@pytest.mark.parametrize("packing", PACKINGS[:2])
+def test_a_folder_that_holds_all_of_a_set_is_the_set(folder, packing, top, beside):
+    (folder / "notes.txt").write_text("of the set")
+    lines = (f"{hashlib.sha256((folder / n).read_bytes()).hexdigest()}  {n}\n" for n in NAMES)
+    (folder / "SHA256SUMS").write_text("".join(lines))
+    before = data.open_images(str(folder)).fingerprint
+    wrapped = folder.with_name("wrapped")
+    shutil.copytree(folder, wrapped / top)
+    if beside:
+        (wrapped / beside).write_text("about the folder beside")
+    source = str(wrapped if packing == "folder" else zipped(wrapped, wrapped.with_name("w.zip")))
+    opened = data.open_images(source)
+    assert (opened.names, opened.fingerprint) == (NAMES, before)
+    assert data.open_images(source, "test").names == NAMES[:1]
+    assert contents.verify(storage.open_source(source)[1]) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        (["mine/a.png", "mine/b.png"], 0),
+        (["mine/scene/blur/a.png", "mine/scene/sharp/a.png"], 0),
+        (["mine/train/a.png", "other/train/a.png"], 0),
+        (["a.png", "mine/train/a.png"], 0),
+        (["train/train/a.png"], 0),
+        (["training/a.png", "SHA256SUMS"], 0),
+        (["mine/a.png", "mine/SHA256SUMS"], 1),
+        (["mine/scene/blur/a.png", "mine/scenes.csv"], 1),
+        (["mine/x/TEST/a.png"], 2),
+    ],
+)
+def test_no_other_names_are_shortened(tmp_path, save_picture, names, number):
+    for name in names:
+        save_picture(tmp_path / "set" / name) if name.endswith("png") else None
+        (tmp_path / "set" / name).touch()
+    found = [item.name for item in storage.open_source("set")[1] if item.is_image]
+    whole = [name for name in names if name.endswith("png")]
+    assert found == ["/".join(name.split("/")[number:]) for name in whole]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_train_and_test_are_known_whatever_their_case_and_keep_their_names(folder, split):
+    for part in ("train", "test"):
+        (folder / part).rename(folder / part.capitalize())
+    opened = data.open_images("folder", split)
+    assert opened.names == [name.capitalize() for name in NAMES if name.startswith(split)]
+
+
+def with_names(path, **names):
+    """A zip of files with these bytes for names, none said to be UTF-8."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, name in enumerate(names.values()):
+            archive.writestr(chr(ord("A") + i) * len(name), f"content {i}")
+    content = path.read_bytes()
+    for i, name in enumerate(names.values()):
+        content = content.replace((chr(ord("A") + i) * len(name)).encode(), name)
+    path.write_bytes(content)
+    return str(path)
+
+
+def test_names_in_a_zip_are_read_as_those_who_made_it_meant_them(tmp_path):
+    given = {
+        "windows": b"train\\sub\\a.png",
+        "unmarked": "test/caf\u00e9 \u5199.png".encode(),
+        "dos": "test/caf\u00e9.png".encode("cp437"),
+        "dot": b"./test/c.png",
+    }
+    opened = data.open_images(with_names(tmp_path / "x.zip", **given))
+    expected = ["caf\u00e9 \u5199.png", "caf\u00e9.png", "c.png"]
+    assert {*opened.names} == {"train/sub/a.png", *(f"test/{name}" for name in expected)}
+    assert {item.raw() for item in opened.items} == {f"content {i}".encode() for i in range(4)}
+
+
+def test_two_files_of_one_name_in_a_zip_are_named(tmp_path):
+    source = with_names(tmp_path / "x.zip", one=b"train/a.png", other=b"train\\a.png")
+    with pytest.raises(InputError, match=r"x\.zip: two of its files are called train/a\.png"):
+        data.open_images(source)
+
+
+def test_an_encrypted_zip_is_one_sentence(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.png", "content")
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[6] |= 1  # in the file's own header
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # in the zip's directory
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.zip: is encrypted; unpack it"):
+        data.open_images("x.zip")
+
+
+def test_names_that_are_not_utf_8_are_names_as_others_are(tmp_path, save_picture):
+    save_picture(tmp_path / "a.png")
+    given = [b"set/train/caf\xe9.png", b"set/train/caf\xe8.png"]
+    for name in given:
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+        shutil.copy(b"a.png", name)
+    digest = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest().encode()
+    sums = b"".join(digest + b"  " + name.removeprefix(b"set/") + b"\n" for name in given)
+    (tmp_path / "set/SHA256SUMS").write_bytes(sums)
+    opened = data.open_images("set", "train")
+    assert [os.fsencode(name) for name in opened.names] == [n[4:] for n in sorted(given)]
+    assert len({*opened.keys}) == 2
+    assert opened.take([0]).fingerprint != opened.take([1]).fingerprint
+    assert contents.verify(storage.open_source("set")[1]) == 2
 
 
 def test_a_linked_folder_is_part_of_a_set(folder, tmp_path):
@@ -155,22 +335,23 @@ def test_an_unknown_name_lists_the_known_ones():
         ("gopro=no/such", "no/such: no such file or folder"),
         ("Go Pro=folder", "'Go Pro'"),
         ("=folder", "''"),
-        ("empty", "empty: no image"),
+        ("empty", "empty: no image.*[.]png, .*train/ and test/.*found the file notes.txt"),
+        ("phone", "phone: no image.*found 3 files, such as a.heic"),
         ("text.txt", "text.txt: a data set must be"),
         ("text.zip", "text.zip"),
         ("text.npz", "text.npz"),
         ("cut.zip", "cut.zip"),
         ("cut.npz", "cut.npz"),
-        ("pickled.npz", "pickled.npz.*pickle"),
     ],
 )
 def test_a_source_that_is_no_set_is_named(folder, tmp_path, source, named):
-    (tmp_path / "empty").mkdir()
-    for name in ("empty/notes.txt", "text.txt", "text.zip", "text.npz"):
+    for place in ("empty", "phone"):
+        (tmp_path / place).mkdir()
+    phone = (f"phone/{name}" for name in ("README.md", "a.heic", "b.heic"))
+    for name in ("empty/notes.txt", *phone, "text.txt", "text.zip", "text.npz"):
         (tmp_path / name).write_text("no images")
     for packing, name in (("stored.zip", "cut.zip"), ("keys.npz", "cut.npz")):
         (tmp_path / name).write_bytes(pack(folder, packing).read_bytes()[:-30])
-    np.savez(tmp_path / "pickled.npz", train=np.array([{}]))
     with pytest.raises(InputError, match=named):
         data.open_images(source)
 

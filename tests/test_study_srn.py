@@ -8,11 +8,11 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from deblurlib import data, degrade
+from deblurlib import data, degrade, storage
 from deblurlib.errors import InputError
 from deblurlib.runs import samples
 from deblurlib.studies import PROFILES, recipes
-from deblurlib.studies.srn import RECORDED, mixture
+from deblurlib.studies.srn import mixture
 
 over_profiles = pytest.mark.parametrize("profile", PROFILES)
 
@@ -59,13 +59,23 @@ def test_the_shipped_network_is_half_as_wide_and_learns_the_difference(profile):
 
 
 @over_profiles
-def test_recorded_pairs_are_taken_as_they_are_and_all_other_images_are_shaken(profile):
-    assert {"gopro", "gopro-gamma", "motion-mixture"} < {*RECORDED}
-    assert {*mixture.PAIRS} < {*RECORDED}
-    for source in RECORDED:
-        assert {r.degradation for r in by_slug(profile, source).values()} == {None}
-    for source in ("sample", "bsds500", "anime-faces", "photos"):
-        assert {r.degradation for r in by_slug(profile, source).values()} == {"s4-camera"}
+def test_recorded_pairs_are_taken_as_they_are_and_all_other_images_are_shaken(
+    profile, tmp_path, save_picture, monkeypatch
+):
+    for side in ("blur", "sharp"):
+        save_picture(tmp_path / "clips/train" / side / "a.png")
+    save_picture(tmp_path / "photos/train/a.png")
+    shutil.copytree(tmp_path / "photos", tmp_path / "home/gopro")  # of whatever name
+    monkeypatch.delenv("DEBLURLIB_DATA", raising=False)
+
+    def settings(source):
+        return {r.degradation for r in by_slug(profile, source).values()}
+
+    for source in ("sample", "bsds500", "anime-faces", "nowhere", str(tmp_path / "photos")):
+        assert settings(source) == {"s4-camera"}
+    for source in ("gopro", "gopro-gamma", "motion-mixture", f"mine={tmp_path / 'clips'}"):
+        assert settings(source) == {None}
+    assert settings(f"gopro={tmp_path / 'home/gopro'}") == {"s4-camera"}
 
 
 # --- the mixture
@@ -157,7 +167,7 @@ def test_the_mixture_is_one_set_of_pairs_all_to_train_on(mixed, pairs):
     ]
     assert sorted(stems(pairs)) == sorted([*tiles, *PHOTOGRAPHS])
     assert mixed[1] == len(pairs) == len(data.open_pairs(str(mixed[0])))
-    assert pairs.name in RECORDED
+    assert pairs.name in storage.KNOWN
 
 
 def test_no_tile_is_larger_than_256_and_none_is_cut_where_the_image_is_smaller(pairs):

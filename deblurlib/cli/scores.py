@@ -109,10 +109,17 @@ def _tiled(method: Method) -> str:
 
 
 def _open(opened: Callable, source: str, split: str | None):
-    """A set's split or, by default, what it has not been trained on."""
-    found = opened(source, split)
-    has_test = split is None and any(name.startswith("test/") for name in found.names)
-    return opened(source, "test") if has_test else found
+    """A set's split or, by default, what no one trains on: its test part, or a whole set's all."""
+    from ..data import splits
+
+    if split is None:
+        there = splits(source)
+        if there == {"train"}:
+            raise InputError(
+                f"{source}: has train/ but no test/; --split train scores on what is for training"
+            )
+        split = "test" if there else None
+    return opened(source, split)
 
 
 def _by_image(rows: list[dict], protocol: str) -> list[dict]:
@@ -171,6 +178,6 @@ def _print(results: dict, method) -> None:
         print(f"run {method.run.id} was made with {standing}: deblur train says if it still stands")
     if results["contaminated"]:
         print(f"{method.name} was trained on such images of {results['data']}: this is no test")
-    part = f", {results['split']}" if results["split"] else ""
+    part = f", {results['split'] or 'all'}"
     seed = "" if results["seed"] is None else f", seed {results['seed']}"
     print(f"{results['data']}{part}; {results['degradation']}{seed}; on {results['device']}")

@@ -16,11 +16,11 @@ def describe_data(
     source: Annotated[str, typer.Argument(help="sample, a set's name, a path, or NAME=PATH.")],
 ) -> None:
     """Read every image of a data set; say what is in it, or what is wrong with it."""
-    from .. import contents, data, storage
+    from .. import contents, data, pairing, storage
 
     name, items = storage.open_source(source)
     listed = contents.verify(items)
-    pairs = any(item.name.split("/")[-2:-1] == ["sharp"] for item in items)
+    pairs = pairing.holds_pairs(name, items)
     found = data.open_pairs(source) if pairs else data.open_images(source)
     sizes = sorted(
         {tuple(found[i][1].shape[1:] if pairs else found[i].shape[1:]) for i in range(len(found))}

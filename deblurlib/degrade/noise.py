@@ -25,7 +25,7 @@ def generator(
 
     They depend neither on the batch an image is in nor on what was drawn before. Drawn on the CPU
     they are equal on every device. Images of different sets or splits need different indices, else
-    they get the same noise: see :attr:`deblurlib.data.ImageSet.keys`.
+    they get the same noise: see :attr:`deblurlib.sets.ImageSet.keys`.
 
     Args:
         stream: one of :data:`STREAMS`; what is drawn for one does not depend on another.

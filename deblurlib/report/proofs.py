@@ -14,7 +14,6 @@ from pathlib import Path
 
 from .. import data, machine, storage, studies
 from ..data import ImageSet, PairSet
-from ..errors import InputError
 from ..runs import Recipe, proof, samples, signature
 from ..runs.signature import Signature
 from ..studies.scoring import scores_at_start
@@ -80,7 +79,7 @@ def replay(
         needs these has not been looked at.
     """
     if "rows" in old:
-        if not _is_here(old["data"]):
+        if not storage.is_here(old["data"]):
             return [], [old["data"]]
         return rows_proof.replay(notebook, old, folder, show), []
     alike = machine.is_alike(old["made"]["machine"])
@@ -99,7 +98,7 @@ def replay(
         else:
             recipes = [recipes[name] for recipes in by_seed]
             source = recipes[0].data
-            is_here = _is_here(source)
+            is_here = storage.is_here(source)
             missing |= set() if is_here else {source}
             known = {part: old.get(part, {}).get(source) for part in ("sets", "tests")}
             parts = _changes(one, recipes, known, is_here, alike)
@@ -131,14 +130,6 @@ def _changes(
     if known["tests"] not in (None, samples.open_test_images(recipes[0]).fingerprint):
         return [*parts, "test data"]
     return parts + signature.differences(one["parts"], _of_data(recipes, images), alike)
-
-
-def _is_here(source: str) -> bool:
-    """Whether a data set is there; a damaged one is."""
-    try:
-        return source == "sample" or bool(storage.locate(source))
-    except InputError:
-        return False
 
 
 def is_whole(old: object) -> bool:

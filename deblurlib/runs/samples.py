@@ -123,10 +123,10 @@ def _validation_images(
         pairs = batches.evaluation_pairs(held, SETTINGS[recipe.degradation], 0, grey=recipe.grey)
         yield from ((key, pair.y, pair.x) for key, pair in zip(held.keys, pairs, strict=True))
         return
-    for i in range(len(held)):
+    for i, key in enumerate(held.keys):
         grey = recipe.grey
         y, x = (images.quantise(images.grey(z, grey)) if grey else z for z in held[i])
-        yield i, y[None], x[None]
+        yield key, y[None], x[None]
 
 
 def scorer(recipe: Recipe, held: ImageSet | PairSet, device: torch.device, margin: int) -> Score:

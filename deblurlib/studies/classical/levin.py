@@ -53,7 +53,8 @@ def convert(source: Path, folder: Path) -> int:
             write_photo(folder / "test" / side / f"{stem}.png", Photo(pixels[..., None]))
         np.save(folder / "test" / "kernel" / f"{stem}.npy", k.numpy())
         rows.append(["test", stem, scene])
-    with (folder / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
+    table = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    with (folder / "scenes.csv").open("w", **table) as file:
         csv.writer(file).writerows(rows)
     return len(cases)
 

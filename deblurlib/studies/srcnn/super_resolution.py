@@ -61,7 +61,8 @@ def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
             y = shrink_and_enlarge(x[None])[0]
             files.write_image(folder / split / "blur" / f"{stem}.png", y)
             rows.append([split, stem, f"{split}/{sharp.names[i]}"])
-    with (folder / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
+    table = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    with (folder / "scenes.csv").open("w", **table) as file:
         csv.writer(file).writerows(rows)
     return known
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from ...data import holds_pairs
 from ...runs import Recipe
-
-#: Sets of recorded pairs. Of any other set, a camera's path blurs the sharp images.
-RECORDED = ("gopro", "gopro-gamma", "motion-mixture")
-RECORDED += ("gopro_scenes", "gopro_patches", "gopro_pairs", "reds_small")
 
 SIZES = {
     "smoke": {"steps": 2, "batch": 1, "crop": 16},
@@ -24,8 +21,11 @@ SHIPPED_SIZES = {
 
 
 def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
-    """The chapter's recipes for a profile."""
-    setting = None if data in RECORDED else "s4-camera"
+    """The chapter's recipes for a profile.
+
+    Recorded pairs are taken as they are; sharp images are blurred by a camera's path.
+    """
+    setting = None if holds_pairs(data) else "s4-camera"
     made = (published(profile), shipped(profile))
     return [Recipe(**one, data=data, degradation=setting, seed=seed) for one in made]
 

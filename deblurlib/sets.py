@@ -1,0 +1,150 @@
+"""Sets of sharp images, and of blurred and sharp pairs; parts of them. Opened by :mod:`.data`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from . import contents, fingerprint, images, kernels, names
+from .contents import Item
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images in a fixed order; ``set[i]`` is a float32 tensor ``(3, H, W)`` in [0, 1]."""
+
+    name: str
+    split: str | None
+    items: tuple[Item, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        return images.to_tensor(self.items[i].array())
+
+    @property
+    def names(self) -> list[str]:
+        """Each image's path within the set."""
+        return [item.name for item in self.items]
+
+    def first(self, n: int | None) -> ImageSet:
+        """The first ``n`` images as a set of their own; all of them for ``None``."""
+        return self.take(range(len(self))[:n])
+
+    def take(self, places: Sequence[int]) -> ImageSet:
+        """Some of the images, by their places, as a set of their own."""
+        return replace(self, items=tuple(self.items[i] for i in places))
+
+    @property
+    def keys(self) -> list[int]:
+        """One integer an image, from its name: the ``index`` that seeds its degradation.
+
+        Unlike a place in a list, it differs between train and test images, and stays the same
+        when other images are added.
+        """
+        return _keys(self.names)
+
+    @property
+    def scenes(self) -> list[str]:
+        """Each image is its own scene: unrelated images are independent."""
+        return self.names
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short hash of all names and contents, in order."""
+        return contents.hash_items(self.items)
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Blurred and sharp images of the same views; ``set[i]`` is ``(y, x)``, ``(3, H, W)`` each."""
+
+    name: str
+    split: str | None
+    blurred: tuple[Item, ...]
+    sharp: tuple[Item, ...]
+    kernels: tuple[Item | None, ...]
+    scenes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.sharp)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        y = images.to_tensor(self.blurred[i].array())
+        x = images.to_tensor(self.sharp[i].array())
+        if y.shape != x.shape:
+            raise InputError(
+                f"{self.blurred[i].name} has {y.shape[1]} x {y.shape[2]} pixels, "
+                f"but {self.sharp[i].name} has {x.shape[1]} x {x.shape[2]}"
+            )
+        return y, x
+
+    def first(self, n: int | None) -> PairSet:
+        """The first ``n`` pairs as a set of their own; all of them for ``None``."""
+        return self.take(range(len(self))[:n])
+
+    def take(self, places: Sequence[int]) -> PairSet:
+        """Some of the pairs, by their places, as a set of their own."""
+        fields = ("blurred", "sharp", "kernels", "scenes")
+        return replace(self, **{f: tuple(getattr(self, f)[i] for i in places) for f in fields})
+
+    def kernel(self, i: int) -> torch.Tensor | None:
+        """The known kernel ``(h, w)`` of pair ``i`` (``kernel/STEM.npy``), or ``None``.
+
+        Errors and what else it may be: as of :func:`deblurlib.kernels.decode`.
+        """
+        item = self.kernels[i]
+        return None if item is None else kernels.decode(item.raw(), item.name)
+
+    @property
+    def names(self) -> list[str]:
+        """Each sharp image's path within the set."""
+        return [item.name for item in self.sharp]
+
+    @property
+    def keys(self) -> list[int]:
+        """One integer a pair, from its sharp image's name; see :attr:`ImageSet.keys`."""
+        return _keys(self.names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short hash of all names, contents and scenes, in order."""
+        known = [k for k in self.kernels if k is not None]
+        held = contents.hash_items([*self.blurred, *self.sharp, *known])
+        return fingerprint.of_bytes(held.encode(), *map(names.as_bytes, self.scenes))
+
+
+Set = TypeVar("Set", ImageSet, PairSet)
+
+
+def hold_out(items: Set, share: float, seed: int = 0) -> tuple[Set, Set]:
+    """Set whole scenes aside, to validate on: the rest, and what was set aside.
+
+    Args:
+        items: an :class:`ImageSet` or a :class:`PairSet`, of which both parts are.
+        share: of the scenes, rounded, but at least one; drawn from ``seed``.
+
+    Raises:
+        InputError: there is only one scene, or nothing would be left.
+    """
+    scenes = sorted(set(items.scenes))
+    count = max(1, round(share * len(scenes))) if 0 < share < 1 else 0
+    if not 0 < count < len(scenes):
+        raise InputError(
+            f"{items.name}: a share of {share:g} of {len(scenes)} scenes cannot be set aside"
+        )
+    drawn = np.random.default_rng(seed).choice(len(scenes), count, replace=False)
+    aside = {scenes[i] for i in drawn}
+    places = [[i for i, s in enumerate(items.scenes) if (s in aside) == held] for held in (0, 1)]
+    return items.take(places[0]), items.take(places[1])
+
+
+def _keys(paths: list[str]) -> list[int]:
+    return [int(fingerprint.of_bytes(names.as_bytes(path)), 16) for path in paths]
