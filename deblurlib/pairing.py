@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from . import names, scenes
+from . import kernels, names, scenes
 from .contents import Item, described
 from .errors import InputError
 
 #: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
 BLURRED_IN = {"gopro-gamma": "blur_gamma"}
-#: Files in ``kernel/`` that are kernels, but for a README and the like.
-KERNELS = (".npy", ".npz", ".csv", ".txt", ".mat", ".png", ".tif", ".tiff")
 
 
 class Pair(NamedTuple):
@@ -111,7 +109,7 @@ def _views(name: str, items: list[Item]) -> list[_View]:
 
 
 def _is_kernel(name: str) -> bool:
-    return name.lower().endswith(KERNELS) and not names.is_note(name)
+    return name.lower().endswith(kernels.SUFFIXES) and not names.is_note(name)
 
 
 def _nameable(views: list[_View]) -> dict[scenes.Key, str]:
@@ -122,7 +120,7 @@ def _nameable(views: list[_View]) -> dict[scenes.Key, str]:
 
 def _pairs(source: str, blur: str, view: _View, table: dict[scenes.Key, str]) -> list[Pair]:
     by_name = {item.name: item for item in (*view.blurred, *view.sharp, *view.kernels)}
-    blurred, sharp, kernels = (
+    blurred, sharp, known = (
         {stem: by_name[name] for stem, name in one_per_stem(item.name for item in side).items()}
         for side in (view.blurred, view.sharp, view.kernels)
     )
@@ -130,14 +128,14 @@ def _pairs(source: str, blur: str, view: _View, table: dict[scenes.Key, str]) ->
         for stem, item in here.items():
             if stem not in there:
                 raise InputError(f"{source}: {item.name} has no partner in {missing}/ beside it")
-    for stem, item in kernels.items():
+    for stem, item in known.items():
         if stem not in sharp:
             raise InputError(f"{source}: {item.name} is the kernel of no pair beside it")
     return [
         Pair(
             blurred[stem],
             item,
-            kernels.get(stem),
+            known.get(stem),
             table.get((view.top, stem)) or names.view(item.name),
         )
         for stem, item in sorted(sharp.items(), key=lambda one: PurePosixPath(one[1].name).stem)
