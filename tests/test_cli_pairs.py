@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_video import pan, save_frames, save_video
 
-from deblurlib import cli, data, images, video
+from deblurlib import cli, data, files, images, video
 from deblurlib.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +103,7 @@ def test_what_another_has_put_into_the_folder_meanwhile_stays(tmp_path):
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
 def test_a_full_disk_or_a_stop_leaves_nothing(tmp_path, monkeypatch, error):
-    source, write, calls = save_frames(tmp_path / "clip", pan(9)), images.write, []
+    source, write, calls = save_frames(tmp_path / "clip", pan(9)), files.write_image, []
 
     def full(path, x):
         calls.append(path)
@@ -111,7 +111,7 @@ def test_a_full_disk_or_a_stop_leaves_nothing(tmp_path, monkeypatch, error):
             raise error
         write(path, x)
 
-    monkeypatch.setattr(images, "write", full)
+    monkeypatch.setattr(files, "write_image", full)
     before = contents(tmp_path)
     with pytest.raises(type(error)):
         video.write_pairs(source, tmp_path / "out", 3)

@@ -18,6 +18,7 @@ from test_images import claiming
 from test_video import pan, save_frames, save_video
 
 from deblurlib import restoration, runs, studies
+from deblurlib.files import Photo, write_photo
 from deblurlib.models import SRN, UNet
 from deblurlib.restoration import METHODS, Method, of_model, restore
 
@@ -365,7 +366,7 @@ def test_a_full_disk_leaves_nothing_half_written_and_what_fits_is_done(tmp_path)
         picture(tmp_path / f"in/{name}", 150, 150)
     deep = np.random.default_rng(0).integers(0, 65536, (90, 90, 3), np.uint16)
     for name in ("f.png", "g.tif"):
-        files.write_photo(tmp_path / "in" / name, files.Photo(deep))
+        write_photo(tmp_path / "in" / name, Photo(deep))
         big.append(name)
     picture(tmp_path / "in/small.png")
     (tmp_path / "out").mkdir()

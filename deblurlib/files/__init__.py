@@ -6,7 +6,7 @@ belongs to a photograph. ``writing``: bytes. Taught in chapters 01 and 05.
 
 from .photos import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
 from .pictures import MAX_PIXELS, SUFFIXES, decode, read_image, write_image
-from .writing import read_bytes, reading, write_whole
+from .writing import read_bytes, reading, unreadable, write_whole
 
 __all__ = [
     "FORMATS",
@@ -19,6 +19,7 @@ __all__ = [
     "read_image",
     "read_photo",
     "reading",
+    "unreadable",
     "with_pixels",
     "write_image",
     "write_photo",
