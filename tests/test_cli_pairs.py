@@ -29,7 +29,6 @@ def test_what_is_written_is_read_as_a_set_of_pairs(tmp_path, average):
     source, out = save_frames(tmp_path / "clip", frames), tmp_path / "new" / "set"
     target = video.write_pairs(source, out / "train", 5, average, 3, told.append)
     assert target == out / "train" / "clip"
-    assert target.stat().st_mode & 0o777 == 0o755
     assert sorted(p.name for p in out.rglob("*")) == sorted(
         ["train", "clip", "blur", "sharp", "frames.csv"]
         + 2 * ["000002.png", "000005.png", "000008.png"]
@@ -60,12 +59,14 @@ def test_what_is_written_is_read_as_a_set_of_pairs(tmp_path, average):
         ({"window": 11}, "a window of 11 frames"),
         ({"window": 4}, "odd number of frames"),
         ({"stride": 0}, "the stride must be"),
+        ({"source": "twice"}, "twice/0003.jpg and 0003.png: two files of one stem"),
         ({"average": "mean"}, "average 'mean' is neither encoded nor light"),
     ],
 )
 def test_an_error_leaves_nothing_behind(tmp_path, there, change, message):
     save_frames(tmp_path / "clip", pan(9))
     save_frames(tmp_path / "uneven", [*pan(9), *pan(1, height=50)])
+    (save_frames(tmp_path / "twice", pan(9)) / "0003.jpg").touch()
     out = tmp_path / "out"
     if there != "missing":
         out.mkdir()
@@ -201,14 +202,23 @@ def test_bad_input_is_one_sentence_and_exit_code_2(deblur, tmp_path, arguments, 
         ("text.avi", "text.avi: not a video that can be read"),
         ("cut.mp4", "cut.mp4: not a video that can be read"),
         ("cut.avi", "cut.avi: damaged or cut short: "),
+        ("photo_001.png", "photo_001.png: a picture, not a video that can be read"),
+        ("picture_001.mp4", "a window of 7 frames does not fit into 1"),
     ],
 )
-def test_of_a_bad_video_nothing_but_one_sentence_is_said(deblur_process, tmp_path, name, message):
+def test_of_a_bad_video_nothing_but_one_sentence_is_said(
+    deblur_process, tmp_path, save_picture, name, message
+):
     path, cut = tmp_path / name, name.startswith("cut")
     if cut:
         save_video(path, pan(60), {".mp4": "mp4v", ".avi": "MJPG"}[path.suffix])
-    whole = path.read_bytes() if cut else b"no video\n" * 2000
-    path.write_bytes(whole[: len(whole) // 2])
+    if "_" in name:
+        for number in range(9):
+            save_picture(tmp_path / f"photo_{number:03d}.png", height=48, width=64)
+        path.write_bytes((tmp_path / "photo_001.png").read_bytes())
+    else:
+        whole = path.read_bytes() if cut else b"no video\n" * 2000
+        path.write_bytes(whole[: len(whole) // 2])
     assert_refused(deblur_process, tmp_path, [name], message)
 
 

@@ -53,7 +53,7 @@ def _in_order(folder: Path) -> list[Path]:
     """The images of a folder, frame_2 before frame_10; an error where two have one stem."""
 
     def place(path: Path) -> tuple:
-        parts = re.split(r"(\d+)", path.name)
+        parts = re.split(r"(\d+)", path.stem)
         return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
 
     with files.reading(folder):
