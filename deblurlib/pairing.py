@@ -54,7 +54,7 @@ def one_per_stem(paths: Iterable[str]) -> dict[str, str]:
     for path in paths:
         other = found.setdefault(names.stem(path), path)
         if other != path:
-            raise InputError(f"{path} and {other}: two files of one stem")
+            raise InputError(f"{other} and {path}: two files of one stem")
     return found
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import lightning_fabric  # noqa: F401
 import torch
 
-from deblurlib import runs
-from deblurlib.runs import drive, run, store
+from deblurlib import files, runs
+from deblurlib.runs import drive, store
 
 RECIPE = runs.Recipe(
     "02/killed",
@@ -51,22 +51,28 @@ def nth(n, function, before=None, after=None):
     return counted
 
 
-def half_written(tensors, path, metadata):
-    Path(path).write_bytes(b"\x10\0\0\0\0\0\0\0{")
+def half_written(path, content):
+    Path(path).write_bytes(content[: len(content) // 2])
     die()
+
+
+def die_at_folder(n, replace=os.replace):
+    """``os.replace`` that dies before it renames its ``n``-th folder."""
+    dying = nth(n, replace, before=die)
+    return lambda old, new: (dying if Path(old).is_dir() else replace)(old, new)
 
 
 #: name -> how to make the library die there
 POINTS = {
     "before-the-first-checkpoint": lambda: setattr(store, "put", nth(1, store.put, before=die)),
     "in-a-checkpoint": lambda: setattr(
-        run, "save_file", nth(2, run.save_file, before=half_written)
+        files, "write_whole", nth(2, files.write_whole, before=half_written)
     ),
-    "checkpoint-not-renamed": lambda: setattr(store.os, "replace", nth(2, os.replace, before=die)),
+    "checkpoint-not-renamed": lambda: setattr(os, "replace", die_at_folder(2)),
     "earlier-checkpoint-not-removed": lambda: setattr(store, "put", nth(2, store.put, after=die)),
     "in-the-complete-run": lambda: setattr(drive, "write_metrics", die),
     "complete-run-not-renamed": lambda: setattr(
-        store, "put", nth(4, store.put, before=lambda *a: setattr(store.os, "replace", die))
+        store, "put", nth(4, store.put, before=lambda *a: setattr(os, "replace", die_at_folder(1)))
     ),
     "checkpoints-not-removed": lambda: setattr(store, "put", nth(4, store.put, after=die)),
 }

@@ -230,6 +230,19 @@ def test_the_runs_are_listed_with_their_states_and_scores(deblur):
             ]
 
 
+def test_what_stands_in_a_table_is_shown_as_it_is(deblur, monkeypatch):
+    store = Path("runs", "[", "b]:x:\udce9")
+    try:
+        store.mkdir(parents=True)
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    monkeypatch.setenv("DEBLURLIB_RUNS", str(store))
+    code, out, err = deblur("runs", "list")
+    assert (code, err) == (0, "")
+    title = " ".join(line.strip() for line in out.split("\n")[:2])  # as narrow as the table
+    assert title.startswith(r"Runs in runs/[/b]:x:\udce9")
+
+
 def test_an_empty_store_has_no_run_in_it(deblur, tmp_path, monkeypatch):
     monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path / "none"))
     code, out, err = deblur("runs", "list")

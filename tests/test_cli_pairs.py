@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_video import pan, save_frames, save_video
 
-from deblurlib import cli, data, images, video
+from deblurlib import cli, data, files, images, video
 from deblurlib.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,6 @@ def test_what_is_written_is_read_as_a_set_of_pairs(tmp_path, average):
     source, out = save_frames(tmp_path / "clip", frames), tmp_path / "new" / "set"
     target = video.write_pairs(source, out / "train", 5, average, 3, told.append)
     assert target == out / "train" / "clip"
-    assert target.stat().st_mode & 0o777 == 0o755
     assert sorted(p.name for p in out.rglob("*")) == sorted(
         ["train", "clip", "blur", "sharp", "frames.csv"]
         + 2 * ["000002.png", "000005.png", "000008.png"]
@@ -60,12 +59,14 @@ def test_what_is_written_is_read_as_a_set_of_pairs(tmp_path, average):
         ({"window": 11}, "a window of 11 frames"),
         ({"window": 4}, "odd number of frames"),
         ({"stride": 0}, "the stride must be"),
+        ({"source": "twice"}, "twice/0003.png: two files of one stem"),
         ({"average": "mean"}, "average 'mean' is neither encoded nor light"),
     ],
 )
 def test_an_error_leaves_nothing_behind(tmp_path, there, change, message):
     save_frames(tmp_path / "clip", pan(9))
     save_frames(tmp_path / "uneven", [*pan(9), *pan(1, height=50)])
+    (save_frames(tmp_path / "twice", pan(9)) / "0003.jpg").touch()
     out = tmp_path / "out"
     if there != "missing":
         out.mkdir()
@@ -103,7 +104,7 @@ def test_what_another_has_put_into_the_folder_meanwhile_stays(tmp_path):
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
 def test_a_full_disk_or_a_stop_leaves_nothing(tmp_path, monkeypatch, error):
-    source, write, calls = save_frames(tmp_path / "clip", pan(9)), images.write, []
+    source, write, calls = save_frames(tmp_path / "clip", pan(9)), files.write_image, []
 
     def full(path, x):
         calls.append(path)
@@ -111,7 +112,7 @@ def test_a_full_disk_or_a_stop_leaves_nothing(tmp_path, monkeypatch, error):
             raise error
         write(path, x)
 
-    monkeypatch.setattr(images, "write", full)
+    monkeypatch.setattr(files, "write_image", full)
     before = contents(tmp_path)
     with pytest.raises(type(error)):
         video.write_pairs(source, tmp_path / "out", 3)
@@ -201,14 +202,23 @@ def test_bad_input_is_one_sentence_and_exit_code_2(deblur, tmp_path, arguments, 
         ("text.avi", "text.avi: not a video that can be read"),
         ("cut.mp4", "cut.mp4: not a video that can be read"),
         ("cut.avi", "cut.avi: damaged or cut short: "),
+        ("photo_001.png", "photo_001.png: a picture, not a video that can be read"),
+        ("picture_001.mp4", "a window of 7 frames does not fit into 1"),
     ],
 )
-def test_of_a_bad_video_nothing_but_one_sentence_is_said(deblur_process, tmp_path, name, message):
+def test_of_a_bad_video_nothing_but_one_sentence_is_said(
+    deblur_process, tmp_path, save_picture, name, message
+):
     path, cut = tmp_path / name, name.startswith("cut")
     if cut:
         save_video(path, pan(60), {".mp4": "mp4v", ".avi": "MJPG"}[path.suffix])
-    whole = path.read_bytes() if cut else b"no video\n" * 2000
-    path.write_bytes(whole[: len(whole) // 2])
+    if "_" in name:
+        for number in range(9):
+            save_picture(tmp_path / f"photo_{number:03d}.png", height=48, width=64)
+        path.write_bytes((tmp_path / "photo_001.png").read_bytes())
+    else:
+        whole = path.read_bytes() if cut else b"no video\n" * 2000
+        path.write_bytes(whole[: len(whole) // 2])
     assert_refused(deblur_process, tmp_path, [name], message)
 
 

@@ -381,6 +381,37 @@ def test_a_full_disk_leaves_nothing_half_written_and_what_fits_is_done(tmp_path)
     assert f", {len(big)} not" in done.stdout
 
 
+MAIN = "from deblurlib.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "japanese"),
+    [("utf-8:strict", "\u65e5"), ("cp1252:strict", r"\u65e5"), ("ascii:strict", r"\u65e5")],
+)
+def test_a_name_that_cannot_be_printed_hinders_no_picture(
+    tmp_path, monkeypatch, encoding, japanese
+):
+    names = ["caf\udce9.png", "line\n\x1b[2J.png", "ok.png", "\u65e5.png", "[bold]\u202f:x:.png"]
+    try:
+        for name in names:
+            picture(tmp_path / "in" / name)
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    given = ("restore", "in", "in/none\udce9.png", "-o", "out", "--method", "identity")
+    done = run_apart(MAIN, *given, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "deblur: in/none\\udce9.png: no such file or folder\n",
+    )
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(names)
+    told = [line.partition("  ")[0] for line in done.stdout.splitlines()]
+    narrow = "\u202f" if encoding.startswith("utf-8") else r"\u202f"
+    shown = [r"caf\udce9", r"line\n\x1b[2J", "ok", japanese, f"[bold]{narrow}:x:"]
+    assert sorted(told[:-1]) == sorted(f"out/{name}.png" for name in shown)
+    assert told[-1].startswith("5 restored by identity")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

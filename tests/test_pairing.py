@@ -165,7 +165,7 @@ def test_names_that_look_alike_are_one_stem(tmp_path, save_picture):
 
 def test_one_file_per_stem():
     assert pairing.one_per_stem(["b/2.png", "a/1.png"]) == {"2": "b/2.png", "1": "a/1.png"}
-    with pytest.raises(InputError, match=r"1\.jpg and 1\.png: two files of one stem"):
+    with pytest.raises(InputError, match=r"1\.png and 1\.jpg: two files of one stem"):
         pairing.one_per_stem(["1.png", "2.png", "1.jpg"])
 
 
@@ -316,7 +316,7 @@ def test_a_kernel_may_be_any_file_that_kernels_are_read_from(tree, monkeypatch, 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["0.npy", "0.png"], r"kernel/0\.png and .*kernel/0\.npy: two files of one stem"),
+        (["0.npy", "0.png"], r"kernel/0\.npy and .*kernel/0\.png: two files of one stem"),
         (["0.npy", "7.txt"], r"test/s1/kernel/7\.txt is the kernel of no pair beside it"),
     ],
 )

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import weakref
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -84,11 +85,19 @@ def test_a_frame_of_another_size_is_named(tmp_path):
         ("text.mp4", r"text\.mp4: not a video that can be read"),
         ("nowhere.mp4", r"nowhere\.mp4: no such file or folder"),
         ("disguised", r"0\.png: not an image file that can be read"),
+        ("photo_001.png", r"photo_001\.png: a picture, not a video that can be read"),
+        ("notes.txt", r"notes\.txt: not a video that can be read"),
+        ("list.m3u8", r"list\.m3u8: not a video that can be read"),
     ],
 )
-def test_a_source_without_frames_is_named(tmp_path, name, message):
+def test_a_source_without_frames_is_named(tmp_path, save_picture, name, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video\n" * 1000)
+    (tmp_path / "notes.txt").write_bytes(b"caf\xe9\n" * 1000)
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n")
+    save_video(tmp_path / "a.mp4", pan(2), "mp4v")
+    save_picture(tmp_path / "photo_001.png")
+    save_picture(tmp_path / "photo_002.png")
     (tmp_path / "disguised").mkdir()
     (tmp_path / "disguised" / "0.png").write_text("no image")
     with pytest.raises(InputError, match=message):
@@ -157,6 +166,53 @@ def test_frames_are_sorted_by_number(tmp_path, save_picture):
     arrays = {n: save_picture(tmp_path / f"frame_{n}.png", seed=n) for n in (10, 9, 2)}
     read = list(video.read_frames(tmp_path))
     assert [np.array_equal(a, arrays[n]) for a, n in zip(read, (2, 9, 10), strict=True)] == [1] * 3
+
+
+def test_numbers_that_tie_are_in_one_order_and_a_folder_is_no_frame(tmp_path, save_picture):
+    names = ["01.png", "1.png", "1a.png", "002.png", "2.PNG"]
+    arrays = [save_picture(tmp_path / name, seed) for seed, name in enumerate(names)]
+    (tmp_path / "0.png").mkdir()
+    for order in (names, names[::-1]):
+        with pytest.MonkeyPatch.context() as patch:
+            paths = [tmp_path / name for name in (*order, "0.png")]
+            patch.setattr(Path, "iterdir", lambda folder, paths=paths: iter(paths))
+            read = list(video.read_frames(tmp_path))
+        assert all(np.array_equal(*both) for both in zip(read, arrays, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("000.jpg", "000.png"),
+        ("000.PNG", "000.png"),
+        ("caf\N{LATIN SMALL LETTER E WITH ACUTE}.png", "cafe\N{COMBINING ACUTE ACCENT}.jpg"),
+    ],
+)
+def test_two_frames_of_one_stem_are_an_error(tmp_path, save_picture, first, second):
+    for name in (first, second, "001.png"):
+        save_picture(tmp_path / name)
+    names = sorted([first, second])
+    with pytest.raises(InputError) as error:
+        next(video.read_frames(tmp_path))
+    assert (
+        str(error.value)
+        == f"{tmp_path}/{names[0]} and {tmp_path}/{names[1]}: two files of one stem"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["at-12:30:05.mp4", "photo_001.avi", "caf\udce9.mp4", "caf\xe9 %d.avi", "no suffix"]
+)
+def test_a_video_is_read_whatever_its_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    code = "mp4v" if name.endswith("mp4") else "MJPG"
+    made = save_video(tmp_path / "made.avi", pan(5), code)
+    try:
+        made.rename(name)
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    for source in (name, tmp_path / name):
+        assert len(list(video.read_frames(source))) == 5
 
 
 def flat(count):

@@ -6,6 +6,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
+from unicodedata import category
 
 import typer
 from rich.console import Console
@@ -19,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+#: Unicode's kinds of signs: for control, half of a pair (a byte that is not UTF-8), ends of lines
+UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
 
 Profile = Annotated[str, typer.Option(help="smoke, quick, report or full.")]
 Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
@@ -41,7 +45,8 @@ def find_device(name: str | None) -> str:
 
 def show(table: Table) -> None:
     """Print a table; where there is no terminal whose width counts, without breaking its lines."""
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    width = None if sys.stdout.isatty() else 200
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -56,19 +61,29 @@ def short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _say(message: Warning | str, category: type[Warning], *where, **more) -> None:
-    text = str(message) if issubclass(category, InputWarning) else f"{category.__name__}: {message}"
-    print(f"deblur: {text}", file=sys.stderr)
+def _say(message: Warning | str, kind: type[Warning], *where, **more) -> None:
+    name = "" if issubclass(kind, InputWarning) else f"{kind.__name__}: "
+    print(f"deblur: {name}{printable(message)}", file=sys.stderr)
+
+
+def printable(text: object) -> str:
+    """A text that may hold a file's name, on one line: what would move the cursor is escaped."""
+    signs = (c if category(c) not in UNPRINTED else repr(c)[1:-1] for c in str(text))
+    return "".join(signs)
 
 
 def main() -> None:
     """Entry point: an :class:`InputError` becomes one sentence on stderr and exit code 2."""
     warnings.showwarning = _say
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what their encoding lacks is escaped, too
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:
-        print(f"deblur: {error}", file=sys.stderr)
+        print(f"deblur: {printable(error)}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a full disk, a read-only folder, a file in the way
-        print(f"deblur: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        told = f"deblur: {error.filename or 'a file'}: {error.strerror or error}"
+        print(printable(told), file=sys.stderr)
         sys.exit(2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .command import Device, app, find_device
+from .command import Device, app, find_device, printable
 
 if TYPE_CHECKING:
     from ..restoration import Outcome
@@ -94,11 +94,11 @@ def parse_frames(text: str) -> list[int]:
 
 def _tell(outcome: Outcome) -> Outcome:
     if outcome.error is not None:
-        print(f"deblur: {outcome.error}", file=sys.stderr)
+        print(f"deblur: {printable(outcome.error)}", file=sys.stderr)
     else:
         width, height = outcome.size
         lost = f"  without {', '.join(outcome.lost)}" if outcome.lost else ""
-        print(f"{outcome.target}  {width} x {height}  {outcome.seconds:.1f} s{lost}")
+        print(f"{printable(outcome.target)}  {width} x {height}  {outcome.seconds:.1f} s{lost}")
     return outcome
 
 

@@ -88,7 +88,7 @@ def methods() -> None:
             _tiled(method),
             method.describes,
         )
-    found = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and r.title != "damaged"]
+    found = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and not r.trouble]
     known = runs.standings(found)
     for run in found:
         r = run.recipe

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .command import app, short
+from .command import app, printable, short
 
 
 @app.command(name="data")
@@ -26,7 +26,7 @@ def describe_data(
         {tuple(found[i][1].shape[1:] if pairs else found[i].shape[1:]) for i in range(len(found))}
     )
     kind = "pairs" if pairs else "images"
-    print(f"{name}: {len(found)} {kind}, {len(set(found.scenes))} scenes, all readable")
+    print(f"{printable(name)}: {len(found)} {kind}, {len(set(found.scenes))} scenes, all readable")
     print(f"smallest {sizes[0][1]} x {sizes[0][0]}, largest {sizes[-1][1]} x {sizes[-1][0]} pixels")
     print(f"fingerprint {found.fingerprint}; {listed or 'no'} checksums listed")
 
@@ -52,7 +52,9 @@ def pairs(
     target = write_pairs(
         video, out, window, average, stride, lambda pair: motions.append(pair.motion)
     )
-    print(f"{short(target)}: {len(motions)} pairs of {window} frames, average of {average}")
+    print(
+        f"{printable(short(target))}: {len(motions)} pairs of {window} frames, average of {average}"
+    )
     ghosts = [motion for motion in motions if motion > GHOSTS]
     if ghosts:
         print(

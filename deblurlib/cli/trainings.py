@@ -118,12 +118,13 @@ def list_runs() -> None:
     for column in ("id", "recipe", "seed", "data", "steps", "state", "validation, dB", "identity"):
         table.add_column(column, justify="right" if column in ("seed", "steps") else "left")
     found = runs.listed(runs.root())
-    known = runs.standings([run for run in found if run.title != "damaged"])
+    known = runs.standings([run for run in found if not run.trouble])
     for run in found:
         try:
             table.add_row(*_line(run, known.get(run.id, "")))
-        except InputError:  # of one that is trained now, the files change while they are read
-            state = "training" if runs.is_training(runs.root(), run.id) else "damaged"
+        except (InputError, KeyError):  # of one that is trained now, the files change meanwhile
+            training = runs.is_training(runs.root(), run.id)
+            state = "training" if training else run.trouble or "damaged"
             table.add_row(run.id, *[""] * 4, state, "", "")
     show(table)
 
@@ -174,6 +175,8 @@ def _line(run: Run, standing: str) -> list[str]:
 def _state(run: Run, standing: str) -> str:
     from .. import runs
 
+    if run.trouble:
+        return run.trouble
     if run.outcome == "stopped":
         is_training = runs.is_training(runs.root(), run.id)
         return f"{'training, after' if is_training else 'stopped at'} step {int(run.folder.name)}"

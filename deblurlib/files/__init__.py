@@ -6,7 +6,7 @@
 
 from .photos import check_suffix, with_pixels, write_image, write_photo
 from .pictures import FORMATS, MAX_PIXELS, SUFFIXES, Photo, decode, read, read_image, read_photo
-from .writing import read_bytes, reading, write_whole
+from .writing import read_bytes, reading, unreadable, write_whole
 
 __all__ = [
     "FORMATS",
@@ -20,6 +20,7 @@ __all__ = [
     "read_image",
     "read_photo",
     "reading",
+    "unreadable",
     "with_pixels",
     "write_image",
     "write_photo",

@@ -22,6 +22,21 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
+def unreadable(path: str | os.PathLike, error: Exception) -> InputError | None:
+    """The error for a file that is there and may not be read; ``None`` if ``error`` is another.
+
+    For readers of files that can be damaged: what cannot be read is not damaged.
+
+    Args:
+        path: to name it, if ``error`` does not.
+    """
+    if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
+        return None
+    if error.strerror is None:  # not the system's, but of what unpacks or decodes
+        return None
+    return InputError(f"{error.filename or path}: cannot be read ({error.strerror})")
+
+
 def read_bytes(path: str | os.PathLike) -> bytes:
     """The content of a file; an :class:`InputError` names the file if it cannot be read."""
     with reading(path):

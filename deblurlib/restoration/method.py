@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from .. import runs
+from .. import files, runs
 from ..errors import InputError
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"  # of the networks that ship
@@ -46,4 +46,5 @@ def undamaged(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{folder}: damaged; install the library again ({error})") from None
+        damaged = InputError(f"{folder}: damaged; install the library again ({error})")
+        raise files.unreadable(folder, error) or damaged from None

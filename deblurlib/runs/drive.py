@@ -103,7 +103,7 @@ def _usable(
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         why = ", ".join(changed[:3]) + more
     else:
-        others = [r for r in store.listed(folder) if r.outcome == "hit" and r.title != "damaged"]
+        others = [r for r in store.listed(folder) if r.outcome == "hit" and not r.trouble]
         same = (r for r in others if r.recipe.to_json() == recipe.to_json())
         old = next(same, None)  # with other data, or its id would be the same
         if old is None:

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
-from .. import models
+from .. import files, models
 from ..errors import InputError
 from .recipe import Recipe
 
@@ -88,12 +88,29 @@ class Run:
             raise self.damaged(error) from None
 
     @property
+    def trouble(self) -> str:
+        """``damaged``, ``not readable`` (for us), or empty."""
+        try:
+            for path in self.folder.iterdir():
+                if not path.is_dir():
+                    path.open("rb").close()
+        except FileNotFoundError:
+            pass  # of one that is trained now, the files change; what is missing is found below
+        except OSError:
+            return "not readable"
+        try:
+            _ = self.recipe, self.env
+        except InputError:
+            return "damaged"
+        return ""
+
+    @property
     def title(self) -> str:
-        """In a few words, which run this is, or ``damaged``."""
+        """In a few words, which run this is, or its :attr:`trouble`."""
         try:
             r, _ = self.recipe, self.env
         except InputError:
-            return "damaged"
+            return self.trouble
         return f"{r.name}, {r.data}, seed {r.seed}, {r.steps} steps"
 
     def _has(self, name: str) -> bool:
@@ -106,7 +123,9 @@ class Run:
             raise self.damaged(error) from None
 
     def damaged(self, error: Exception) -> InputError:
-        """The error that says so of this run."""
+        """The error that says so of this run, or that it may not be read."""
+        if (closed := files.unreadable(self.folder, error)) is not None:
+            return closed
         if isinstance(error, TypeError):  # a field that is not known here
             return InputError(
                 f"{self.folder}: made by another version of the library, or damaged ({error}); "
@@ -123,17 +142,21 @@ def read_history(folder: Path) -> list[dict[str, float]]:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
         return [row | {"step": int(row["step"])} for row in rows]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{folder / 'history.csv'}: damaged ({error})") from None
+        path = folder / "history.csv"
+        raise files.unreadable(path, error) or InputError(f"{path}: damaged ({error})") from None
 
 
 def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """The checkpoint that :meth:`deblurlib.training.State.checkpoint` gave."""
+    path = folder / "state.safetensors"
     try:
-        with safe_open(folder / "state.safetensors", "pt") as file:
+        # opened before: of one that may not be read, safetensors says that it is missing
+        with path.open("rb"), safe_open(path, "pt") as file:
             numbers = json.loads(file.metadata()["numbers"])
             return {key: file.get_tensor(key) for key in file.keys()}, numbers  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: a damaged checkpoint; remove it ({error})") from None
+        damaged = InputError(f"{folder}: a damaged checkpoint; remove it ({error})")
+        raise files.unreadable(path, error) or damaged from None
 
 
 def write_metrics(folder: Path, values: Mapping[str, object]) -> None:
@@ -159,4 +182,5 @@ def write_records(
         writer.writeheader()
         writer.writerows(rows)
     tensors, numbers = checkpoint
-    save_file(tensors, folder / "state.safetensors", {"numbers": json.dumps(numbers)})
+    state = save(tensors, {"numbers": json.dumps(numbers)})
+    files.write_whole(folder / "state.safetensors", state)  # save_file: for its owner alone

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
+from .. import files
 from ..errors import InputError
 from .run import Run
 
@@ -32,11 +33,38 @@ def root() -> Path:
 
 
 def listed(store: Path) -> list[Run]:
-    """All runs: the complete ones, then those that were stopped."""
-    runs = [Run(p.parent) for p in sorted(store.glob("[0-9a-f]*/metrics.json"))]
-    folders = [p for p in sorted((store / ".partial").glob("*")) if not (store / p.name).exists()]
-    stopped = [Run(c, "stopped") for p in folders if (c := last_checkpoint(store, p.name))]
+    """All runs: the complete ones, then those that were stopped.
+
+    One whose folder may not be looked into is among them: see :attr:`Run.trouble`.
+    """
+    runs = [Run(p) for p in _inside(store, "[0-9a-f]*") if _has_or_hides(p, "metrics.json")]
+    stopped = []
+    for p in _inside(store / ".partial", "*"):
+        if not (store / p.name).exists():
+            try:
+                last = last_checkpoint(store, p.name)
+            except InputError:
+                last = p / "hidden"
+            stopped += [] if last is None else [Run(last, "stopped")]
     return runs + stopped
+
+
+def _inside(folder: Path, pattern: str) -> list[Path]:
+    """What of a folder fits a pattern, sorted; nothing if there is no such folder."""
+    try:
+        # not Path.glob: for it, a folder that may not be looked into is empty
+        return sorted(p for p in folder.iterdir() if p.match(pattern))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise files.unreadable(folder, error) from None
+
+
+def _has_or_hides(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).exists()
+    except OSError:
+        return True
 
 
 def is_training(store: Path, run_id: str) -> bool:
@@ -49,7 +77,21 @@ def is_training(store: Path, run_id: str) -> bool:
         held.acquire(timeout=0)
     except Timeout:
         return True
+    except OSError:  # in a store that we may only read
+        return _is_held(path)
     held.release()
+    return False
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether some process holds a lock that we may not hold; no, if we may not even read it."""
+    try:
+        import fcntl  # not there on every system
+
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (ImportError, OSError) as error:
+        return isinstance(error, BlockingIOError)
     return False
 
 
@@ -75,12 +117,12 @@ def find(store: Path, wanted: str, by_name: bool = True) -> Run:
 def complete(store: Path, run_id: str) -> Run | None:
     """The complete run of that id, if there is one."""
     folder = store / run_id
-    return Run(folder) if (folder / "metrics.json").exists() else None
+    return Run(folder) if _has_or_hides(folder, "metrics.json") else None
 
 
 def last_checkpoint(store: Path, run_id: str) -> Path | None:
     """The folder of the newest checkpoint, if there is one."""
-    return max((store / ".partial" / run_id).glob("[0-9]*"), default=None)
+    return max(_inside(store / ".partial" / run_id, "[0-9]*"), default=None)
 
 
 def checkpoint_folder(store: Path, run_id: str, step: int) -> Path:
@@ -115,9 +157,10 @@ def remove(store: Path, run_id: str) -> None:
 
 def tidy(store: Path, run_id: str) -> None:
     """Remove what a kill right after the completion of a run left of its checkpoints."""
-    if (store / ".partial" / run_id).exists():
-        with suppress(InputError), lock(store, run_id, wait=False):
-            forget(store, run_id)
+    with suppress(InputError, OSError):  # in a store that we may only read, it stays
+        if (store / ".partial" / run_id).exists():
+            with lock(store, run_id, wait=False):
+                forget(store, run_id)
 
 
 def forget(store: Path, run_id: str, but: Path | None = None) -> None:

@@ -20,10 +20,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import nn
 
-from .. import data, images, machine, models, runs
+from .. import data, files, images, machine, models, runs
 from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..evaluation import case_of
@@ -51,13 +52,17 @@ class PublishedRun:
         """The trained model, its weights rounded to half precision, on the CPU.
 
         Raises:
-            InputError: its weights are not published.
+            InputError: its weights are not published, or they are damaged.
         """
         if not (self.weights / "model.safetensors").exists():
             r = self.recipe
             again = f"deblur train {r.name} --seed {r.seed} with the profile of the page trains it"
             raise InputError(f"the weights of {self.id} are not published; {again}")
-        return models.load(self.recipe.model, self.weights)
+        try:
+            return models.load(self.recipe.model, self.weights)
+        except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
+            damaged = InputError(f"{self.weights}: damaged ({error})")
+            raise files.unreadable(self.weights, error) or damaged from None
 
 
 class Archive:
@@ -84,7 +89,8 @@ class Archive:
             self._pictures = _read_pictures(results / f"{chapter}_pictures.npz")
             made = json.loads(path.read_text("utf-8")) if path.exists() else {}
         except (OSError, EOFError, ValueError, KeyError, zlib.error, BadZipFile) as error:
-            raise InputError(f"{results}: a damaged file of chapter {chapter} ({error})") from None
+            damaged = InputError(f"{results}: a damaged file of chapter {chapter} ({error})")
+            raise files.unreadable(results, error) or damaged from None
         self._proof = {"recipes": {}, "tests": {}, "scoring": {}} | made
 
     def run(self, recipe: Recipe) -> Run | PublishedRun:

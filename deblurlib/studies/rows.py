@@ -85,4 +85,4 @@ def read_rows(path: Path) -> list[dict]:
 
 def pack(text: str) -> bytes:
     """A text compressed by gzip; equal texts give equal bytes, whenever."""
-    return gzip.compress(text.encode("utf-8"), 9, mtime=0)
+    return gzip.compress(text.encode("utf-8", "backslashreplace"), 9, mtime=0)

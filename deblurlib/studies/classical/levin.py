@@ -26,7 +26,7 @@ from scipy.io.matlab import MatReadError
 
 from ... import degrade, psf
 from ...errors import InputError
-from ...files import Photo, write_photo
+from ...files import Photo, unreadable, write_photo
 
 FARTHEST = 6  # pixels that a kernel may be off
 MARGIN = 35  # pixels from the border within which it is not judged
@@ -70,7 +70,8 @@ def read(source: Path) -> Iterator[Case]:
                 found = scipy.io.loadmat(file)
                 arrays = [np.asarray(found[name], np.float64) for name in "xyf"]
             except UNREADABLE as error:
-                raise InputError(f"{file}: not one of Levin's files ({error})") from None
+                wrong = InputError(f"{file}: not one of Levin's files ({error})")
+                raise unreadable(file, error) or wrong from None
             yield file.stem, file.stem.partition("_")[0], *arrays
         return
     try:
@@ -79,7 +80,8 @@ def read(source: Path) -> Iterator[Case]:
                 arrays = (found["sharp"][n], found["blurred"][n], found[f"kernel{kernel}"])
                 yield f"im{image:02d}_ker{kernel:02d}", f"im{image:02d}", *arrays
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
-        raise InputError(f"{source}: not an .npz of Levin's set ({error})") from None
+        wrong = InputError(f"{source}: not an .npz of Levin's set ({error})")
+        raise unreadable(source, error) or wrong from None
 
 
 def aligned(x: np.ndarray, y: np.ndarray, stored: np.ndarray, name: str) -> torch.Tensor:

@@ -44,8 +44,6 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     models.save(model, folder)
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-    for file in folder.iterdir():
-        file.chmod(0o644)  # safetensors writes for its owner alone
     return card
 
 

@@ -62,8 +62,6 @@ def ship(
     folder.mkdir(parents=True, exist_ok=True)
     models.save(run.model(), folder)
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-    for file in folder.iterdir():
-        file.chmod(0o644)  # safetensors writes for its owner alone
     return card
 
 

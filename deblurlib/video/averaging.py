@@ -1,16 +1,10 @@
-"""Pairs from a video: its sharp frames averaged into a blurred one, the middle frame for the sharp.
-
-After Nah, Kim and Lee, "Deep multi-scale convolutional neural network for dynamic scene
-deblurring", CVPR 2017, who averaged 7 to 13 frames at 240 a second. Taught in chapter 01.
-"""
+"""Windows of frames, averaged, and written as a set of pairs."""
 
 from __future__ import annotations
 
 import csv
-import os
-import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,8 +14,9 @@ import cv2
 import numpy as np
 import torch
 
-from . import degrade, files, images
-from .errors import InputError
+from .. import degrade, files, images
+from ..errors import InputError
+from .reading import read_frames
 
 GHOSTS = 2.0  # pixels between neighbouring frames, above which their mean shows copies
 LONG_SIDE = 480  # pixels, to which frames are reduced before their motion is measured
@@ -36,62 +31,6 @@ class VideoPair:
     x: torch.Tensor
     frames: range  # those that were averaged, counted from 0; the sharp one is in the middle
     motion: float  # pixels from frame to frame, see :func:`motion`
-
-
-def read_frames(source: str | Path) -> Iterator[np.ndarray]:
-    """The frames of a video file or of a folder of images, by name and number, uint8 ``(H, W, 3)``.
-
-    Raises:
-        InputError: not there, not a video, no frame in it, frames of different sizes.
-    """
-    source = Path(source)
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder")
-    frames = _folder_frames(source) if source.is_dir() else _file_frames(source)
-    shape = None
-    for number, frame in enumerate(frames):
-        if shape is not None and frame.shape != shape:
-            raise InputError(
-                f"{source}: frame {number} has {frame.shape[1]} x {frame.shape[0]} pixels, the "
-                f"ones before it {shape[1]} x {shape[0]}"
-            )
-        shape = frame.shape
-        yield frame
-    if shape is None:
-        raise InputError(f"{source}: no frame in it that can be read")
-
-
-def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
-    def in_order(path: Path) -> list[str | int]:  # frame_2 before frame_10
-        parts = re.split(r"(\d+)", path.name)
-        return [int(part) if i % 2 else part for i, part in enumerate(parts)]
-
-    for path in sorted(folder.iterdir(), key=in_order):
-        if path.suffix.lower() in files.SUFFIXES and not path.name.startswith("."):
-            frame = files.decode(files.read_bytes(path), str(path))
-            yield images.to_array(images.to_tensor(frame))
-
-
-def _file_frames(path: Path) -> Iterator[np.ndarray]:
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it would print, we say below
-    capture = cv2.VideoCapture(str(path))
-    try:
-        if not capture.isOpened():
-            raise InputError(f"{path}: not a video that can be read")
-        promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        count = 0
-        while True:
-            there, frame = capture.read()
-            if not there:
-                break
-            count += 1
-            yield np.ascontiguousarray(frame[..., ::-1])  # BGR -> RGB
-        if count < 0.9 * promised:  # some containers only estimate their number
-            raise InputError(
-                f"{path}: damaged or cut short: {count} of {promised} frames are there"
-            )
-    finally:
-        capture.release()
 
 
 def motion(before: np.ndarray, after: np.ndarray) -> float:
@@ -182,8 +121,9 @@ def write_pairs(
     degrade.exposure.check_average(average)
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
     out.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=out))
+    partial = out / f".deblur.{secrets.token_hex(8)}"  # not mkdtemp's, which ours alone could read
     try:
+        partial.mkdir()
         for side in ("blur", "sharp"):
             (partial / side).mkdir()
         rows = []
@@ -196,7 +136,6 @@ def write_pairs(
         with (partial / "frames.csv").open("w", newline="") as file:
             header = ("stem", "first", "last", "average", "motion_px")
             csv.writer(file).writerows([header, *rows])
-        partial.chmod(0o755)  # mkdtemp makes it private
         partial.rename(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

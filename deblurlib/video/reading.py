@@ -1,0 +1,110 @@
+"""The frames of a video file, or of a folder of images."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .. import files, images, names, pairing
+from ..errors import InputError
+from . import mp4
+
+BEGINNING = 4096  # bytes of a file, among which a video has a zero, and a text has none
+
+
+def read_frames(source: str | Path) -> Iterator[np.ndarray]:
+    """The frames of a video file or of a folder of images, by name and number, uint8 ``(H, W, 3)``.
+
+    Raises:
+        InputError: not there, not a video, no frame in it, frames of different sizes, a folder in
+            which two images have one stem.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    frames = _folder_frames(source) if source.is_dir() else _file_frames(source)
+    shape = None
+    for number, frame in enumerate(frames):
+        if shape is not None and frame.shape != shape:
+            raise InputError(
+                f"{source}: frame {number} has {frame.shape[1]} x {frame.shape[0]} pixels, the "
+                f"ones before it {shape[1]} x {shape[0]}"
+            )
+        shape = frame.shape
+        yield frame
+    if shape is None:
+        raise InputError(f"{source}: no frame in it that can be read")
+
+
+def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
+    for path in _in_order(folder):
+        frame = files.decode(files.read_bytes(path), str(path))
+        yield images.to_array(images.to_tensor(frame))
+
+
+def _in_order(folder: Path) -> list[Path]:
+    """The images of a folder, frame_2 before frame_10; an error where two have one stem."""
+
+    def place(path: Path) -> tuple:
+        parts = re.split(r"(\d+)", path.stem)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
+
+    with files.reading(folder):
+        inside = [p for p in folder.iterdir() if p.suffix.lower() in files.SUFFIXES]
+    inside = [p for p in sorted(inside, key=place) if names.is_visible(p.name) and p.is_file()]
+    pairing.one_per_stem(str(path) for path in inside)
+    return inside
+
+
+def _file_frames(path: Path) -> Iterator[np.ndarray]:
+    if path.suffix.lower() in files.FORMATS:  # which FFmpeg would read as a video of one frame
+        raise InputError(f"{path}: a picture, not a video that can be read")
+    if _is_text(path):  # of which FFmpeg would make a film, or follow the names in it
+        raise InputError(f"{path}: not a video that can be read")
+    capture = _open(path)
+    try:
+        if not capture.isOpened():
+            raise InputError(f"{path}: not a video that can be read")
+        promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if (shown := mp4.shown_frames(path)) is not None:
+            promised = min(promised, shown)
+        count = 0
+        while True:
+            there, frame = capture.read()
+            if not there:
+                break
+            count += 1
+            yield np.ascontiguousarray(frame[..., ::-1])  # BGR -> RGB
+        if count < 0.9 * promised:  # some containers only estimate their number
+            raise InputError(
+                f"{path}: damaged or cut short: {count} of {promised} frames are there"
+            )
+    finally:
+        capture.release()
+
+
+def _is_text(path: Path) -> bool:
+    with files.reading(path), path.open("rb") as file:
+        head = file.read(BEGINNING)
+    return b"\0" not in head and not head.startswith(b"YUV4MPEG2")
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it would print, we say ourselves
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    whole = os.path.abspath(path)  # of a relative one, FFmpeg takes what is before a colon as http
+    try:
+        whole.encode("utf-8")
+    except UnicodeEncodeError:  # OpenCV takes no other name
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder, "video")
+            link.symlink_to(whole)
+            return cv2.VideoCapture(str(link), cv2.CAP_FFMPEG)
+    # named, or OpenCV tries others, one of which takes a_001.mp4 as one of numbered pictures
+    return cv2.VideoCapture(whole, cv2.CAP_FFMPEG)
