@@ -14,7 +14,7 @@ from pathlib import Path
 import lightning_fabric  # noqa: F401
 import torch
 
-from deblurlib import files, runs
+from deblurlib import runs
 from deblurlib.runs import drive, store
 
 RECIPE = runs.Recipe(
@@ -52,27 +52,22 @@ def nth(n, function, before=None, after=None):
 
 
 def half_written(path, content):
-    Path(path).write_bytes(content[: len(content) // 2])
+    with path.open("wb") as file:
+        file.write(content[: len(content) // 2])
     die()
-
-
-def die_at_folder(n, replace=os.replace):
-    """``os.replace`` that dies before it renames its ``n``-th folder."""
-    dying = nth(n, replace, before=die)
-    return lambda old, new: (dying if Path(old).is_dir() else replace)(old, new)
 
 
 #: name -> how to make the library die there
 POINTS = {
     "before-the-first-checkpoint": lambda: setattr(store, "put", nth(1, store.put, before=die)),
     "in-a-checkpoint": lambda: setattr(
-        files, "write_whole", nth(2, files.write_whole, before=half_written)
+        Path, "write_bytes", nth(2, Path.write_bytes, before=half_written)
     ),
-    "checkpoint-not-renamed": lambda: setattr(os, "replace", die_at_folder(2)),
+    "checkpoint-not-renamed": lambda: setattr(store.os, "replace", nth(2, os.replace, before=die)),
     "earlier-checkpoint-not-removed": lambda: setattr(store, "put", nth(2, store.put, after=die)),
     "in-the-complete-run": lambda: setattr(drive, "write_metrics", die),
     "complete-run-not-renamed": lambda: setattr(
-        store, "put", nth(4, store.put, before=lambda *a: setattr(os, "replace", die_at_folder(1)))
+        store, "put", nth(4, store.put, before=lambda *a: setattr(store.os, "replace", die))
     ),
     "checkpoints-not-removed": lambda: setattr(store, "put", nth(4, store.put, after=die)),
 }

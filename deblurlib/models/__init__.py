@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from .. import files
 from ..errors import InputError
 from .denoiser import Denoiser
 from .srcnn import SRCNN
@@ -54,7 +53,9 @@ def save(model: nn.Module, folder: Path) -> None:
     """
     model.save_pretrained(folder)
     weights = folder / "model.safetensors"
-    files.write_whole(weights, weights.read_bytes())  # safetensors writes for its owner alone
+    content = weights.read_bytes()
+    weights.unlink()  # safetensors writes for its owner alone
+    weights.write_bytes(content)
     (folder / "README.md").unlink(missing_ok=True)  # a form for a model card, not filled in
 
 
