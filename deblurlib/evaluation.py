@@ -17,6 +17,7 @@ from .restoration import METHODS, Method
 
 #: Columns that say what a row was scored on: ``draw`` is the seed of the degradation.
 CASE = ("data", "channels", "degradation", "draw", "image")
+SAME = 1e-3  # how far apart two scores of one case by the identity may be, in dB or as SSIM
 
 
 @dataclass(frozen=True)
@@ -113,32 +114,76 @@ def evaluate(
 def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dict]:
     """One row a method, the identity's first: means over rows, beside the identity's.
 
-    Each row is compared with the identity's of its own case, see :data:`CASE`.
+    Each row is compared with the identity's of its own case, see :data:`CASE`, and both means are
+    over the same images.
 
-    ``psnr`` is the mean of the finite values; ``perfect`` counts the infinite ones; a method that
-    returned something that is not a number once has no mean. ``psnr_gain`` is over the images where
-    both are finite. ``win_rate`` is the share of images on which the method has the higher PSNR.
-    ``seconds`` is of one image.
+    ``psnr`` and ``identity_psnr`` are over the images where both are finite, and ``psnr_gain`` is
+    the first less the second; ``perfect`` counts the method's infinite ones, ``identity_perfect``
+    the identity's. ``ssim`` and ``identity_ssim`` are over the images where there are both. A
+    method that returned something that is not a number once has no mean. ``win_rate`` is the share
+    of images on which the method has the higher PSNR. ``seconds`` is of one image.
+
+    Raises:
+        InputError: a row's case has none of the identity, or two that differ.
     """
     key = f"ssim_{protocol}"
-    base = {case_of(row): row for row in rows if row["method"] == "identity"}
+    base = _identities(rows, key)
     by_method: dict[str, list[Mapping]] = {}
     for row in rows:
         by_method.setdefault(row["method"], []).append(row)
     lines = []
     for name, own in by_method.items():
-        beside = [base[case_of(row)] for row in own]
+        beside = [_beside(row, base) for row in own]
         pairs = [(a["psnr"], b["psnr"]) for a, b in zip(own, beside, strict=True)]
+        finite = [(a, b) for a, b in pairs if not (math.isinf(a) or math.isinf(b))]
+        ssims = [(a.get(key), b.get(key)) for a, b in zip(own, beside, strict=True)]
+        ssims = [pair for pair in ssims if None not in pair]
         line = {"method": name, "n": len(own)}
-        line |= {"psnr": _mean(r["psnr"] for r in own), "ssim": _mean(r[key] for r in own)}
-        line["identity_psnr"] = _mean(r["psnr"] for r in beside)
-        line["identity_ssim"] = _mean(r[key] for r in beside)
-        line["psnr_gain"] = _mean(a - b for a, b in pairs if not math.isinf(a) | math.isinf(b))
+        line |= {"psnr": _mean(a for a, _ in finite), "ssim": _mean(a for a, _ in ssims)}
+        line["identity_psnr"] = _mean(b for _, b in finite)
+        line["identity_ssim"] = _mean(b for _, b in ssims)
+        line["psnr_gain"] = _mean(a - b for a, b in finite)
         line["win_rate"] = stats.win_rate([float(a > b) for a, b in pairs])
-        line["perfect"] = sum(math.isinf(r["psnr"]) for r in own)
-        line["seconds"] = _mean(r.get("seconds") for r in own)
+        line["perfect"] = sum(math.isinf(a) for a, _ in pairs)
+        line["identity_perfect"] = sum(math.isinf(b) for _, b in pairs)
+        line["seconds"] = _mean(r["seconds"] for r in own if r.get("seconds") is not None)
         lines.append(line | {"ssim_protocol": protocol})
     return lines
+
+
+def _identities(rows: Sequence[Mapping], key: str) -> dict[tuple, Mapping]:
+    """The identity's row of each case; two are as good as one if they say the same."""
+    found: dict[tuple, Mapping] = {}
+    for row in rows:
+        if row["method"] != "identity":
+            continue
+        other = found.setdefault(case_of(row), row)
+        if not all(_alike(row.get(k), other.get(k)) for k in ("psnr", key)):
+            raise InputError(
+                f"the identity has two scores on {_words(row)}: where they are of different "
+                f"images, the rows must say so in one of {', '.join(CASE)}"
+            )
+    return found
+
+
+def _alike(one: float | None, other: float | None) -> bool:
+    """Whether two scores are one, measured twice: as near as two machines come."""
+    if None in (one, other):
+        return one is other
+    return one == other or (math.isnan(one) and math.isnan(other)) or abs(one - other) <= SAME
+
+
+def _beside(row: Mapping, base: Mapping[tuple, Mapping]) -> Mapping:
+    """The identity's row of this row's case."""
+    found = base.get(case_of(row))
+    if found is None:
+        raise InputError(f"{row['method']} is scored on {_words(row)}, the identity is not")
+    return found
+
+
+def _words(row: Mapping) -> str:
+    said = (f"{column} {row[column]}" for column in CASE if row.get(column) is not None)
+    return ", ".join(said) or "an image without a name"
 
 
 def case_of(row: Mapping) -> tuple:
@@ -182,8 +227,8 @@ def _ssim(x_hat: torch.Tensor, x: torch.Tensor, protocol: str) -> float | None:
     return metrics.ssim(x_hat, x, protocol).item()
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Of all but the infinite ones; ``None`` if there is none, or if one is not a number."""
-    counted = [v for v in values if v is not None and not math.isinf(v)]
+def _mean(values: Iterable[float]) -> float | None:
+    """``None`` if there is none, or if one is not a number."""
+    counted = list(values)
     mean = sum(counted) / len(counted) if counted else math.nan
     return None if math.isnan(mean) else mean

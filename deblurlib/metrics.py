@@ -1,7 +1,8 @@
 """Scores of a restoration against its sharp original: PSNR, and SSIM under five named protocols.
 
 Every score is per image: two batches ``(B, C, H, W)`` give a tensor ``(B,)``. Averaging is the
-caller's business. Taught in chapter 01, where one output gets all five SSIMs.
+caller's business. Values are uint8, uint16, or floats in [0, 1] or in [0, ``data_range``]: see
+:func:`deblurlib.values.scorable`. Taught in chapter 01, where one output gets all five SSIMs.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import torch
 import torch.nn.functional as F
 
 from .degrade import convolve
-from .errors import InputError
+from .degrade.convolution import SEPARABLE_TAPS
+from .errors import InputError, require
 from .images import luma
 from .images import quantise as to_8_bit
+from .values import scorable
 
 
 def psnr(
@@ -28,13 +31,17 @@ def psnr(
 
     Args:
         x_hat, x: ``(B, C, H, W)``; the mean is over channels and pixels together.
-        data_range: the largest possible difference; 1 for images in [0, 1].
+        data_range: the largest possible difference; 1 for images in [0, 1]. The score of uint8 and
+            uint16 does not depend on it.
         border: pixels to leave out along each side.
         quantise: clamp and round ``x_hat`` to 8 bit first, as if it had been saved
             (``data_range`` must be 1).
 
     Returns:
-        ``(B,)`` in dB; infinite where the two are equal.
+        ``(B,)`` in dB; infinite where the two are equal, NaN where ``x_hat`` holds NaN.
+
+    Raises:
+        InputError: shapes that differ, values that are not in the range, a wrong option.
 
     >>> psnr(torch.full((1, 1, 2, 2), 0.6), torch.full((1, 1, 2, 2), 0.5)).round(decimals=3)
     tensor([20.])
@@ -47,6 +54,7 @@ def psnr(
             raise InputError(f"a border of {border} leaves nothing of {tuple(x.shape[-2:])} pixels")
         inner = (..., slice(border, -border), slice(border, -border))
         x_hat, x = x_hat[inner], x[inner]
+    x_hat, x = scorable(x_hat, x, data_range)
     if quantise:
         x_hat = to_8_bit(x_hat)
     error = (x_hat.double() - x.double()).square().mean((1, 2, 3))
@@ -101,15 +109,35 @@ def ssim(
     Args:
         x_hat, x: ``(B, C, H, W)``; C is 3 for ``gaussian-y``.
         protocol: a key of :data:`SSIM_PROTOCOLS`.
-        data_range: the largest possible difference; 1 for images in [0, 1].
+        data_range: the largest possible difference; 1 for images in [0, 1]. The score of uint8 and
+            uint16 does not depend on it.
 
     Returns:
         ``(B,)``.
 
     Raises:
-        InputError: an unknown protocol, shapes that differ, an image too small for the protocol.
+        InputError: an unknown protocol, shapes that differ, values that are not in the range, an
+            image too small for the protocol.
     """
     _check(x_hat, x)
+    return ssim_unchecked(*scorable(x_hat, x, data_range), protocol, data_range)
+
+
+def ssim_unchecked(
+    x_hat: torch.Tensor,
+    x: torch.Tensor,
+    protocol: str = "gaussian-rgb",
+    data_range: float = 1.0,
+) -> torch.Tensor:
+    """As :func:`ssim`, of floats whose values are taken on trust: for a loss, on a GPU.
+
+    Looking at values makes the processor wait for the GPU. Shapes are checked here, too.
+    """
+    _check(x_hat, x)
+    require(
+        x_hat.is_floating_point() and x.is_floating_point(),
+        f"ssim_unchecked needs floats, not {x_hat.dtype} and {x.dtype}",
+    )
     if protocol not in SSIM_PROTOCOLS:
         raise InputError(f"SSIM protocol {protocol!r} is none of {', '.join(SSIM_PROTOCOLS)}")
     p = SSIM_PROTOCOLS[protocol]
@@ -173,7 +201,12 @@ def _local_mean(maps: torch.Tensor, p: Protocol) -> torch.Tensor:
         maps = F.pad(maps, [p.window // 2] * 4, mode="replicate")
     if p.colour == "3d":
         maps = _channel_mean(maps, weights)
-    return convolve(maps, torch.outer(weights, weights), "valid")
+    k = torch.outer(weights, weights)
+    if k.numel() < SEPARABLE_TAPS:
+        return convolve(maps, k, "valid")
+    # as convolve does it once it has looked at the kernel, for which it waits for a GPU
+    rows, columns = k.sum(-1, keepdim=True), k.sum(-2, keepdim=True)
+    return convolve(convolve(maps, rows / rows.sum(), "valid"), columns, "valid")
 
 
 def _channel_mean(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

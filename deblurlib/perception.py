@@ -1,8 +1,8 @@
 """Scores that follow what the eye looks at more closely than PSNR does, without any download.
 
-Each takes two batches of grey or colour images ``(B, C, H, W)`` in [0, 1] and gives ``(B,)``. None
-of them is a human rater: a claim about looks that is judged on them says on which.
-Taught in chapter 02.
+Each takes two batches of grey or colour images ``(B, C, H, W)`` and gives ``(B,)``. Their values
+are uint8, uint16, or floats in [0, 1]: see :func:`deblurlib.values.scorable`. None of the scores is
+a human rater: a claim about looks that is judged on them says on which. Taught in chapter 02.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from .errors import InputError
 from .images import grey
+from .values import scorable
 
 
 def blur_effect(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -50,7 +51,8 @@ def spectrum_distance(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """
     pair = _as_grey(x_hat, x)
     height, width = x.shape[-2:]
-    window = torch.outer(*(torch.hann_window(n, periodic=False).to(x) for n in (height, width)))
+    like = x if x.is_floating_point() else pair[1]
+    window = torch.outer(*(torch.hann_window(n, periodic=False).to(like) for n in (height, width)))
     floor = window.square().sum() / (12 * 255**2)
     levels = []
     for z in pair:
@@ -78,13 +80,15 @@ MEASURES = {
 
 
 def _as_grey(x_hat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    if x_hat.shape != x.shape or x.ndim != 4 or min(x.shape[-2:], default=0) < 8:
+    wrong = x_hat.shape != x.shape or x.ndim != 4 or x.numel() == 0
+    if wrong or min(x.shape[-2:]) < 8:
         raise InputError(
             "this needs two batches (B, C, H, W) of one shape and at least 8 x 8 pixels, "
             f"not {tuple(x_hat.shape)} and {tuple(x.shape)}"
         )
+    if x.shape[1] not in (1, 3):
+        raise InputError(f"this needs grey or RGB images, not {x.shape[1]} channels")
+    x_hat, x = scorable(x_hat, x)
     if x.shape[1] == 3:
         x_hat, x = grey(x_hat), grey(x)
-    if x.shape[1] != 1:
-        raise InputError(f"this needs grey or RGB images, not {x.shape[1]} channels")
     return x_hat.float(), x.float()

@@ -10,6 +10,7 @@ import scipy.stats
 from test_report import valid
 
 from deblurlib import report
+from deblurlib.errors import InputError
 from deblurlib.runs import Recipe
 from deblurlib.stats import Interval
 from deblurlib.studies import claims
@@ -257,6 +258,31 @@ def test_scores_are_a_row_a_seed_and_a_column_an_image(rng):
         for which, table in expected.items():
             np.testing.assert_array_equal(found[which], table)
             np.testing.assert_array_equal(effects[which], -table)
+
+
+def test_scores_with_a_gap_or_one_twice_are_refused():
+    places = [(s, i, b) for s in (0, 1) for i in "pq" for b in ("s1-box", "s1-motion")]
+    rows = [a_row(f"02/{m}", "rgb", b, s, i, 20.0) for m in "ab" for s, i, b in places]
+    rows += [a_row("identity", "rgb", b, None, i, 19.0) for s, i, b in places if s == 0]
+    assert {len(table) for table in scores(rows).values()} == {1, 2}
+
+    def without(method, **place):
+        kept = [r for r in rows if r["method"] != method or place.items() - r.items()]
+        assert len(kept) < len(rows)
+        with pytest.raises(InputError) as error:
+            scores(kept)
+        return str(error.value)
+
+    found = without("02/b", degradation="s1-box", seed=1, image="p")
+    assert found == "b on s1-box: no score of p with seed 1, which others have"
+    found = without("02/b", degradation="s1-motion", seed=0)
+    assert found == "b on s1-motion: no score of p with seed 0 and 1 more, which others have"
+    found = without("identity", degradation="s1-motion", image="q")
+    assert found == "identity on s1-motion: no score of q, which others have"
+    with pytest.raises(InputError, match="a on s1-motion: two scores of q with seed 1"):
+        scores([*rows, a_row("02/a", "rgb", "s1-motion", 1, "q", 21.0)])
+    with pytest.raises(InputError, match="a on s1-box: scores without a seed"):
+        scores([*rows, a_row("02/a", "rgb", "s1-box", None, "q", 21.0)])
 
 
 def test_decibels_are_how_much_lower_the_second_loss_is():

@@ -223,8 +223,10 @@ NAN = Y.clone().index_fill_(3, torch.tensor(2), torch.nan)
     [
         (Y[0], K, "taper", r"images must be .* not \(3, 6, 5\)"),
         (NAN, K, "taper", "the image holds NaN or infinite values"),
-        (Y, torch.ones(2, 3) / 6, "taper", "sides must be odd, not 2 x 3"),
-        (Y, 2 * K, "taper", "must sum to 1, not 2"),
+        (Y, 0 * K, "taper", "the kernel holds nothing but zeros"),
+        (Y.byte(), K, "taper", "images must be floating-point .* of torch.uint8"),
+        (Y[0].numpy(), K, "taper", r"images are \(B, C, H, W\), .* not \(3, 6, 5\)"),
+        (Y.numpy() > 0, K, "taper", "images are .* of bool"),
         (Y, K, "zero", "'zero' is none of circular, reflect, taper, liu-jia"),
     ],
 )

@@ -529,8 +529,28 @@ def test_a_perfect_restoration_is_counted_and_has_no_mean(deblur, tmp_path):
     found, out = evaluated(deblur, "identity", "--pairs", "same")
     assert (found["psnr"], found["psnr_gain"], found["win_rate"]) == (None, None, 0)
     assert [entry["psnr"] for entry in found["images"]] == [None, None]
-    assert "2 images restored perfectly, left out of the mean PSNR" in out
+    assert "the identity is perfect on 2 of 2 images; these are left out of the mean PSNR" in out
     assert cells(out, "identity")[2] == "-"
+
+
+def test_the_means_are_over_the_images_where_neither_is_perfect(deblur, tmp_path):
+    x = write_set(tmp_path / "some" / "sharp", ["1.png", "2.png"])
+    write_set(tmp_path / "some" / "blur", ["2.png", "1.png"])  # each the other's noise
+    for folder in ("sharp", "blur"):  # and one that is not blurred
+        shutil.copy(f"{x}/1.png", tmp_path / "some" / folder / "3.png")
+    found, out = evaluated(deblur, "unsharp-mask", "--pairs", "some")
+    entries = found["images"]
+    for prefix in ("", "identity_"):
+        mean = (entries[0][f"{prefix}psnr"] + entries[1][f"{prefix}psnr"]) / 2
+        assert found[f"{prefix}psnr"] == pytest.approx(mean)
+        shown = cells(out, "identity" if prefix else "unsharp-mask")[2]
+        assert float(shown) == pytest.approx(mean, abs=1e-4)
+    assert found["psnr_gain"] == pytest.approx(found["psnr"] - found["identity_psnr"])
+    assert (found["n"], found["perfect"], found["identity_perfect"]) == (3, 0, 1)
+    assert (
+        "the identity is perfect on 1 of 3 images, unsharp-mask on 0; these are left out of the "
+        "mean PSNR\n"
+    ) in out
 
 
 def test_images_too_small_for_ssim_have_none(deblur, tmp_path):

@@ -169,18 +169,40 @@ def test_the_summary_of_two_methods_by_hand():
         *(row("b", "r", math.inf, 0.3), row("b", "s", math.inf, 0.4)),
     ]
     mixed = sorted(rows, key=lambda r: r["image"])  # as evaluate gives them, image by image
-    base = {"n": 4, "identity_psnr": 25.0, "identity_ssim": pytest.approx(0.8)}
-    base |= {"ssim_protocol": "gaussian-rgb"}
+    base = {"n": 4, "identity_perfect": 1, "ssim_protocol": "gaussian-rgb"}
+    # PSNR over p, q and r, of b over p and q; SSIM over p, q and s, of a and b over those they have
     expected = [
-        {"method": "identity", "psnr": 25.0, "ssim": pytest.approx(0.8), "psnr_gain": 0.0}
+        {"method": "identity", "psnr": 25.0, "ssim": 0.8, "psnr_gain": 0.0}
+        | {"identity_psnr": 25.0, "identity_ssim": 0.8}
         | {"win_rate": 0.0, "perfect": 1, "seconds": 1.0},
-        {"method": "a", "psnr": 32.0, "ssim": pytest.approx(0.75), "psnr_gain": 1.0}
+        {"method": "a", "psnr": 26.0, "ssim": 0.75, "psnr_gain": 1.0}
+        | {"identity_psnr": 25.0, "identity_ssim": 0.75}
         | {"win_rate": 0.5, "perfect": 0, "seconds": 3.0},
-        {"method": "b", "psnr": 25.25, "ssim": pytest.approx(0.25), "psnr_gain": 0.25}
+        {"method": "b", "psnr": 25.25, "ssim": 0.7 / 3, "psnr_gain": 0.25}
+        | {"identity_psnr": 25.0, "identity_ssim": 0.8}
         | {"win_rate": 0.5, "perfect": 2, "seconds": 0.0},
     ]
     for order in (rows, mixed):
-        assert summary(order) == [base | line for line in expected]
+        for line, wanted in zip(summary(order), expected, strict=True):
+            assert line == pytest.approx(base | wanted)
+
+
+def test_a_row_whose_case_the_identity_is_not_scored_on_is_named():
+    rows = [row("identity", "p", 20.0, 0.5) | {"draw": 0}, row("a", "p", 21.0, 0.5) | {"draw": 1}]
+    with pytest.raises(InputError, match="a is scored on draw 1, image p, the identity is not"):
+        summary(rows)
+
+
+@pytest.mark.parametrize("scores", [(20.1, 0.5), (20.0, 0.6), (math.nan, 0.5), (20.0, None)])
+def test_two_scores_of_the_identity_for_one_case_are_refused_where_they_differ(scores):
+    rows = [row("identity", "p", 20.0, 0.5), row("a", "p", 21.0, 0.5)]
+    twice = summary([*rows, row("identity", "p", 20.0 + 1e-6, 0.5, seconds=1.0)])
+    assert twice[1] == summary(rows)[1]
+    for order in ([*rows, row("identity", "p", *scores)], [row("identity", "p", *scores), *rows]):
+        with pytest.raises(InputError, match=r"identity has two scores on image p: .* data, chan"):
+            summary(order)
+    for same in (math.nan, math.inf):
+        assert summary([row("identity", "p", same, 0.5)] * 2)
 
 
 def test_a_row_is_compared_with_the_identity_of_its_own_case():

@@ -16,6 +16,7 @@ LAYERS = [
     "fingerprint",
     "machine",
     "images",
+    "values",
     "psf",
     "files",
     "kernels",

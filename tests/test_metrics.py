@@ -179,6 +179,101 @@ def test_psnr_quantised_is_that_of_the_saved_image(pair):
     assert not torch.equal(metrics.psnr(x_hat, x), metrics.psnr(saved, x))
 
 
+@pytest.fixture(scope="module")
+def in_8_bit(pair):
+    return [(255 * z).round().to(torch.uint8) for z in pair]
+
+
+#: the same pair of images in other units, and the range that these need
+UNITS = {
+    "8 bit": (lambda x_hat, x: (x_hat, x), 1),
+    "8 bit, of a range": (lambda x_hat, x: (x_hat, x), 255),
+    "8 bit and [0, 1]": (lambda x_hat, x: (x_hat, x.float() / 255), 1),
+    "[0, 1] and 8 bit": (lambda x_hat, x: (x_hat.double() / 255, x), 1),
+    "8 bit and 16 bit": (lambda x_hat, x: (x_hat, (257 * x.int()).to(torch.uint16)), 1),
+    "16 bit, of a range": (lambda *p: [(257 * z.int()).to(torch.uint16) for z in p], 65535),
+    "0..255": (lambda x_hat, x: (x_hat.float(), x.float()), 255),
+    "8 bit and 0..255": (lambda x_hat, x: (x_hat, x.float()), 255),
+}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_scores_do_not_depend_on_the_type_of_the_values(in_8_bit, unit):
+    make, data_range = UNITS[unit]
+    arrays = [as_arrays(z.float() / 255) for z in in_8_bit]
+    given = make(*in_8_bit)
+    expected = [peak_signal_noise_ratio(b, a, data_range=1) for a, b in zip(*arrays, strict=True)]
+    np.testing.assert_allclose(metrics.psnr(*given, data_range), expected, atol=1e-4)
+    for protocol in ("gaussian-rgb", "gaussian-y"):
+        expected = [REFERENCES[protocol](a, b) for a, b in zip(*arrays, strict=True)]
+        found = metrics.ssim(*given, protocol, data_range)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    equal = make(in_8_bit[1], in_8_bit[1])
+    assert metrics.psnr(*equal, data_range).isinf().all()
+    if data_range == 1:  # 8 bit are rounded already
+        rounded = metrics.psnr(*given, quantise=True)
+        torch.testing.assert_close(rounded, metrics.psnr(*given), rtol=0, atol=1e-4)
+
+
+GREY = torch.full((1, 3, 12, 12), 0.5)
+NOISE = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("score", [metrics.psnr, metrics.ssim])
+@pytest.mark.parametrize(
+    ("x_hat", "x", "named"),
+    [
+        (255 * GREY, 255 * GREY, r"sharp image's values, 127.5 to 127.5, .* \[0, 1\].* by 255"),
+        (GREY, GREY - 0.51, "sharp image's values, -0.01 to -0.01"),
+        (GREY, GREY * torch.nan, "sharp image's values, nan to nan"),
+        (255 * GREY, GREY, "most of the restoration's values, 127.5 to 127.5, .* data_range=255"),
+        (GREY - 1, GREY, "most of the restoration's values, -0.5 to -0.5"),
+        (GREY.int(), GREY.int(), "floats, uint8 or uint16, not torch.int32"),
+        (GREY, GREY > 0, "floats, uint8 or uint16, not torch.bool"),
+    ],
+)
+def test_values_of_another_unit_are_named(score, x_hat, x, named):
+    with pytest.raises(InputError, match=named):
+        score(x_hat, x)
+
+
+@pytest.mark.parametrize(
+    "x_hat",
+    [
+        GREY + 100 * NOISE,  # what is left of an image that was divided by next to nothing
+        GREY * 0 - 0.05,
+        GREY * 0 + 1.05,
+        torch.cat([3 * GREY[..., :7], GREY[..., 7:]], -1),
+    ],
+)
+def test_a_restoration_may_overshoot(x_hat):
+    for x in (GREY * 0, GREY, GREY * 2 + 1e-6):
+        expected = -10 * (x_hat - x).double().square().mean().log10()
+        assert metrics.psnr(x_hat, x).item() == pytest.approx(expected.item(), abs=1e-4)
+        assert metrics.ssim(x_hat, x).isfinite().all()
+
+
+def test_a_restoration_that_is_not_a_number_has_no_score():
+    x_hat = torch.cat([GREY, GREY])
+    x_hat[0, 0, 0, 0] = torch.nan
+    for score in (metrics.psnr, metrics.ssim):
+        assert score(x_hat, torch.cat([GREY, GREY])).isnan().tolist() == [True, False]
+
+
+@over_protocols
+def test_ssim_unchecked_is_ssim_that_looks_at_no_value(pair, protocol):
+    unchecked = metrics.ssim_unchecked
+    assert torch.equal(unchecked(*pair, protocol), metrics.ssim(*pair, protocol))
+    with pytest.MonkeyPatch.context() as patch:
+        for look in ("item", "tolist", "__bool__", "__float__"):
+            patch.setattr(torch.Tensor, look, lambda z: pytest.fail("looked at a value"))
+        unchecked(*pair, protocol)
+    with pytest.raises(InputError, match="one shape"):
+        unchecked(pair[0], pair[1][:1], protocol)
+    with pytest.raises(InputError, match=r"needs floats, not .*torch\.uint8"):
+        unchecked(pair[0], pair[1].to(torch.uint8), protocol)
+
+
 X = torch.zeros(1, 3, 8, 8)
 
 

@@ -116,6 +116,18 @@ def test_colour_is_scored_as_its_grey(rand, name):
 
 
 @over_measures
+def test_8_bit_images_are_scored_as_floats_are_and_0_to_255_in_floats_is_refused(rand, name):
+    x_hat, x = ((255 * rand(1, 3, 20, 24, seed=s)).to(torch.uint8) for s in (0, 1))
+    expected = of(name, x_hat.float() / 255, x.float() / 255)
+    torch.testing.assert_close(of(name, x_hat, x), expected)
+    torch.testing.assert_close(of(name, x_hat.float() / 255, x), expected)
+    with pytest.raises(InputError, match="the sharp image's values, 0 to 25"):
+        of(name, x_hat, x.float())
+    with pytest.raises(InputError, match="the restoration's values, 0 to 25"):
+        of(name, x_hat.float(), x)
+
+
+@over_measures
 def test_a_batch_is_scored_as_its_images_one_by_one(rand, name):
     x_hat, x = rand(3, 1, 20, 24), rand(3, 1, 20, 24, seed=1)
     x_hat[2] = x_hat[2] / 2 + x[2] / 2
@@ -139,6 +151,7 @@ def test_a_batch_is_scored_as_its_images_one_by_one(rand, name):
         ((1, 4, 16, 16), (1, 4, 16, 16)),
         ((1, 1, 7, 16), (1, 1, 7, 16)),
         ((1, 3, 16, 7), (1, 3, 16, 7)),
+        ((0, 1, 16, 16), (0, 1, 16, 16)),
     ],
 )
 def test_what_cannot_be_scored_is_an_input_error(name, one, other):

@@ -29,7 +29,8 @@ rows = [
      "image": image, "psnr": 20.0 + seed, "seconds": seconds}
     for m in ("identity", "other") for image, seconds in (("a", 1.0), ("b", 2.0), ("c", 6.0))
 ]
-summary = [{"method": m, "n": 1, "psnr": 20.0, "seconds": 3.0} for m in ("identity", "other")]
+summary = [{"method": m, "n": 1, "psnr": 20.0, "seconds": 3.0, "perfect": 0, "identity_perfect": 0}
+           for m in ("identity", "other")]
 report.record(chapter="01", profile=profile, seeds=[seed], data=[test], summary=summary, rows=rows)
 """
 FIGURE = """
@@ -75,6 +76,7 @@ def test_a_good_chapter_gives_its_results_and_a_stamp(good):
     assert not {"rows", "timings"} & good.results.keys()
     assert good.timings == {"machine": made_on(good), "seconds": {"identity": 2.0, "other": 2.0}}
     assert not any("seconds" in row for row in (*good.rows, *good.results["summary"]))
+    assert {*good.results["summary"][1]} == {"method", "n", "psnr", "perfect"}
     made = good.results["stamp"]
     assert made["seeds"] == [3]
     assert made["data"][0]["name"] == "sample"

@@ -15,7 +15,15 @@ import deblurlib
 from deblurlib import images, psf
 from deblurlib.errors import InputError
 from deblurlib.models import SRCNN, SRN, UNet
-from deblurlib.restoration import METHODS, Method, of_model, restore, tile_difference, tiles
+from deblurlib.restoration import (
+    METHODS,
+    Method,
+    of_model,
+    restore,
+    restoring,
+    tile_difference,
+    tiles,
+)
 
 IDENTITY = METHODS["identity"]
 SIZES = [(1, 1), (1, 7), (5, 1), (1, 50), (23, 17), (40, 33), (61, 90)]
@@ -341,7 +349,7 @@ def test_an_array_may_be_a_view_that_lies_scattered(rand):
         (torch.full((3, 2, 2), torch.inf), "holds NaN or infinite values"),
         (torch.zeros(3, 0, 5), "the image is empty"),
         (torch.zeros(0, 3, 5, 5), "the image is empty"),
-        (torch.zeros(3, 2, 2, dtype=torch.uint8), "floating-point .* of torch.uint8"),
+        (torch.zeros(3, 2, 2, dtype=torch.int16), "floats, uint8 or uint16, .* of torch.int16"),
         (torch.zeros(2, 2), "1 or 3 channels, not \\(2, 2\\)"),
         (torch.zeros(1, 1, 3, 2, 2), "not \\(1, 1, 3, 2, 2\\)"),
         (torch.zeros(4, 2, 2), "not \\(4, 2, 2\\)"),
@@ -352,8 +360,9 @@ def test_an_array_may_be_a_view_that_lies_scattered(rand):
         (np.zeros((1, 5, 5, 3), np.uint8), "not \\(1, 5, 5, 3\\)"),
         (np.zeros(5, np.uint8), "not \\(5,\\)"),
         (np.array(5, np.uint8), "not \\(\\)"),
-        (np.zeros((5, 5, 3), np.float32), "uint8 or uint16, .* of float32"),
-        (np.zeros((5, 5), bool), "uint8 or uint16, .* of bool"),
+        (np.zeros((5, 5, 3), np.int64), "floats, uint8 or uint16, .* of int64"),
+        (np.zeros((5, 5), bool), "floats, uint8 or uint16, .* of bool"),
+        (np.full((5, 5), np.nan), "holds NaN or infinite values"),
         (Image.new("P", (4, 4)), "must be L, LA, RGB or RGBA, not P"),
         (Image.new("CMYK", (4, 4)), "must be L, LA, RGB or RGBA, not CMYK"),
         ([[0.0]], "a tensor, an array or a Pillow image, not <class 'list'>"),
@@ -392,9 +401,9 @@ def test_a_function_with_gradients_is_restored_without_them(rand):
 def test_the_name_of_a_method_is_looked_up_on_the_device_that_counts(monkeypatch, rand):
     asked = []
     monkeypatch.setattr(
-        tiles, "find_method", lambda name, device: asked.append((name, str(device))) or IDENTITY
+        restoring, "find_method", lambda name, device: asked.append((name, str(device))) or IDENTITY
     )
-    monkeypatch.setattr(tiles.machine, "best_device", lambda: "cpu")
+    monkeypatch.setattr(restoring.machine, "best_device", lambda: "cpu")
     restore(rand(3, 4, 5), "a")
     restore(np.zeros((4, 5), np.uint8), "b")
     restore(Image.new("L", (4, 5)), "c", device="cpu")

@@ -3,7 +3,9 @@
 ``linear``: by dividing Fourier transforms. ``richardson_lucy``: by repeated multiplication.
 ``blind``: the kernel, too. ``splitting``: with a denoiser. ``boundaries``: what lies beyond the
 image. ``stopping``: when to end, and what does not count. ``blur``: the operator that they share.
-Taught in chapter 06.
+
+Images are tensors of floats or NumPy arrays, see :func:`deblurlib.values.as_batch`, kernels what
+:func:`deblurlib.kernels.as_kernel` takes; what is returned are tensors. Taught in chapter 06.
 """
 
 from .blind import blind_richardson_lucy

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from ..errors import InputError
+from ..values import as_batch
 from .blur import Blur, checked, image_by_image
 from .richardson_lucy import LEAST, ahead, correction, is_like, of_one, sensitivity, weighted_ratio
 
 
 def blind_richardson_lucy(
-    y: torch.Tensor,
-    start: torch.Tensor,
+    y: torch.Tensor | np.ndarray,
+    start: torch.Tensor | np.ndarray,
     iterations: int = 10,
     boundary: str = "reflect",
     accelerate: bool = True,
     *,
     inner: int = 1,
     damping: float = 0.0,
-    weights: torch.Tensor | None = None,
+    weights: torch.Tensor | np.ndarray | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Restore images whose kernels are not known, and the kernels.
 
@@ -38,7 +40,7 @@ def blind_richardson_lucy(
             ``x``; values below 0 count as 0.
         start: the first kernel ``(h, w)``, or one for each image, ``(B, h, w)``; 0 or more, scaled
             to sum to 1. Its size says how far light may go, and where it is 0, it stays so. Ones
-            are the usual choice.
+            are the usual choice. An even side gets a row or column of zeros, with a warning.
         iterations: of both; 0 gives the start.
         boundary: ``"reflect"`` or ``"circular"``.
         accelerate, damping, weights: as of :func:`deblurlib.classical.richardson_lucy`.
@@ -47,6 +49,8 @@ def blind_richardson_lucy(
     Returns:
         ``x_hat`` ``(B, C, H, W)``, not clipped at 1, and the kernels ``(B, h, w)``.
     """
+    y, start = as_batch(y), torch.as_tensor(start)
+    weights = None if weights is None else torch.as_tensor(weights)
     start = start if start.dtype == torch.float64 else start.float()
     total = start.sum((-2, -1), keepdim=True) if start.ndim in (2, 3) else torch.ones(())
     if not (torch.isfinite(total).all() and (total > 0).all()):

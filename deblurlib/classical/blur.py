@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import scipy.fft
 import torch
 
-from .. import psf
 from ..degrade import BOUNDARIES
 from ..degrade.convolution import _extend, _fold
 from ..errors import InputError
+from ..kernels import as_kernel
 
 
 class Blur:
@@ -93,7 +94,7 @@ def _fold_mirrored(z: torch.Tensor, axis: int, around: int) -> torch.Tensor:
     return inner
 
 
-def checked(y: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def checked(y: torch.Tensor, k: torch.Tensor | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """``y`` in float32 (or 64) and a kernel for each image, or an error that says what is wrong."""
     if y.ndim != 4 or y.numel() == 0 or not y.is_floating_point():
         raise InputError(
@@ -102,9 +103,9 @@ def checked(y: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
         )
     if not torch.isfinite(y).all():
         raise InputError("the image holds NaN or infinite values")
+    k = as_kernel(k)
     if k.ndim == 3 and len(k) != len(y):
         raise InputError(f"{len(k)} kernels were given for {len(y)} images")
-    psf.check(k)
     full = y if y.dtype == torch.float64 else y.float()
     return full, k.to(full).expand(len(y), *k.shape[-2:])
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from .. import psf
 from ..errors import require
+from ..values import as_batch
 from .blur import checked, image_by_image
 from .boundaries import make_periodic
 
@@ -26,12 +28,15 @@ Filter = Callable[..., torch.Tensor]
 
 
 def inverse(
-    y: torch.Tensor, k: torch.Tensor, least: float = 1e-2, boundary: str = "liu-jia"
+    y: torch.Tensor | np.ndarray,
+    k: torch.Tensor | np.ndarray,
+    least: float = 1e-2,
+    boundary: str = "liu-jia",
 ) -> torch.Tensor:
     """Divide by the kernel's transfer function, and drop the frequencies that it has lost.
 
     Args:
-        y: blurred images ``(B, C, H, W)``.
+        y: blurred images ``(B, C, H, W)``; of an array, uint8 and uint16 are scaled to [0, 1].
         k: a kernel ``(h, w)``, or one for each image, ``(B, h, w)``.
         least: a frequency of which less than this is left is set to 0.
         boundary: see :func:`deblurlib.classical.make_periodic`.
@@ -51,8 +56,8 @@ def inverse(
 
 
 def tikhonov(
-    y: torch.Tensor,
-    k: torch.Tensor,
+    y: torch.Tensor | np.ndarray,
+    k: torch.Tensor | np.ndarray,
     weight: float,
     penalty: str = "laplacian",
     boundary: str = "liu-jia",
@@ -77,8 +82,8 @@ def tikhonov(
 
 
 def wiener(
-    y: torch.Tensor,
-    k: torch.Tensor,
+    y: torch.Tensor | np.ndarray,
+    k: torch.Tensor | np.ndarray,
     noise_to_signal: float | torch.Tensor | None = None,
     sigma: float | torch.Tensor | None = None,
     boundary: str = "liu-jia",
@@ -99,6 +104,7 @@ def wiener(
     require(
         (noise_to_signal is None) != (sigma is None), "wiener needs either noise_to_signal or sigma"
     )
+    y = as_batch(y)
     name = "sigma" if noise_to_signal is None else "noise_to_signal"
     given = sigma if noise_to_signal is None else noise_to_signal
     given = torch.as_tensor(given, dtype=torch.float64, device=y.device)
@@ -120,13 +126,18 @@ def _divide(h: torch.Tensor, extra: float | torch.Tensor) -> torch.Tensor:
 
 
 def _filtered(
-    y: torch.Tensor, k: torch.Tensor, keep: Filter, boundary: str, *numbers: torch.Tensor
+    y: torch.Tensor | np.ndarray,
+    k: torch.Tensor | np.ndarray,
+    keep: Filter,
+    boundary: str,
+    *numbers: torch.Tensor,
 ) -> torch.Tensor:
     """Multiply the transform of ``y`` by ``keep(h, rough, *numbers)``.
 
     ``h`` is the kernels' transfer function ``(B, H', W')``, ``rough`` what differences between
     neighbours, squared, do to each frequency, and of ``numbers``, each image has its own.
     """
+    y = as_batch(y)
     full, k = checked(y, k)
 
     def run(y: torch.Tensor, k: torch.Tensor, *numbers: torch.Tensor) -> tuple[torch.Tensor]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from ..degrade.convolution import _extend
 from ..errors import require
+from ..values import as_batch
 from .blur import Blur, checked, image_by_image
 from .boundaries import extend_smoothly, extended_size, taper
 from .stopping import Stop
@@ -23,16 +25,16 @@ DAMPING_POWER = 10  # White's N: how suddenly damping sets in
 
 
 def richardson_lucy(
-    y: torch.Tensor,
-    k: torch.Tensor,
+    y: torch.Tensor | np.ndarray,
+    k: torch.Tensor | np.ndarray,
     iterations: int,
     boundary: str = "reflect",
     accelerate: bool = False,
     *,
     damping: float = 0.0,
     tv: float = 0.0,
-    weights: torch.Tensor | None = None,
-    start: torch.Tensor | None = None,
+    weights: torch.Tensor | np.ndarray | None = None,
+    start: torch.Tensor | np.ndarray | None = None,
     stop: Stop | None = None,
 ) -> torch.Tensor:
     """Multiply ``x`` by ``A'(y / A x) / A' 1``, again and again: it becomes likelier each time.
@@ -74,6 +76,8 @@ def richardson_lucy(
     Raises:
         InputError: an argument is not as said here; so do all functions of this package.
     """
+    y = as_batch(y)
+    weights, start = (None if z is None else torch.as_tensor(z) for z in (weights, start))
     full, k = checked(y, k)
     require(iterations >= 0, f"iterations must be 0 or more, not {iterations}")
     require(0 <= damping < math.inf, f"damping must be 0 or more, not {damping}")

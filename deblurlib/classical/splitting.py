@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
+from ..values import as_batch
 from .blur import checked, image_by_image
 from .boundaries import make_periodic
 
@@ -21,8 +23,8 @@ Denoise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def half_quadratic_splitting(
-    y: torch.Tensor,
-    k: torch.Tensor,
+    y: torch.Tensor | np.ndarray,
+    k: torch.Tensor | np.ndarray,
     denoise: Denoise,
     sigma: float | torch.Tensor,
     iterations: int = 8,
@@ -55,6 +57,7 @@ def half_quadratic_splitting(
     Raises:
         InputError: an argument is not as said here; so do all functions of this package.
     """
+    y = as_batch(y)
     full, k = checked(y, k)
     noise = torch.as_tensor(sigma, dtype=full.dtype, device=y.device)
     usable = noise.shape in ((), y.shape[:1]) and bool(((noise > 0) & noise.isfinite()).all())

@@ -13,9 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from ..errors import InputError
+from ..values import as_batch
 
 Stop = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 NORMAL_MEDIAN = 0.6744897501960817  # of the absolute value, standard deviations
@@ -56,13 +58,14 @@ def settled(tolerance: float) -> Stop:
     return rule
 
 
-def estimate_noise(y: torch.Tensor) -> torch.Tensor:
+def estimate_noise(y: torch.Tensor | np.ndarray) -> torch.Tensor:
     """The standard deviation of white noise in each image ``(B, C, H, W)``: ``(B,)``.
 
     From the median of the finest diagonal differences, which a blur leaves little else in (Donoho
     and Johnstone, "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81, 1994, with the
     Haar wavelet). It is 0 for an image less than 2 pixels wide or high.
     """
+    y = as_batch(y)
     even = y[..., : y.shape[-2] // 2 * 2, : y.shape[-1] // 2 * 2]
     if even.numel() == 0:
         return y.new_zeros(len(y))
@@ -72,7 +75,7 @@ def estimate_noise(y: torch.Tensor) -> torch.Tensor:
     return detail.abs().flatten(1).median(1).values / NORMAL_MEDIAN
 
 
-def unsaturated(y: torch.Tensor, threshold: float = 0.99) -> torch.Tensor:
+def unsaturated(y: torch.Tensor | np.ndarray, threshold: float = 0.99) -> torch.Tensor:
     """Weights ``(B, C, H, W)`` for a deconvolution: 0 where ``y`` is clipped, else 1.
 
     Where a sensor was full, ``y`` is not ``k * x``, and what rests on that rings around every lamp.
@@ -80,4 +83,5 @@ def unsaturated(y: torch.Tensor, threshold: float = 0.99) -> torch.Tensor:
     Args:
         threshold: values from here on are taken to be clipped.
     """
+    y = as_batch(y)
     return (y < threshold).to(y)

@@ -146,6 +146,14 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def _left_out(results: dict) -> str:
+    """How many images the means of PSNR are not over, and whose scores there are infinite."""
+    text = f"the identity is perfect on {results['identity_perfect']} of {results['n']} images"
+    if results["method"] != "identity":
+        text += f", {results['method']} on {results['perfect']}"
+    return f"{text}; these are left out of the mean PSNR"
+
+
 def _print(results: dict, method) -> None:
     from .. import runs
 
@@ -171,8 +179,8 @@ def _print(results: dict, method) -> None:
         share = f"{results['win_rate']:.0%}"
         table.add_row(results["method"], n, *own, share, f"{results['seconds']:.3g}")
     show(table)
-    if results["perfect"]:
-        print(f"{results['perfect']} images restored perfectly, left out of the mean PSNR")
+    if results["perfect"] or results["identity_perfect"]:
+        print(_left_out(results))
     standing = "same code" if method.run is None else runs.standing(method.run)
     if standing.startswith("other"):
         print(f"run {method.run.id} was made with {standing}: deblur train says if it still stands")

@@ -1,8 +1,9 @@
 """Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
 
-``methods``: functions from a blurred image to a restored one. ``tiles``: a large image piece by
-piece. ``patches``: the same, each piece with its own kernel. ``batch``: many files. Taught in
-chapters 01 (what a method may know), 05 (tiles), 06 (patches) and 07.
+``methods``: functions from a blurred image to a restored one. ``restoring``: images of any kind.
+``tiles``: a large image piece by piece. ``patches``: the same, each piece with its own kernel.
+``batch``: many files. Taught in chapters 01 (what a method may know), 05 (tiles), 06 (patches)
+and 07.
 """
 
 from .batch import Outcome, find_photos, restore_files, restore_frames
@@ -16,7 +17,8 @@ from .methods import (
     unsharp_mask,
 )
 from .patches import restore_patches, seam_energy, seams
-from .tiles import TILE, restore, tile_difference
+from .restoring import restore, tile_difference
+from .tiles import TILE
 
 __all__ = [
     "METHODS",

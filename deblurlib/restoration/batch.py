@@ -17,7 +17,8 @@ from .. import video
 from ..errors import InputError
 from ..files import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
 from .method import Method
-from .tiles import Progress, restore
+from .restoring import restore
+from .tiles import Progress
 
 
 @dataclass(frozen=True)

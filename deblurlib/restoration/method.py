@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 
 from .. import files, runs
 from ..errors import InputError
+from ..kernels import as_kernel
+from ..values import as_batch, check_restorable
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"  # of the networks that ship
 
@@ -33,11 +36,33 @@ class Method:
     #: dB between an image restored in tiles and in one piece, where that was measured
     tiled_psnr: float | None = None
 
-    def __call__(self, y: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
-        """Restore ``y``; an error where the method needs a kernel and gets none."""
+    def __call__(
+        self, y: torch.Tensor | np.ndarray, kernel: torch.Tensor | np.ndarray | None = None
+    ) -> torch.Tensor | np.ndarray:
+        """Restore images.
+
+        Args:
+            y: ``(B, C, H, W)``: a tensor of floats in [0, 1]; or an array of such, or of uint8 or
+                uint16, which are scaled to that.
+            kernel: ``(h, w)``, or one for each image, ``(B, h, w)``; see
+                :func:`deblurlib.kernels.as_kernel`.
+
+        Returns:
+            ``x_hat``, not clipped; of an array, an array of float32.
+
+        Raises:
+            InputError: the method needs a kernel and gets none; no kernel; no such array.
+        """
         if kernel is None and not self.blind:
             raise InputError(f"the method {self.name} needs the kernel, and none is known")
-        return self.function(y, kernel)
+        kernel = None if kernel is None else as_kernel(kernel)
+        if not isinstance(y, np.ndarray):
+            return self.function(y, kernel)
+        batch = as_batch(y)
+        check_restorable(batch)
+        batch = batch.to(self.device or "cpu", torch.float32)
+        kernel = None if kernel is None else kernel.to(batch.device)
+        return self.function(batch, kernel).detach().float().cpu().numpy()
 
 
 @contextmanager

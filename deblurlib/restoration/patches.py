@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, require
+from ..kernels import as_kernel
 from .tiles import Span, spans
 
 NEAR = 8  # pixels: how far from a seam the differences lie that it is compared with
@@ -17,7 +19,7 @@ NEAR = 8  # pixels: how far from a seam the differences lie that it is compared 
 
 def restore_patches(
     y: torch.Tensor,
-    kernels: torch.Tensor,
+    kernels: torch.Tensor | np.ndarray,
     restore: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     overlap: int | None = None,
 ) -> torch.Tensor:
@@ -25,7 +27,8 @@ def restore_patches(
 
     Args:
         y: ``(B, C, H, W)``.
-        kernels: ``(R, S, h, w)``: one for each of R rows of S equally large patches.
+        kernels: ``(R, S, h, w)``: one for each of R rows of S equally large patches; each is made
+            one as :func:`deblurlib.kernels.as_kernel` does.
         restore: a method, or another function of a patch ``(B, C, h', w')`` and its kernel.
         overlap: of neighbours, pixels. By default twice the kernels' side: a quarter of it, at
             the patch's border, counts for nothing, for there a deconvolution has to guess; in
@@ -35,10 +38,14 @@ def restore_patches(
     Returns:
         ``x_hat`` ``(B, C, H, W)``.
     """
-    if kernels.ndim != 4 or kernels.numel() == 0:
+    if kernels.ndim != 4 or 0 in kernels.shape:
         raise InputError(f"kernels must be (R, S, h, w), not {tuple(kernels.shape)}")
+    grid = tuple(kernels.shape[:2])
+    kernels = as_kernel(kernels.reshape(-1, *kernels.shape[2:]), "the kernels")
+    require(kernels.ndim == 3, "kernels that are one pixel wide must sum to 1")
+    kernels = kernels.unflatten(0, grid)
     overlap = 2 * max(kernels.shape[-2:]) if overlap is None else overlap
-    rows, columns = grid_spans(y.shape[-2:], kernels.shape[:2], overlap)
+    rows, columns = grid_spans(y.shape[-2:], grid, overlap)
     x_hat = torch.zeros_like(y)
     for row, of_row in zip(rows, kernels, strict=True):
         for column, k in zip(columns, of_row, strict=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import data, stats
+from ..errors import InputError, require
 from ..runs import Run
 from ..runs.samples import open_training_images
 from ..stats import Interval
@@ -119,15 +120,40 @@ def scores(rows: Sequence[Mapping], key: str = "psnr") -> dict[tuple[str, str], 
     """Scores (seeds, images) by method, without the chapter, and degradation.
 
     Those of the identity, which has no seed, are (1, images). To the degradation of grey images,
-    ``, grey`` is added.
+    ``, grey`` is added. Both axes are in order: seeds and images are the same in all tables.
+
+    Raises:
+        InputError: a method lacks an image, or a seed, that others have, or has one twice.
     """
-    found: dict[tuple[str, str], list[tuple]] = {}
+    found: dict[tuple[str, str], dict[tuple, float]] = {}
     for row in rows:
         blur = row["degradation"] + (", grey" if row["channels"] == "grey" else "")
         where = (row["method"].partition("/")[2] or row["method"], blur)
-        found.setdefault(where, []).append((row.get("seed"), row["image"], row[key]))
-    images = len({row["image"] for row in rows})
-    return {w: np.array([v for *_, v in sorted(f)]).reshape(-1, images) for w, f in found.items()}
+        place = (row.get("seed"), row["image"])
+        own = found.setdefault(where, {})
+        require(place not in own, f"{where[0]} on {where[1]}: two scores of {_words(*place)}")
+        own[place] = row[key]
+    images = sorted({row["image"] for row in rows})
+    seeds = sorted({seed for own in found.values() for seed, _ in own if seed is not None})
+    return {where: _table(where, own, seeds, images) for where, own in found.items()}
+
+
+def _table(
+    where: tuple[str, str], own: Mapping[tuple, float], seeds: Sequence[int], images: Sequence[str]
+) -> np.ndarray:
+    """One method's scores on one degradation, none missing."""
+    of = [None] if all(seed is None for seed, _ in own) else seeds
+    missing = [(seed, image) for seed in of for image in images if (seed, image) not in own]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        lacking = f"no score of {_words(*missing[0])}{more}, which others have"
+        raise InputError(f"{where[0]} on {where[1]}: {lacking}")
+    require(len(own) == len(of) * len(images), f"{where[0]} on {where[1]}: scores without a seed")
+    return np.array([[own[seed, image] for image in images] for seed in of])
+
+
+def _words(seed: int | None, image: str) -> str:
+    return image if seed is None else f"{image} with seed {seed}"
 
 
 def decibels(first: np.ndarray, second: np.ndarray) -> np.ndarray:

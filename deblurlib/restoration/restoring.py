@@ -1,0 +1,146 @@
+"""Any image, of any size and kind, restored in tiles; what comes back is of its kind.
+
+Taught in chapter 05.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .. import images, machine, values
+from ..errors import InputError
+from ..kernels import as_kernel
+from .method import Method
+from .methods import find_method
+from .tiles import Progress, in_tiles
+
+LEVELS = (np.uint8, np.uint16)
+FLOATS = (np.float16, np.float32, np.float64)
+
+
+def restore(
+    image: torch.Tensor | np.ndarray | Image.Image,
+    method: str | Method = "srn",
+    kernel: torch.Tensor | np.ndarray | None = None,
+    device: torch.device | str | None = None,
+    tile: int | None = None,
+    progress: Progress = lambda share: None,
+) -> torch.Tensor | np.ndarray | Image.Image:
+    """Restore one image of any size; what comes back is of its size and kind.
+
+    Args:
+        image: a tensor ``(C, H, W)`` or ``(B, C, H, W)`` of 1 or 3 channels; an array ``(H, W)`` or
+            ``(H, W, C)`` of 1 to 4 channels, the second or fourth being alpha, which is kept; or a
+            Pillow image of mode L, LA, RGB or RGBA, whose pixels come back alone, without its EXIF:
+            turn it upright before. Tensors and arrays are uint8 (0..255), uint16 (0..65535) or
+            floats in [0, 1], which noise may leave: see :func:`deblurlib.values.check_restorable`.
+        method: a name, see :func:`deblurlib.restoration.find_method`, or a method.
+        kernel: for a method that needs it, ``(h, w)``, see :func:`deblurlib.kernels.as_kernel`.
+        device: by default that of the method's model; for a name, that of a tensor, and for other
+            images a GPU where there is one.
+        tile: side of a tile, pixels: less needs less memory.
+        progress: is told the share of the work that is done.
+
+    Returns:
+        values within [0, 1], or rounded half up to those of its kind.
+
+    Raises:
+        InputError: not such an image, empty, with values that are not numbers, or of 0..255 or
+            another range in floats; no kernel.
+    """
+    options = (kernel, tile, progress)
+    if isinstance(image, Image.Image):
+        if image.mode not in ("L", "LA", "RGB", "RGBA"):
+            raise InputError(f"a Pillow image must be L, LA, RGB or RGBA, not {image.mode}")
+        return Image.fromarray(_restore_array(np.asarray(image), method, device, *options))
+    if isinstance(image, np.ndarray):
+        return _restore_array(image, method, device, *options)
+    if isinstance(image, torch.Tensor):
+        return _restore_tensor(image, method, device, *options)
+    raise InputError(f"an image is a tensor, an array or a Pillow image, not {type(image)}")
+
+
+def tile_difference(
+    image: torch.Tensor,
+    method: Method,
+    tile: int,
+    kernel: torch.Tensor | np.ndarray | None = None,
+) -> float:
+    """PSNR in dB, of 8-bit values, between an image ``(C, H, W)`` restored in tiles and whole.
+
+    Image and kernel are those of :func:`restore`. Infinite where they are equal.
+    """
+    image = values.as_floats(image)
+    kernel = None if kernel is None else as_kernel(kernel)  # what is mended is said once
+    whole = images.quantise(method(image[None], kernel)[0])
+    tiled = images.quantise(restore(image, method, kernel, tile=tile))
+    return -10 * (whole - tiled).double().square().mean().log10().item()
+
+
+def _ready(method, best, asked, kernel) -> tuple[Method, torch.device | str, torch.Tensor | None]:
+    """The method, the device it works on, and the kernel there."""
+    if isinstance(method, str):
+        method = find_method(method, best)
+    device = asked or method.device or best
+    return method, device, None if kernel is None else as_kernel(kernel).to(device)
+
+
+def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tensor:
+    floats = image.is_floating_point()
+    known = floats or image.dtype in values.LEVELS
+    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or not known:
+        raise InputError(
+            "an image tensor is of floats, uint8 or uint16, (C, H, W) or (B, C, H, W) with 1 or 3 "
+            f"channels, not {tuple(image.shape)} of {image.dtype}"
+        )
+    if image.numel() == 0:
+        raise InputError("the image is empty")
+    if floats:
+        values.check_restorable(image)
+    method, device, kernel = _ready(method, device or image.device, device, kernel)
+    batch = image if image.ndim == 4 else image[None]
+    x_hat = torch.empty(batch.shape)
+
+    def take(rows: slice, columns: slice) -> torch.Tensor:
+        return values.as_floats(batch[..., rows, columns]).to(device, torch.float32)
+
+    def put(rows: slice, band: torch.Tensor) -> None:
+        x_hat[..., rows, :] = band.clamp(0, 1)
+
+    in_tiles(method, take, put, batch.shape[-2:], kernel, tile, progress)
+    x_hat = x_hat.view(image.shape)
+    return (x_hat if floats else values.as_levels(x_hat, image.dtype)).to(image)
+
+
+def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
+    channels = image.shape[-1] if image.ndim > 2 else 1
+    if image.dtype not in (*LEVELS, *FLOATS) or image.ndim not in (2, 3) or channels > 4:
+        raise InputError(
+            "an image array is of floats, uint8 or uint16, (H, W) or (H, W, C) with 1 to 4 "
+            f"channels, not {image.shape} of {image.dtype}"
+        )
+    if image.size == 0:
+        raise InputError("the image is empty")
+    seen = (image[..., None] if image.ndim == 2 else image)[..., : channels - (channels in (2, 4))]
+    floats = image.dtype in FLOATS
+    if floats:
+        values.check_restorable(torch.from_numpy(np.array(seen, order="C")))
+    method, device, kernel = _ready(method, device or machine.best_device(), device, kernel)
+    x_hat = image.copy()  # alpha stays
+    made = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
+
+    def take(rows: slice, columns: slice) -> torch.Tensor:
+        part = seen[rows, columns]
+        if floats:
+            return torch.from_numpy(part.transpose(2, 0, 1).astype(np.float32))[None].to(device)
+        return images.to_tensor(part)[None].to(device)
+
+    def put(rows: slice, band: torch.Tensor) -> None:
+        pixels = band[0].clamp(0, 1).permute(1, 2, 0)
+        levels = pixels if floats else values.as_levels(pixels, getattr(torch, image.dtype.name))
+        made[rows] = levels.numpy()
+
+    in_tiles(method, take, put, image.shape[:2], kernel, tile, progress)
+    return x_hat

@@ -1,0 +1,174 @@
+"""Images and kernels of every type: restored as the same numbers are in another."""
+
+import numpy as np
+import pytest
+import torch
+
+from deblurlib import degrade, psf
+from deblurlib.classical import (
+    blind_richardson_lucy,
+    estimate_noise,
+    half_quadratic_splitting,
+    inverse,
+    richardson_lucy,
+    unsaturated,
+)
+from deblurlib.errors import InputError, InputWarning
+from deblurlib.restoration import METHODS, Method, restore, restore_patches, tile_difference
+
+SHARPEN = METHODS["unsharp-mask"]
+IDENTITY = METHODS["identity"]
+WIENER = METHODS["wiener"]
+
+
+def levels(rand, *shape, dtype=np.uint8):
+    return (rand(*shape).numpy() * np.iinfo(dtype).max).round().astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(3, 23, 40), (1, 23, 40), (2, 3, 23, 40)])
+def test_a_tensor_of_levels_is_restored_as_an_array_of_them(rand, dtype, shape):
+    y = torch.from_numpy(levels(rand, *shape, dtype=dtype))
+    x_hat = restore(y, SHARPEN, tile=24)
+    assert (x_hat.dtype, x_hat.shape) == (y.dtype, y.shape)
+    for one, found in zip(y.reshape(-1, *shape[-3:]), x_hat.reshape(-1, *shape[-3:]), strict=True):
+        expected = restore(one.permute(1, 2, 0).numpy(), SHARPEN, tile=24)
+        assert np.array_equal(found.permute(1, 2, 0).numpy(), expected)
+        assert not np.array_equal(expected, one.permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("kind", [(), (1,), (2,), (3,), (4,)])
+def test_an_array_of_floats_is_restored_as_a_tensor_of_them(rand, dtype, kind):
+    y = rand(23, 40, *kind).numpy().astype(dtype)
+    if kind in ((2,), (4,)):
+        y[..., -1] *= 255  # alpha of any range: it is not looked at
+    y.setflags(write=False)
+    x_hat = restore(y, SHARPEN, tile=24)
+    assert (x_hat.dtype, x_hat.shape) == (y.dtype, y.shape)
+    colours = {(2,): 1, (4,): 3}.get(kind, 3)
+    y, x_hat = (z.reshape(23, 40, -1) for z in (y, x_hat))
+    seen = torch.from_numpy(y[..., :colours].copy()).permute(2, 0, 1)
+    expected = restore(seen, SHARPEN, tile=24).permute(1, 2, 0).numpy()
+    assert np.array_equal(x_hat[..., :colours], expected)
+    assert np.array_equal(x_hat[..., colours:], y[..., colours:])  # alpha
+
+
+PHOTO = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
+STRANGE = {
+    "0..255": 255 * PHOTO,
+    "0..255, dark": 30 * PHOTO**3,
+    "-1..1": 2 * PHOTO - 1,
+    "-1..1, bright": 2 * PHOTO**0.5 - 1,
+    "mean 0, standard deviation 1": (PHOTO - 0.45) / 0.23,
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_floats_of_another_unit_are_named(name):
+    y = STRANGE[name]
+    pixels = y.permute(1, 2, 0).numpy()
+    for call in (
+        lambda: restore(y, IDENTITY),
+        lambda: restore(y[None].half(), IDENTITY),
+        lambda: restore(pixels.astype(np.float64), IDENTITY),
+        lambda: IDENTITY(y[None].numpy()),
+    ):
+        with pytest.raises(
+            InputError, match=r" are not within \[0, 1\]: .* divided by 255"
+        ) as error:
+            call()
+        found = str(error.value).split("values, ")[1].split(", are")[0].split(" to ")
+        assert [float(v) for v in found] == pytest.approx(
+            [*map(float, y.aminmax())], rel=1e-3, abs=1e-3
+        )
+
+
+@pytest.mark.parametrize(("light", "sigma"), [(0.0, 0.1), (1.0, 0.1), (PHOTO, 0.2)])
+def test_noise_that_is_not_clipped_is_seen_by_the_method(light, sigma):
+    clean = torch.as_tensor(light).expand(3, 40, 50)[None]
+    y = degrade.add_noise(clean, sigma, 0, [0])
+    seen = []
+    look = Method("look", lambda y, kernel: seen.append(y.clone()) or y, "for a test", reach=0)
+    x_hat = restore(y, look)
+    assert torch.equal(seen[0], y)
+    assert torch.equal(x_hat, y.clamp(0, 1))
+    assert np.array_equal(restore(y[0].permute(1, 2, 0).numpy(), look), x_hat[0].permute(1, 2, 0))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float64, ">f4"])
+def test_a_method_gives_an_array_for_an_array(rand, dtype):
+    top = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1
+    y = (rand(2, 3, 16, 20).numpy() * top).astype(dtype)
+    k = psf.gaussian(1.0)
+    numbers = torch.from_numpy((y.astype(np.float64) / top).astype(np.float32))
+    x_hat = WIENER(y, k.numpy())
+    assert (type(x_hat), x_hat.dtype) == (np.ndarray, np.float32)
+    np.testing.assert_allclose(x_hat, WIENER(numbers, k), rtol=0, atol=1e-4)
+    with pytest.raises(InputError, match=r"images are \(B, C, H, W\), .* not \(3, 16, 20\)"):
+        WIENER(y[0], k)
+
+
+#: what is restored with a kernel, of a batch (1, 3, 32, 300)
+KNOWING = {
+    "method": WIENER,
+    "restore": lambda y, k: restore(y, WIENER, k, tile=256),
+    "patches": lambda y, k: restore_patches(y, two_of(k), WIENER),
+    "inverse": inverse,
+    "richardson-lucy": lambda y, k: richardson_lucy(y, k, 3),
+    "splitting": lambda y, k: half_quadratic_splitting(y, k, lambda z, sigma: z, 0.01),
+    "tiles": lambda y, k: torch.tensor(tile_difference(y[0], WIENER, 256, k)),
+}
+
+
+def is_array(k):
+    return isinstance(k, np.ndarray)
+
+
+def two_of(k):
+    return np.stack([[k, k]]) if is_array(k) else torch.stack([k, k])[None]
+
+
+@pytest.mark.parametrize("name", KNOWING)
+def test_a_kernel_may_be_an_array_and_is_scaled_and_padded_with_a_warning(recwarn, rand, name):
+    y, k = rand(1, 3, 32, 300), psf.motion(5, 30)
+    expected = KNOWING[name](y, k)
+    torch.testing.assert_close(KNOWING[name](y, k.double().numpy()), expected)
+    assert not recwarn
+    with pytest.warns(InputWarning, match="its sum was") as told:
+        found = KNOWING[name](y, (255 * k.numpy() / k.max().item()).astype(np.float64))
+    assert len(told) == 1
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    wide = torch.nn.functional.pad(k, (1, 1, 1, 1))
+    with pytest.warns(InputWarning, match="zeros were added"):
+        found = KNOWING[name](y, wide[:-1, :-1].numpy())
+    torch.testing.assert_close(found, KNOWING[name](y, wide))
+
+
+def test_classical_functions_take_arrays_and_give_tensors(rand):
+    y, k = rand(2, 3, 16, 20), psf.gaussian(1.0)
+    y8 = (255 * y).to(torch.uint8)
+    weights = (y < 0.9).float()
+    calls = (
+        lambda y, *_: inverse(y, k),
+        lambda y, w, s: richardson_lucy(y, k, 3, weights=w, start=s),
+        lambda y, *_: half_quadratic_splitting(y, k, lambda z, sigma: z, 0.01),
+        lambda y, w, _: blind_richardson_lucy(y, k.numpy() if is_array(y) else k, 3, weights=w)[0],
+        lambda y, *_: estimate_noise(y),
+        lambda y, *_: unsaturated(y, 0.5),
+    )
+    for call in calls:
+        expected = call(y, weights, y)
+        assert torch.equal(call(y.numpy(), weights.numpy(), y.numpy()), expected)
+        ours, theirs = call(y8.numpy(), weights, y), call(y8.float() / 255, weights, y)
+        assert torch.equal(ours, theirs)
+        assert ours.dtype == torch.float32
+    assert inverse(y.double().numpy(), k).dtype == torch.float64
+
+
+def test_kernels_one_pixel_wide_that_do_not_sum_to_1_are_told(rand):
+    with (
+        pytest.raises(InputError, match="one pixel wide must sum to 1"),
+        pytest.warns(InputWarning),
+    ):
+        restore_patches(rand(1, 3, 32, 40), torch.ones(1, 2, 3, 1), WIENER)
