@@ -12,7 +12,6 @@ import torch
 from .errors import InputError, require
 
 ROUNDING = 1e-5  # of the range: how far beyond it a sharp image's floats may lie
-OVERSHOOT, SHARE = 0.1, 2 / 3  # of a restoration, more must not lie further beyond one end
 STRAY = 0.05  # how far beyond [0, 1] the values of an image to restore may lie, on average
 LEVELS = (torch.uint8, torch.uint16)
 CURE = "clamp or scale them; 0..255 is to be divided by 255"
@@ -78,9 +77,8 @@ def scorable(
 
     uint8 is read as 0..255, uint16 as 0..65535, and scaled to [0, ``data_range``]. Floats stay as
     they are: those of ``x`` must lie in [0, ``data_range``]. A restoration may hold NaN, and it may
-    leave the range, for it may ring, or be nothing but noise; but that goes both ways. If more than
-    two thirds of its values lie beyond the same end, by a tenth of the range or more, it is of
-    another unit.
+    leave the range, for it may ring; but if more than half of its values do, it is of another unit,
+    or no image: clamp it if it is to be scored all the same, as a file would.
 
     Raises:
         InputError: values that are not in the range, or of another type.
@@ -93,11 +91,10 @@ def scorable(
     low, high = (limit.item() for limit in x.detach().aminmax())
     if not (low >= -slack and high <= data_range + slack):  # NaN is not
         raise InputError(f"the sharp image's values, {low:.4g} to {high:.4g}, are {cure}")
-    slack = OVERSHOOT * data_range
     low, high = (limit.item() for limit in x_hat.detach().aminmax())
-    if not (low >= -slack and high <= data_range + slack):
-        beyond = (x_hat < -slack, x_hat > data_range + slack)
-        if max(share.double().mean().item() for share in beyond) > SHARE:
+    if low < 0 or high > data_range:
+        outside = (x_hat < 0) | (x_hat > data_range)
+        if outside.double().mean().item() > 0.5:
             raise InputError(
                 f"most of the restoration's values, {low:.4g} to {high:.4g}, are {cure}"
             )
