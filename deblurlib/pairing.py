@@ -36,7 +36,7 @@ class _View:
     @property
     def top(self) -> str:
         """The first folder, in lower case, or nothing."""
-        return "" if self.folder == "." else names.top(f"{self.folder}/")
+        return "" if self.folder == "." else names.composed(names.top(f"{self.folder}/"))
 
 
 def blur_of(name: str) -> str:

@@ -29,7 +29,7 @@ class Row(NamedTuple):
     @property
     def key(self) -> Key:
         """What pairs it names."""
-        return self.split.lower(), names.composed(self.stem)
+        return names.composed(self.split.lower()), names.composed(self.stem)
 
 
 def read(items: list[Item], pairs: dict[Key, str]) -> dict[Key, str]:

@@ -155,9 +155,12 @@ def _below_top(items: list[Item]) -> list[Item]:
 
 
 def _folder_items(folder: Path) -> list[Item]:
+    def fail(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})")
+
     found, seen = [], set()
     # os.walk, for it can follow links: large sets are often linked in
-    for top, folders, here in os.walk(folder, followlinks=True):
+    for top, folders, here in os.walk(folder, onerror=fail, followlinks=True):
         if (real := os.path.realpath(top)) in seen:  # a link back to where we were
             folders.clear()
             continue

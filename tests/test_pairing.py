@@ -148,19 +148,21 @@ def test_blur_sharp_and_kernel_are_known_whatever_their_case(tree):
     assert [pairs.kernel(i) is None for i in range(4)] == [False, True, True, True]
 
 
-def test_names_that_look_alike_are_one_stem(tmp_path, save_picture):
-    blurred = save_picture(tmp_path / "set/blur/cafe\u0301.png", 1)
-    save_picture(tmp_path / "set/sharp/caf\u00e9.png", 2)
-    save_kernel(tmp_path / "set/kernel/cafe\u0301.npy", np.full((3, 3), 1 / 9))
-    (tmp_path / "set/scenes.csv").write_text("stem,scene\ncafe\u0301,zoo\n", "utf-8")
-    pairs = data.open_pairs(str(tmp_path / "set"))
-    assert pairs.names == ["sharp/caf\u00e9.png"]  # as it is written
+def test_names_that_look_alike_are_one(tmp_path, save_picture):
+    # folders, too
+    blurred = save_picture(tmp_path / "a\u0300/blur/cafe\u0301.png", 1)
+    save_picture(tmp_path / "\u00e0/sharp/caf\u00e9.png", 2)
+    save_kernel(tmp_path / "a\u0300/kernel/cafe\u0301.npy", np.full((3, 3), 1 / 9))
+    pairs = data.open_pairs(str(tmp_path))
+    assert pairs.names == ["\u00e0/sharp/caf\u00e9.png"]  # as it is written
     assert torch.equal(pairs[0][0], images.to_tensor(blurred))
     assert pairs.kernel(0) is not None
-    assert pairs.scenes == ("zoo",)
-    save_picture(tmp_path / "set/sharp/cafe\u0301.png", 3)
-    with pytest.raises(InputError, match=r"sharp/caf.* and sharp/caf.*: two files of one stem"):
-        data.open_pairs(str(tmp_path / "set"))
+    assert pairs.scenes == ("\u00e0",)
+    (tmp_path / "scenes.csv").write_text("split,stem,scene\na\u0300,cafe\u0301,zoo\n", "utf-8")
+    assert data.open_pairs(str(tmp_path)).scenes == ("zoo",)
+    save_picture(tmp_path / "\u00e0/sharp/cafe\u0301.png", 3)
+    with pytest.raises(InputError, match=r"sharp/caf.* and .*sharp/caf.*: two files of one stem"):
+        data.open_pairs(str(tmp_path))
 
 
 def test_one_file_per_stem():

@@ -6,10 +6,11 @@ import shutil
 import sys
 
 import pytest
+import torch
 from test_runs import RECIPE
 from test_video import pan, save_frames
 
-from deblurlib import restoration, runs, video
+from deblurlib import data, files, restoration, runs, video
 from deblurlib.errors import InputError
 from deblurlib.restoration import methods
 from deblurlib.runs import drive, provenance, store
@@ -193,3 +194,15 @@ def test_runs_that_may_not_be_read_are_listed_beside_the_others(
     code, out, _ = command("methods")
     assert code == 0
     assert run.id not in out
+
+
+@pytest.mark.parametrize("barred", ["train", "train/b.png"])
+def test_of_a_set_nothing_is_passed_over_for_it_may_not_be_read(tmp_path, bound, barred):
+    for name in ("a.png", "train/b.png", "train/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        files.write_image(tmp_path / name, torch.zeros(1, 8, 8))
+    (tmp_path / barred).chmod(0)
+    bound()
+    with pytest.raises(InputError, match=rf"{barred}: {BARRED}"):
+        _ = data.open_images(str(tmp_path)).fingerprint
+    (tmp_path / barred).chmod(0o700)

@@ -114,6 +114,7 @@ def test_a_fingerprint_of_arrays_does_not_depend_on_the_order_of_their_bytes(tmp
         (np.zeros((), np.uint8), r"uint8 \(\)"),
         (np.zeros((4, 8, 8, 3), np.float32), r"float32 \(4, 8, 8, 3\)"),
         (np.zeros((4, 8, 8), np.int64), r"int64 \(4, 8, 8\)"),
+        (np.zeros((4, 8, 8), np.int8), r"int8 \(4, 8, 8\)"),
         (np.zeros((4, 8, 8), np.uint32), r"uint32 \(4, 8, 8\)"),
         (np.array([{}, {}]), r"Python objects \(2,\)"),
     ],
@@ -170,8 +171,9 @@ def test_hidden_files_are_no_part_of_a_set(folder):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"hidden")
     for packing in PACKINGS[:3]:
-        opened = data.open_images(str(pack(folder, packing)))
+        opened = data.open_images(source := str(pack(folder, packing)))
         assert (opened.names, opened.fingerprint) == (NAMES, before)
+        assert [item.name for item in storage.open_source(source)[1]] == NAMES
 
 
 @pytest.mark.parametrize("beside", [None, "README.txt"])
