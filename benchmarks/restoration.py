@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from deblurlib import images, machine, models, restoration
+from deblurlib import files, images, machine, models, restoration
 from deblurlib.data import open_images
 
-from . import files, timing
+from . import timing
 
 TITLE = "Restoring"
 ABOUT = (
