@@ -93,7 +93,7 @@ def test_a_frame_of_another_size_is_named(tmp_path):
 def test_a_source_without_frames_is_named(tmp_path, save_picture, name, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video\n" * 1000)
-    (tmp_path / "notes.txt").write_bytes(b"caf\xe9\n" * 1000)
+    (tmp_path / "notes.txt").write_text("hello\nworld\n" * 2000)
     (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\na.mp4\n#EXT-X-ENDLIST\n")
     save_video(tmp_path / "a.mp4", pan(2), "mp4v")
     save_picture(tmp_path / "photo_001.png")

@@ -106,5 +106,5 @@ def _open(path: Path) -> cv2.VideoCapture:
             link = Path(folder, "video")
             link.symlink_to(whole)
             return cv2.VideoCapture(str(link), cv2.CAP_FFMPEG)
-    # named, or OpenCV tries others, one of which takes a_001.mp4 as one of numbered pictures
+    # named, or what FFmpeg refuses is tried by others, as one of numbered pictures for instance
     return cv2.VideoCapture(whole, cv2.CAP_FFMPEG)
