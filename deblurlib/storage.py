@@ -82,6 +82,9 @@ def open_source(source: str) -> tuple[str, list[Item]]:
     if source == "sample":
         return source, _sample_items()
     name, path = locate(source)
+    if path.is_file():
+        with files.reading(path), open(path, "rb"):
+            pass  # of one that may not be read, zipfile says that it is no zip
     if path.is_dir():
         items = _folder_items(path)
     elif zipfile.is_zipfile(path):

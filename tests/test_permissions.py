@@ -209,3 +209,11 @@ def test_of_a_set_nothing_is_passed_over_for_it_may_not_be_read(tmp_path, bound,
     with pytest.raises(InputError, match=rf"{barred}: {BARRED}"):
         _ = data.open_images(str(tmp_path)).fingerprint
     (tmp_path / barred).chmod(0o700)
+
+
+def test_a_zip_that_may_not_be_read_is_not_called_damaged(tmp_path, bound):
+    (tmp_path / "set.zip").write_bytes(b"PK")
+    (tmp_path / "set.zip").chmod(0)
+    bound()
+    with pytest.raises(InputError, match=rf"set\.zip: {BARRED}"):
+        data.open_images(str(tmp_path / "set.zip"))

@@ -145,7 +145,8 @@ def put(target: Path, write: Callable[[Path], None]) -> None:
         os.replace(partial, target)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(f"{target}: cannot be written ({error})") from None
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{target}: cannot be written ({why})") from None
 
 
 def remove(store: Path, run_id: str) -> None:

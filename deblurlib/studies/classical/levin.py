@@ -20,17 +20,14 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import scipy.io
 import torch
-from scipy.io.matlab import MatReadError
 
 from ... import degrade, psf
 from ...errors import InputError
-from ...files import Photo, unreadable, write_photo
+from ...files import Photo, matlab, read_bytes, unreadable, write_photo
 
 FARTHEST = 6  # pixels that a kernel may be off
 MARGIN = 35  # pixels from the border within which it is not judged
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, NotImplementedError, MatReadError)
 LEAST = 35.0  # dB between y and the sharp image blurred by the kernel, or it is not its kernel
 
 Case = tuple[str, str, np.ndarray, np.ndarray, np.ndarray]  # stem, scene, sharp, blurred, kernel
@@ -66,12 +63,10 @@ def read(source: Path) -> Iterator[Case]:
         if not files:
             raise InputError(f"{source}: no .mat file in it")
         for file in files:
-            try:
-                found = scipy.io.loadmat(file)
-                arrays = [np.asarray(found[name], np.float64) for name in "xyf"]
-            except UNREADABLE as error:
-                wrong = InputError(f"{file}: not one of Levin's files ({error})")
-                raise unreadable(file, error) or wrong from None
+            found = matlab.numbers(read_bytes(file), str(file))
+            if missing := {*"xyf"} - found.keys():
+                raise InputError(f"{file}: not one of Levin's files ({min(missing)} is not in it)")
+            arrays = [np.asarray(found[name], np.float64) for name in "xyf"]
             yield file.stem, file.stem.partition("_")[0], *arrays
         return
     try:
