@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
-	@echo "make test-slow                        20 kills at random moments, beside what make test does"
+	@echo "make test-slow                        20 kills, 20,000 damaged pictures, beside make test"
 	@echo "make lab                              open JupyterLab on the notebooks"
 	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
 	@echo "make confirm                          has any published number moved with the code?"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import lzma
+import math
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,9 @@ from .contents import Item, file_state
 from .errors import InputError
 
 BLOCK = 2**20  # bytes that are read at a time
-DAMAGED = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
+#: What comes of reading a damaged zip, its directory of names included.
+DAMAGED = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, struct.error)
+DAMAGED += (zlib.error, lzma.LZMAError, MemoryError)
 IMAGES = "uint8 or uint16 images (N, H, W), (N, H, W, 1) or (N, H, W, 3), or labels (N,) or (N, 1)"
 KERNELS = "kernels (N, h, w)"
 
@@ -32,7 +36,7 @@ def zip_items(path: Path) -> list[Item]:
     state = file_state(path)  # before it is opened: what is read later is of that time
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: a damaged zip ({error})") from None
 
     def read(info: zipfile.ZipInfo, name: str) -> Iterator[bytes]:
@@ -73,66 +77,78 @@ def npz_items(path: Path) -> list[Item]:
     Raises:
         InputError: it is damaged, or an array holds something else.
     """
-    state = file_state(path)  # before it is read, as of a zip
+    state = file_state(path)  # before it is opened, as of a zip
     items = []
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                if member.endswith(".npy"):
-                    key = member.removesuffix(".npy")
-                    items += _images(key, _array(archive, member, path), path)
+        archive = zipfile.ZipFile(path)
+        for info in archive.infolist():
+            if info.filename.endswith(".npy"):
+                items += _of_array(archive, info, path)
     except InputError:
         raise
-    except (*DAMAGED, ValueError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: a damaged .npz ({error})") from None
     return _distinct([Item(name, read, lambda: state, *rest) for name, read, *rest in items], path)
 
 
-def _array(archive: zipfile.ZipFile, member: str, path: Path) -> np.ndarray:
-    with archive.open(member) as file:
+def _of_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> list[tuple]:
+    """Of each image of an array: what :class:`Item` takes, without the state.
+
+    Only the array's type and shape are read now; the rest is, and is kept, when it is asked for.
+    """
+    key = info.filename.removesuffix(".npy")
+    shape, dtype = _header(archive, info)
+    if dtype.hasobject:
+        raise _unexpected(path, key, "Python objects", shape)
+    if math.prod(shape) * dtype.itemsize > info.file_size:
+        raise InputError(f"{path}: a damaged .npz ({key} is shorter than it says)")
+
+    @cache
+    def load() -> np.ndarray:
+        try:
+            with archive.open(info) as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+        except DAMAGED as error:
+            raise InputError(f"{path}: {key} cannot be read ({error or 'cut short'})") from None
+        # the same on every machine
+        return array if is_kernel else array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+    folder = key[2:] if key[:2] in ("x_", "X_") else key
+    is_kernel = folder.split("/")[-1].lower() == "kernel"
+    if is_kernel:
+        if len(shape) != 3 or dtype.kind not in "biuf":
+            raise _unexpected(path, key, dtype, shape, KERNELS)
+        # as files .npy, which what reads kernels reads
+        size = len(_stored(np.zeros(shape[1:], dtype)))
+        return [
+            (f"{folder}/{i:06d}.npy", partial(_read_kernel, load, i), size) for i in range(shape[0])
+        ]
+    if len(shape) < 2 or shape[1:] == (1,):
+        return []
+    is_image = len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
+    if not is_image or dtype.kind != "u" or dtype.itemsize > 2:
+        raise _unexpected(path, key, dtype, shape)
+    one = shape[1:3] if shape[3:] == (1,) else shape[1:]
+    size, kind = math.prod(one) * dtype.itemsize, dtype.newbyteorder("<").str
+    return [
+        (f"{folder}/{i:06d}", partial(_read_pixels, load, i), size, one, kind)
+        for i in range(shape[0])
+    ]
+
+
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
+    with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0
         header = header if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
-        if dtype.hasobject:
-            raise _unexpected(path, member.removesuffix(".npy"), "Python objects", shape)
-        file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
+    return shape, dtype
 
 
-def _unexpected(path: Path, key: str, kind: object, shape: tuple[int, ...]) -> InputError:
-    expected = KERNELS if _folder(key).split("/")[-1].lower() == "kernel" else IMAGES
+def _unexpected(
+    path: Path, key: str, kind: object, shape: tuple[int, ...], expected: str = IMAGES
+) -> InputError:
     return InputError(f"{path}: the array {key!r} holds {kind} {shape}; expected are {expected}")
-
-
-def _folder(key: str) -> str:
-    return key[2:] if key[:2] in ("x_", "X_") else key
-
-
-def _images(key: str, array: np.ndarray, path: Path) -> list[tuple]:
-    """Of each image of an array: what :class:`Item` takes, without the state."""
-    folder = _folder(key)
-    if folder.split("/")[-1].lower() == "kernel":
-        if array.ndim != 3 or array.dtype.kind not in "biuf":
-            raise _unexpected(path, key, array.dtype, array.shape)
-        # as files .npy, which what reads kernels reads
-        stored = [_stored(kernel) for kernel in array]
-        return [
-            (f"{folder}/{i:06d}.npy", partial(_content, data), len(data))
-            for i, data in enumerate(stored)
-        ]
-    if array.ndim == 1 or array.shape[1:] == (1,):
-        return []
-    is_image = array.ndim == 3 or (array.ndim == 4 and array.shape[-1] in (1, 3))
-    if not is_image or array.dtype.kind != "u" or array.dtype.itemsize > 2:
-        raise _unexpected(path, key, array.dtype, array.shape)
-    array = array.astype(array.dtype.newbyteorder("<"), copy=False)  # the same on every machine
-    if array.ndim == 4 and array.shape[-1] == 1:
-        array = array[..., 0]
-    return [
-        (f"{folder}/{i:06d}", partial(_pixels, one), one.nbytes, one.shape, one.dtype.str)
-        for i, one in enumerate(array)
-    ]
 
 
 def _stored(array: np.ndarray) -> bytes:
@@ -141,12 +157,12 @@ def _stored(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _content(data: bytes) -> Iterator[bytes]:
-    yield data
+def _read_kernel(load: Callable[[], np.ndarray], i: int) -> Iterator[bytes]:
+    yield _stored(np.ascontiguousarray(load()[i]))
 
 
-def _pixels(array: np.ndarray) -> Iterator[bytes]:
-    yield array.tobytes()
+def _read_pixels(load: Callable[[], np.ndarray], i: int) -> Iterator[bytes]:
+    yield load()[i].tobytes()
 
 
 def _distinct(items: list[Item], path: Path) -> list[Item]:

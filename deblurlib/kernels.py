@@ -6,8 +6,11 @@ What the library makes itself is in :mod:`deblurlib.psf`. Taught in chapter 06.
 from __future__ import annotations
 
 import io
+import math
 import os
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import tifffile
@@ -24,6 +27,7 @@ EXPECTED = "a .npy, an .npz or a .mat of one array, a grey PNG or TIFF, or numbe
 ZIPPED, NUMPY = b"PK\x03\x04", b"\x93NUMPY"
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LONGEST_TEXT = 10_000_000  # bytes
+HERE = str(Path(__file__).parent)
 
 
 def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.Tensor:
@@ -46,28 +50,32 @@ def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.T
             or negative values, or zeros only.
     """
     if isinstance(k, np.ndarray):
-        require(k.dtype.kind in "biuf", f"{name}: a kernel is of real numbers, not {k.dtype}")
+        require(k.dtype.kind in "biuf", f"{name}: must hold real numbers, not {k.dtype}")
         wide, kind = torch.from_numpy(k.astype(np.float64)), torch.float32
     else:
-        require(
-            isinstance(k, torch.Tensor), f"{name}: a kernel is a tensor or array, not {type(k)}"
-        )
-        require(not k.is_complex(), f"{name}: a kernel is of real numbers, not {k.dtype}")
+        is_tensor = isinstance(k, torch.Tensor)
+        require(is_tensor, f"{name}: must be a tensor or an array, not {type(k).__name__}")
+        require(not k.is_complex(), f"{name}: must hold real numbers, not {k.dtype}")
         wide, kind = k.double(), torch.float64 if k.dtype == torch.float64 else torch.float32
     require(
         wide.ndim in (2, 3) and wide.numel() > 0,
-        f"{name}: a kernel must be (h, w) or (B, h, w), not {tuple(wide.shape)}",
+        f"{name}: must be (h, w) or (B, h, w), not {tuple(wide.shape)}",
     )
-    require(bool(torch.isfinite(wide).all()), f"{name}: the kernel holds NaN or infinite values")
-    require(bool((wide >= 0).all()), f"{name}: the kernel holds negative values")
-    if wide.ndim == 3 and wide.shape[-1] == 1 and not psf.sums_to_1(wide):
-        wide = wide[..., 0]
     sums = wide.sum((-2, -1), keepdim=True)
-    require(bool((sums > 0).all()), f"{name}: the kernel holds nothing but zeros")
-    if not psf.sums_to_1(wide):
-        worst = sums.flatten()[(sums - 1).abs().argmax()].item()
+    # asked once, for each time a GPU is waited for
+    facts = torch.stack([wide.amin(), wide.amax(), sums.amin(), sums.amax()]).tolist()
+    low, high, least, most = facts
+    require(math.isfinite(low) and math.isfinite(high), f"{name}: holds NaN or infinite values")
+    require(low >= 0, f"{name}: holds negative values")
+    off = max(1 - least, most - 1)
+    if off >= psf.ROUNDING and wide.ndim == 3 and wide.shape[-1] == 1:
+        return as_kernel(wide[..., 0].to(kind), name)
+    require(least > 0, f"{name}: holds nothing but zeros")
+    if off >= psf.ROUNDING:
+        worst = least if 1 - least > most - 1 else most
         _warn(f"{name}: its sum was {worst:.6g}, so it was divided by it")
-        wide = wide / sums
+        wide = wide / wide.amax((-2, -1), keepdim=True)  # of large numbers, the sum is infinite
+        wide = wide / wide.sum((-2, -1), keepdim=True)
     down, right = (1 - side % 2 for side in wide.shape[-2:])
     if down or right:
         was = f"{wide.shape[-2]} x {wide.shape[-1]}"
@@ -113,7 +121,9 @@ def _array(data: bytes, name: str) -> np.ndarray:
         return np.load(io.BytesIO(data), allow_pickle=False)
     if data.startswith(ZIPPED):
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return arrays[_only(arrays.files, name)]
+            array = arrays[_only(arrays.files, name)]
+        require(isinstance(array, np.ndarray), f"{name}: a zip, not an .npz of one array")
+        return array
     if data.startswith(TIFFS):
         return _of_tiff(data, name)
     if data.startswith(png.SIGNATURE):
@@ -143,8 +153,7 @@ def _of_picture(data: bytes, name: str) -> np.ndarray:
 def _of_tiff(data: bytes, name: str) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[0]
-        small = page.size * page.dtype.itemsize <= files.MAX_PIXELS
-        if page.dtype.kind == "f" and len(file.pages) == 1 and small:
+        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= files.MAX_PIXELS:
             return page.asarray()
     return _of_picture(data, name)
 
@@ -158,13 +167,17 @@ def _of_matlab(data: bytes, name: str) -> np.ndarray:
 def _of_text(data: bytes, name: str) -> np.ndarray:
     if b"\0" in data or len(data) > LONGEST_TEXT:
         raise InputError(f"{name}: not a kernel that can be read; it may be {EXPECTED}")
-    text = data.decode("utf-8-sig")
+    lines = [line.partition("#")[0].strip() for line in data.decode("utf-8-sig").splitlines()]
+    lines = [(number, line) for number, line in enumerate(lines, 1) if line]
+    require(bool(lines), f"{name}: holds no numbers")
+    text = "\n".join(line for _, line in lines)
     mark = next((m for m in ";\t," if m in text), None)
+    if mark == "," and "." not in text and all(line.count(",") == 1 for _, line in lines):
+        raise InputError(
+            f"{name}: its commas may separate numbers or be decimal; separate by semicolons"
+        )
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.partition("#")[0].strip()
-        if not line:
-            continue
+    for number, line in lines:
         parts = line.split(mark)
         parts = parts[:-1] if not parts[-1].strip() else parts  # a separator ends the line
         try:  # a comma that separates nothing is a decimal one
@@ -179,4 +192,8 @@ def _of_text(data: bytes, name: str) -> np.ndarray:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(InputWarning(message), stacklevel=3)
+    """Warn as from the line that called the library."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(InputWarning(message), stacklevel=level + 1)

@@ -12,7 +12,6 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from ..files import write_whole
 from .command import Device, Seed, app, find_device, show
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ def evaluate(
     """Score a method beside the identity, on pairs or on images that are blurred for it."""
     from .. import evaluation, machine, restoration
     from ..data import open_images, open_pairs, register
+    from ..files import write_whole
 
     if (pairs is None) == (images is None) or (images is None) != (degradation is None):
         raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")

@@ -25,7 +25,8 @@ def describe_data(
     sizes = sorted(
         {tuple(found[i][1].shape[1:] if pairs else found[i].shape[1:]) for i in range(len(found))}
     )
-    kind = "pairs" if pairs else "images"
+    known = sum(found.kernel(i) is not None for i in range(len(found))) if pairs else 0
+    kind = ("pairs" + (f" ({known} with kernels)" if known else "")) if pairs else "images"
     print(f"{printable(name)}: {len(found)} {kind}, {len(set(found.scenes))} scenes, all readable")
     print(f"smallest {sizes[0][1]} x {sizes[0][0]}, largest {sizes[-1][1]} x {sizes[-1][0]} pixels")
     print(f"fingerprint {found.fingerprint}; {listed or 'no'} checksums listed")

@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from ..files import write_whole
 from .command import Profile, Seed, app, parse_seeds, show
 
 if TYPE_CHECKING:
@@ -70,6 +69,7 @@ def study(
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
     from ..data import register
+    from ..files import write_whole
     from ..studies.rows import pack, to_csv, without_seconds
 
     numbers, data = parse_seeds(seeds), register(data)

@@ -58,7 +58,9 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
         else:
             told = _exif(photo)
             tiff.write_deep(file, photo.pixels, photo.profile, told, photo.resolution)
-        data = png.insert(file.getvalue(), photo.words) if kind == "PNG" else file.getbuffer()
+        data = file.getbuffer()
+        if kind == "PNG" and photo.words:
+            data = png.insert(file.getvalue(), photo.words)
     except Exception as error:
         raise InputError(f"{path}: cannot be written ({error})") from None
     write_whole(path, data)
@@ -79,7 +81,7 @@ def with_pixels(photo: Photo, pixels: np.ndarray) -> Photo:
 
 
 def _lost(kind: str, photo: Photo) -> tuple[str, ...]:
-    words = () if kind == "PNG" or photo.profile else png.meaning(photo.words)
+    words = () if kind == "PNG" else png.meaning(photo.words, bool(photo.profile))
     lost = {
         "16 bits": photo.pixels.dtype == np.uint16 and kind not in DEEP,
         "alpha": photo.pixels.shape[-1] in (2, 4) and kind in OPAQUE,

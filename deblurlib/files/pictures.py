@@ -115,7 +115,8 @@ def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> torch.T
 def _read(data: bytes, name: str, max_pixels: int) -> Photo:
     chunks, whole = png.split(data) if data.startswith(png.SIGNATURE) else ([], True)
     depth, colour_type = (data[24], data[25]) if chunks else (8, png.RGB)  # in its IHDR
-    seen = png.join(png.for_pixels(chunks, colour_type)) if chunks and whole else data
+    wanted = png.for_pixels(chunks, colour_type)
+    seen = png.join(wanted) if whole and len(wanted) < len(chunks) else data
     with Image.open(io.BytesIO(seen), formats=sorted(set(FORMATS.values()))) as image:
         width, height = image.size
         if width * height > max_pixels:
@@ -178,6 +179,8 @@ def _deep(image: Image.Image, data: bytes, name: str, depth: int, colour_type: i
 
 def _exif(image: Image.Image, is_tiff: bool) -> bytes:
     exif = image.getexif()
+    if exif.get(tiff.ORIENTATION, 1) not in range(1, 9):  # as some programs write it
+        del exif[tiff.ORIENTATION]
     if is_tiff:  # whose pixels have been turned upright by whoever read them
         told, exif = exif, Image.Exif()
         exif.update({tag: told[tag] for tag in tiff.TOLD if tag in told})

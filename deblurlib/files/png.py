@@ -15,10 +15,9 @@ import numpy as np
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: They say what light the values stand for, and how large a pixel is: copied from PNG to PNG.
 KEPT = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pHYs")
-CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 TURNING = (b"XML:com.adobe.xmp", b"Raw profile type")  # texts that may say the orientation
-GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6  # the colour types of IHDR
+GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6  # of the colour types of IHDR
 LARGEST_PROFILE = 2**25  # bytes
 GAMMA = struct.pack(">I", 45455)  # that of sRGB, in hundred-thousandths, and its primaries
 PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
@@ -101,11 +100,11 @@ def kept(chunks: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return {name: content(chunk) for name, chunk in chunks if name in KEPT}
 
 
-def meaning(words: Mapping[bytes, bytes]) -> tuple[str, ...]:
-    """The names of those chunks that make a viewer show other colours than sRGB."""
+def meaning(words: Mapping[bytes, bytes], with_profile: bool) -> tuple[str, ...]:
+    """The names of those chunks that make a viewer show other colours than sRGB, or the profile."""
     plain = {b"gAMA": GAMMA, b"cHRM": PRIMARIES}
     telling = [n for n, word in words.items() if n not in (b"sRGB", b"pHYs")]
-    if b"sRGB" in words:  # which overrules these two
+    if b"sRGB" in words or with_profile:  # which overrule these two
         telling = [n for n in telling if n not in plain]
     return tuple(n.decode() for n in telling if words[n] != plain.get(n))
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -60,12 +61,23 @@ def save(model: nn.Module, folder: Path) -> None:
 
 
 def load(name: str, folder: Path) -> nn.Module:
-    """The model ``name`` with the weights that :func:`save` wrote, on the CPU, to be used."""
+    """The model ``name`` with the weights that :func:`save` wrote, on the CPU, to be used.
+
+    Raises:
+        InputError: they are damaged, or of another model.
+        OSError: they are missing, or may not be read.
+    """
     # not from_pretrained: it prints, and turns a damaged file into an error of its own
-    model = MODELS[name](**json.loads((folder / "config.json").read_text("utf-8")))
     weights = folder / "model.safetensors"
-    with weights.open("rb"):  # of one that may not be read, safetensors says that it is missing
-        model.load_state_dict(load_file(weights))
+    try:
+        model = MODELS[name](**json.loads((folder / "config.json").read_text("utf-8")))
+        with weights.open("rb"):  # of one that may not be read, safetensors says it is missing
+            model.load_state_dict(load_file(weights))
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__  # one line of many
+        raise InputError(
+            f"{folder}: a network of another version of the library, or damaged ({why})"
+        ) from None
     return model.eval()
 
 

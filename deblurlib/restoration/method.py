@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from .. import files, runs
 from ..errors import InputError
@@ -70,6 +69,6 @@ def undamaged(folder: Path) -> Iterator[None]:
     """What goes wrong inside, reading a network that ships, is told in one sentence."""
     try:
         yield
-    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError) as error:  # an InputError is a ValueError
         damaged = InputError(f"{folder}: damaged; install the library again ({error})")
         raise files.unreadable(folder, error) or damaged from None

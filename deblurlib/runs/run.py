@@ -84,7 +84,7 @@ class Run:
         name = self.recipe.model
         try:
             return models.load(name, self.folder)
-        except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
+        except (OSError, InputError) as error:
             raise self.damaged(error) from None
 
     @property

@@ -20,7 +20,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import nn
 
@@ -60,7 +59,7 @@ class PublishedRun:
             raise InputError(f"the weights of {self.id} are not published; {again}")
         try:
             return models.load(self.recipe.model, self.weights)
-        except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
+        except OSError as error:
             damaged = InputError(f"{self.weights}: damaged ({error})")
             raise files.unreadable(self.weights, error) or damaged from None
 
