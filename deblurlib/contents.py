@@ -114,8 +114,8 @@ def hash_items(items: list[Item] | tuple[Item, ...]) -> str:
     """
     states = [item.state() for item in items]
     pairs = list(zip(items, states, strict=True))
-    described = (repr((i.name, i.shape, i.sha256, state)).encode() for i, state in pairs)
-    key = fingerprint.of_blocks((len(part), (part,)) for part in described)
+    told = (repr((i.name, i.shape, i.sha256, state)).encode() for i, state in pairs)
+    key = fingerprint.of_blocks((len(part), (part,)) for part in told)
     value = _known.get(key) or fingerprint.of_blocks(_parts(pairs))
     if all(state.settled for state in states):
         _known[key] = value

@@ -51,8 +51,8 @@ def spectrum_distance(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """
     pair = _as_grey(x_hat, x)
     height, width = x.shape[-2:]
-    like = x if x.is_floating_point() else pair[1]
-    window = torch.outer(*(torch.hann_window(n, periodic=False).to(like) for n in (height, width)))
+    sides = (torch.hann_window(n, periodic=False).to(pair[1]) for n in (height, width))
+    window = torch.outer(*sides)
     floor = window.square().sum() / (12 * 255**2)
     levels = []
     for z in pair:

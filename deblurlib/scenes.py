@@ -36,14 +36,15 @@ def read(items: list[Item], pairs: dict[Key, str]) -> dict[Key, str]:
     """The scene of each pair, as a set's ``scenes.csv`` says; nothing where there is none.
 
     Its columns are ``stem``, ``scene`` and, where stems repeat, ``split``; it is separated by
-    commas, semicolons or tabs, and is UTF-8, or UTF-16 with a byte order mark.
+    commas, semicolons or tabs, and is UTF-8, or UTF-16 with a byte order mark. A row names all
+    pairs of its stem, or those of its split, and then overrules one without a split.
 
     Args:
         pairs: what a row can name -> a name, of all pairs of the set.
 
     Raises:
-        InputError: a row that matches no pair or says nothing, a pair that no row names, or one
-            with two scenes; the message names it.
+        InputError: a row that matches no pair or says nothing, a pair that no row names, or two
+            rows that differ in the scene alone; the message names it.
     """
     tables = [item for item in items if item.name.lower() == TABLE]
     if not tables:

@@ -33,14 +33,14 @@ def as_levels(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def as_batch(y: torch.Tensor | np.ndarray) -> torch.Tensor:
-    """A batch as a tensor: one is returned as it is, and of an array the numbers.
+    """A batch as a tensor of floats; no value is looked at, for that waits for a GPU.
 
     Args:
-        y: ``(B, C, H, W)``; an array's uint8 and uint16 are scaled to [0, 1], its floats stay as
-            they are, in float32, or float64 if they are of that type.
+        y: ``(B, C, H, W)``; uint8 and uint16 are scaled to [0, 1]. A tensor of floats is returned
+            as it is, an array's become float32, or float64 if they are of that type.
     """
     if not isinstance(y, np.ndarray):
-        return y
+        return as_floats(y) if y.dtype in LEVELS else y
     known = y.dtype.kind == "f" or y.dtype in (np.uint8, np.uint16)
     require(
         known and y.ndim == 4,
@@ -77,8 +77,9 @@ def scorable(
 
     uint8 is read as 0..255, uint16 as 0..65535, and scaled to [0, ``data_range``]. Floats stay as
     they are: those of ``x`` must lie in [0, ``data_range``]. A restoration may hold NaN, and it may
-    leave the range, for it may ring; but if more than half of its values do, it is of another unit,
-    or no image: clamp it if it is to be scored all the same, as a file would.
+    leave the range, for it may ring; but if more than half of its values do, or they do so by more
+    than half the range on average, it is of another unit, or no image: clamp it if it is to be
+    scored all the same, as a file would.
 
     Raises:
         InputError: values that are not in the range, or of another type.
@@ -93,8 +94,8 @@ def scorable(
         raise InputError(f"the sharp image's values, {low:.4g} to {high:.4g}, are {cure}")
     low, high = (limit.item() for limit in x_hat.detach().aminmax())
     if low < 0 or high > data_range:
-        outside = (x_hat < 0) | (x_hat > data_range)
-        if outside.double().mean().item() > 0.5:
+        excess = (x_hat - x_hat.clamp(0, data_range)).detach().abs()
+        if (excess > 0).double().mean() > 0.5 or excess.double().mean() > 0.5 * data_range:
             raise InputError(
                 f"most of the restoration's values, {low:.4g} to {high:.4g}, are {cure}"
             )

@@ -1,6 +1,7 @@
 """What imports what: the core stays light, and the layers stay in order."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,18 @@ def test_a_module_imports_only_what_stands_below_it(name):
     assert any(path.exists() for path in files)
     for path in files:
         assert not path.exists() or imported(path) <= below, path
+
+
+def test_the_pages_order_is_that_of_the_layers():
+    page = (PACKAGE.parent / "docs" / "api.md").read_text("utf-8")
+    headings = re.findall(r"(?m)^## (\w+)$", page)
+    assert headings[-len(LAYERS) :] == LAYERS[::-1]
+
+
+def test_the_command_loads_nothing_heavy_before_it_knows_what_to_do():
+    command = [sys.executable, "-c", "import sys, deblurlib.cli; print(*sys.modules)"]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "cv2", "PIL", "numpy"} & set(loaded)
 
 
 def test_nothing_below_the_presentation_imports_pictures():

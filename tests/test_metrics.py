@@ -230,6 +230,7 @@ NOISE = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
         (GREY - 1, GREY, "most of the restoration's values, -0.5 to -0.5"),
         (GREY + 0.51, GREY, "most of the restoration's values, 1.01 to 1.01"),
         (GREY + 100 * NOISE, GREY, "most of the restoration's values"),
+        (torch.cat([GREY[..., :8] * 0, GREY[..., 8:] * 255], -1), GREY, "0 to 127.5"),  # a dark one
         (GREY.int(), GREY.int(), "floats, uint8 or uint16, not torch.int32"),
         (GREY, GREY > 0, "floats, uint8 or uint16, not torch.bool"),
     ],

@@ -295,13 +295,11 @@ def test_a_known_kernel_is_read_and_counts_in_the_fingerprint(tree):
 def test_what_is_no_kernel_is_named(tree, content):
     save_kernel(tree / "test/s1/kernel/0.npy", [[1.0]])
     (tree / "test/s1/kernel/0.npy").write_bytes(content)
-    with pytest.raises(InputError, match=r"test/s1/kernel/0\.npy"):
+    with pytest.raises(InputError, match=r"test/s1/kernel/0\.npy: (holds no|not a k|line 1 is)"):
         open_tree(tree).kernel(0)
 
 
-@pytest.mark.parametrize(
-    "suffix", [".npy", ".npz", ".csv", ".txt", ".mat", ".png", ".TIF", ".tiff"]
-)
+@pytest.mark.parametrize("suffix", [".mat", ".TIF"])
 def test_a_kernel_may_be_any_file_that_kernels_are_read_from(tree, monkeypatch, suffix):
     save_kernel(tree / "test/s1/kernel/1.npy", [[1.0]])
     (tree / "test/s1/kernel/1.npy").rename(tree / f"test/s1/kernel/1{suffix}")

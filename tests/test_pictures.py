@@ -216,6 +216,25 @@ def test_what_a_png_says_of_its_colours_is_kept_in_a_png_and_told_elsewhere(tmp_
     assert write_photo(tmp_path / "y.tif", photo) == ("gAMA", "cHRM", "cICP")
 
 
+def test_a_profile_overrules_what_is_older_than_it_and_not_the_codes(tmp_path):
+    words = (GAMMA, PRIMARIES, CODES, (b"iCCP", b"a\0\0" + zlib.compress(b"profile")))
+    photo = files.read(as_png(C8, 8, 2, *(chunk(*word) for word in words)), "x")
+    assert photo.profile == b"profile"
+    assert write_photo(tmp_path / "y.jpg", photo) == ("cICP",)
+
+
+@pytest.mark.parametrize("turn", [0, 9, 300])
+def test_an_orientation_that_is_none_is_left_out(tmp_path, turn):
+    exif = Image.Exif()
+    exif[0x0112], exif[271] = turn, "Maker"
+    photo = files.read(by_pillow(C8, "PNG", exif=exif), "x")
+    assert np.array_equal(photo.upright(), C8)
+    write_photo(tmp_path / "y.tif", photo)
+    found = read_photo(tmp_path / "y.tif")
+    assert np.array_equal(found.pixels, C8)
+    assert b"Maker" in found.exif
+
+
 @pytest.mark.parametrize("words", ORDINARY)
 def test_of_a_png_that_says_it_is_ordinary_nothing_is_lost(tmp_path, words):
     data = as_png(C8, 8, 2, *(chunk(*word) for word in words))

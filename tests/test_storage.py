@@ -339,10 +339,11 @@ def test_an_unknown_name_lists_the_known_ones():
         ("empty", "empty: no image.*[.]png, .*train/ and test/.*found the file notes.txt"),
         ("phone", "phone: no image.*found 3 files, such as a.heic"),
         ("text.txt", "text.txt: a data set must be"),
-        ("text.zip", "text.zip"),
-        ("text.npz", "text.npz"),
-        ("cut.zip", "cut.zip"),
-        ("cut.npz", "cut.npz"),
+        ("text.zip", "text.zip: damaged, or no .zip file"),
+        ("text.npz", "text.npz: damaged, or no .npz file"),
+        ("cut.zip", "cut.zip: damaged, or no .zip file"),
+        ("cut.npz", "cut.npz: damaged, or no .npz file"),
+        ("vast.npz", "vast.npz: a damaged .npz .train is shorter than it says"),
     ],
 )
 def test_a_source_that_is_no_set_is_named(folder, tmp_path, source, named):
@@ -353,8 +354,34 @@ def test_a_source_that_is_no_set_is_named(folder, tmp_path, source, named):
         (tmp_path / name).write_text("no images")
     for packing, name in (("stored.zip", "cut.zip"), ("keys.npz", "cut.npz")):
         (tmp_path / name).write_bytes(pack(folder, packing).read_bytes()[:-30])
+    np.savez("vast.npz", train=np.zeros((2, 8, 8), np.uint8))
+    whole = (tmp_path / "vast.npz").read_bytes()
+    with zipfile.ZipFile("vast.npz") as archive:
+        array = archive.read("train.npy").replace(b"(2, 8, 8)", b"(9000000000000, 8, 8)")
+    with zipfile.ZipFile("vast.npz", "w") as archive:
+        archive.writestr("train.npy", array.replace(b" " * 12, b"", 1))
+    assert (tmp_path / "vast.npz").read_bytes() != whole
     with pytest.raises(InputError, match=named):
         data.open_images(source)
+
+
+@pytest.mark.parametrize("packing", ["stored.zip", "deflated.zip", "keys.npz"])
+def test_of_changed_bytes_come_images_or_one_sentence(folder, packing):
+    (folder / "train/caf\N{LATIN SMALL LETTER E WITH ACUTE}.txt").write_text("a name in UTF-8")
+    path, rng, told = pack(folder, packing), np.random.default_rng(0), []
+    whole = path.read_bytes()
+    for _ in range(300):
+        changed = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 4)):
+            changed[rng.choice([place, len(whole) - 1 - place % 400])] = rng.integers(256)
+        path.write_bytes(changed)
+        try:
+            opened = data.open_images(str(path))
+            assert [opened[i] for i in range(len(opened))]
+        except InputError as error:
+            told.append(str(error))
+    assert 0 < len(told) < 300
+    assert not any("\n" in line for line in told)
 
 
 def damage(path, name):

@@ -105,6 +105,9 @@ def test_a_method_gives_an_array_for_an_array(rand, dtype):
     x_hat = WIENER(y, k.numpy())
     assert (type(x_hat), x_hat.dtype) == (np.ndarray, np.float32)
     np.testing.assert_allclose(x_hat, WIENER(numbers, k), rtol=0, atol=1e-4)
+    if top > 1:
+        levels = WIENER(torch.from_numpy(y), k)
+        torch.testing.assert_close(levels, WIENER(numbers, k), rtol=0, atol=1e-4)
     with pytest.raises(InputError, match=r"images are \(B, C, H, W\), .* not \(3, 16, 20\)"):
         WIENER(y[0], k)
 
@@ -162,6 +165,7 @@ def test_classical_functions_take_arrays_and_give_tensors(rand):
         assert torch.equal(call(y.numpy(), weights.numpy(), y.numpy()), expected)
         ours, theirs = call(y8.numpy(), weights, y), call(y8.float() / 255, weights, y)
         assert torch.equal(ours, theirs)
+        assert torch.equal(call(y8, weights, y), ours)
         assert ours.dtype == torch.float32
     assert inverse(y.double().numpy(), k).dtype == torch.float64
 

@@ -41,8 +41,9 @@ class Method:
         """Restore images.
 
         Args:
-            y: ``(B, C, H, W)``: a tensor of floats in [0, 1]; or an array of such, or of uint8 or
-                uint16, which are scaled to that.
+            y: ``(B, C, H, W)``: a tensor or an array of floats in [0, 1], or of uint8 or uint16,
+                which are scaled to that. Whether a tensor's floats are in that range is not looked
+                at, for that waits for a GPU; :func:`deblurlib.restore` looks.
             kernel: ``(h, w)``, or one for each image, ``(B, h, w)``; see
                 :func:`deblurlib.kernels.as_kernel`.
 
@@ -54,10 +55,10 @@ class Method:
         """
         if kernel is None and not self.blind:
             raise InputError(f"the method {self.name} needs the kernel, and none is known")
-        kernel = None if kernel is None else as_kernel(kernel)
-        if not isinstance(y, np.ndarray):
-            return self.function(y, kernel)
         batch = as_batch(y)
+        kernel = as_kernel(kernel) if isinstance(kernel, np.ndarray) else kernel
+        if not isinstance(y, np.ndarray):
+            return self.function(batch, kernel)
         check_restorable(batch)
         batch = batch.to(self.device or "cpu", torch.float32)
         kernel = None if kernel is None else kernel.to(batch.device)

@@ -16,7 +16,7 @@ from .method import Method
 from .methods import find_method
 from .tiles import Progress, in_tiles
 
-LEVELS = (np.uint8, np.uint16)
+KINDS = (np.uint8, np.uint16)
 FLOATS = (np.float16, np.float32, np.float64)
 
 
@@ -116,7 +116,7 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
 
 def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
     channels = image.shape[-1] if image.ndim > 2 else 1
-    if image.dtype not in (*LEVELS, *FLOATS) or image.ndim not in (2, 3) or channels > 4:
+    if image.dtype not in (*KINDS, *FLOATS) or image.ndim not in (2, 3) or channels > 4:
         raise InputError(
             "an image array is of floats, uint8 or uint16, (H, W) or (H, W, C) with 1 to 4 "
             f"channels, not {image.shape} of {image.dtype}"
