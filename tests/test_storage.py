@@ -284,7 +284,7 @@ def test_names_that_are_not_utf_8_are_names_as_others_are(tmp_path, save_picture
 
 
 def test_a_linked_folder_is_part_of_a_set(folder, tmp_path):
-    # data/README.md has the reader link blur_gamma/ to blur/
+    # large sets are often linked in
     (folder / "train").rename(tmp_path / "elsewhere")
     (folder / "train").symlink_to(tmp_path / "elsewhere")
     assert data.open_images(str(folder)).names == NAMES
