@@ -65,7 +65,8 @@ def _name(info: zipfile.ZipInfo) -> str:
     if not info.flag_bits & 0x800:  # it is not said to be UTF-8, but may be all the same
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return name.replace("\\", "/").removeprefix("./")
+    parts = name.replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part != ".")
 
 
 def npz_items(path: Path) -> list[Item]:
@@ -88,7 +89,20 @@ def npz_items(path: Path) -> list[Item]:
         raise
     except DAMAGED as error:
         raise InputError(f"{path}: a damaged .npz ({error})") from None
+    _check_beside(path, [name for name, *_ in items])
     return _distinct([Item(name, read, lambda: state, *rest) for name, read, *rest in items], path)
+
+
+def _check_beside(path: Path, found: list[str]) -> None:
+    """An error if beside pairs there are images that are no part of any."""
+    sides = {names.side(name): name for name in found}
+    others = sides.keys() - {"blur", "blur_gamma", "sharp", "kernel"}
+    if "sharp" in sides and len(sides.keys() - others) > 1 and others:
+        other = sides[min(others)].rpartition("/")[0]
+        raise InputError(
+            f"{path}: holds pairs, and the array {other!r} beside them; expected are blur, sharp "
+            f"and kernel"
+        )
 
 
 def _of_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> list[tuple]:
@@ -125,8 +139,9 @@ def _of_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> li
         ]
     if len(shape) < 2 or shape[1:] == (1,):
         return []
-    is_image = len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
-    if not is_image or dtype.kind != "u" or dtype.itemsize > 2:
+    are_grey = len(shape) == 3 and shape[-1] != 3  # else it is one picture in colour
+    is_image = are_grey or (len(shape) == 4 and shape[-1] in (1, 3))
+    if not is_image or 0 in shape[1:] or dtype.kind != "u" or dtype.itemsize > 2:
         raise _unexpected(path, key, dtype, shape)
     one = shape[1:3] if shape[3:] == (1,) else shape[1:]
     size, kind = math.prod(one) * dtype.itemsize, dtype.newbyteorder("<").str

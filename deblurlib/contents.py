@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -141,7 +142,7 @@ def described(items: list[Item]) -> str:
 def with_checksums(items: list[Item]) -> list[Item]:
     """The items of a whole set, each with what the set's own ``SHA256SUMS`` says of it."""
     listed = _listed(items)
-    return [replace(i, sha256=listed[i.name]) if i.name in listed else i for i in items]
+    return [replace(i, sha256=listed.get(names.composed(i.name), i.sha256)) for i in items]
 
 
 def verify(items: list[Item]) -> int:
@@ -150,7 +151,7 @@ def verify(items: list[Item]) -> int:
     Raises:
         InputError: a listed file is missing or its content differs; the message names it.
     """
-    present, listed = {item.name: item for item in items}, _listed(items)
+    present, listed = {names.composed(item.name): item for item in items}, _listed(items)
     for name, digest in listed.items():
         if name not in present:
             raise InputError(f"{name}: listed in {CHECKSUMS}, but not there")
@@ -164,10 +165,13 @@ def _listed(items: list[Item]) -> dict[str, str]:
     found: dict[str, str] = {}
     text = b"".join(item.raw() for item in items if item.name == CHECKSUMS)
     for line in filter(str.strip, text.decode("utf-8", "surrogateescape").split("\n")):
-        if len(line.split(maxsplit=1)) < 2:
+        escaped = line.startswith("\\")  # as sha256sum writes a name with such a sign in it
+        parts = re.fullmatch(r"([0-9a-fA-F]{64})\s+\*?(.+)", line.removeprefix("\\").strip())
+        if parts is None:
             raise InputError(f"{CHECKSUMS}: not a checksum and a name: {line!r}")
-        digest, name = line.split(maxsplit=1)
-        name, digest = name.strip().removeprefix("*").removeprefix("./"), digest.lower()
+        digest, name = parts[1].lower(), parts[2]
+        name = name.replace("\\n", "\n").replace("\\\\", "\\") if escaped else name
+        name = names.composed(name.removeprefix("./"))
         if found.setdefault(name, digest) != digest:
             raise InputError(f"{CHECKSUMS}: two checksums for {name}")
     return found

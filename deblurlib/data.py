@@ -116,13 +116,11 @@ def splits(source: str) -> set[str]:
         return {"train", "test"}
     if there := parts & {"train", "test"}:
         return there
-    tops: dict[str, set[str]] = {}
     for item in found:
         for folder in PurePosixPath(item.name).parents:
-            tops.setdefault(folder.parent.as_posix(), set()).add(folder.name.lower())
-    for folder, below in tops.items():
-        if {"train", "test"} <= below:
-            raise InputError(f"{source}: train/ and test/ lie in {folder}/ in it: name that folder")
+            if folder.name.lower() in ("train", "test"):
+                inside = folder.parent.as_posix()
+                raise InputError(f"{source}: {folder.name}/ lies in {inside}/: name that folder")
     return set()
 
 

@@ -144,8 +144,8 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
         line["identity_ssim"] = _mean(b for _, b in ssims)
         line["psnr_gain"] = _mean(a - b for a, b in finite)
         line["win_rate"] = stats.win_rate([float(a > b) for a, b in pairs])
-        line["perfect"] = sum(math.isinf(a) for a, _ in pairs)
-        line["identity_perfect"] = sum(math.isinf(b) for _, b in pairs)
+        line["perfect"] = sum(a == math.inf for a, _ in pairs)
+        line["identity_perfect"] = sum(b == math.inf for _, b in pairs)
         line["seconds"] = _mean(r["seconds"] for r in own if r.get("seconds") is not None)
         lines.append(line | {"ssim_protocol": protocol})
     return lines

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .errors import InputError
+from .errors import InputError, require
 
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
@@ -27,21 +27,27 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
 
 
 def quantise(x: torch.Tensor) -> torch.Tensor:
-    """Clamp to [0, 1] and round, half up, to the 256 levels of an 8-bit file.
+    """Clamp floats to [0, 1] and round them, half up, to the 256 levels of an 8-bit file.
 
     >>> quantise(torch.tensor([-0.1, 0.5 / 255, 1.2]))
     tensor([0.0000, 0.0039, 1.0000])
     """
+    require(x.is_floating_point(), f"what is rounded are floats in [0, 1], not {x.dtype}")
+    x = x if x.dtype in (torch.float32, torch.float64) else x.float()
     return (x.clamp(0, 1) * 255 + 0.5).floor() / 255
 
 
 def to_array(x: torch.Tensor) -> np.ndarray:
-    """Image ``(C, H, W)`` in [0, 1] -> uint8 array ``(H, W, C)``, clamped and rounded half up."""
+    """Image ``(C, H, W)`` -> uint8 array ``(H, W, C)``.
+
+    Args:
+        x: floats in [0, 1], clamped and rounded half up; or uint8, which is taken as it is.
+    """
     if x.ndim != 3 or x.shape[0] not in (1, 3):
         raise InputError(f"an image must be (1 or 3, H, W), not {tuple(x.shape)}")
     if not torch.isfinite(x).all():
         raise InputError("the image holds NaN or infinite values")
-    array = quantise(x.detach()).mul(255).round().to(torch.uint8)
+    array = x if x.dtype == torch.uint8 else quantise(x.detach()).mul(255).round().to(torch.uint8)
     return array.permute(1, 2, 0).cpu().numpy()
 
 

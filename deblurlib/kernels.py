@@ -68,6 +68,8 @@ def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.T
     require(math.isfinite(low) and math.isfinite(high), f"{name}: holds NaN or infinite values")
     require(low >= 0, f"{name}: holds negative values")
     off = max(1 - least, most - 1)
+    if off >= psf.ROUNDING and wide.ndim == 3 and wide.shape[0] == 1 and wide.shape[-1] == 1:
+        raise InputError(f"{name}: may be a row or a column, being {tuple(wide.shape)}")
     if off >= psf.ROUNDING and wide.ndim == 3 and wide.shape[-1] == 1:
         return as_kernel(wide[..., 0].to(kind), name)
     require(least > 0, f"{name}: holds nothing but zeros")
@@ -109,8 +111,10 @@ def decode(data: bytes, name: str) -> torch.Tensor:
     except Exception:  # what NumPy says of some of them is no advice to follow
         raise InputError(f"{name}: not a kernel that can be read; it may be {EXPECTED}") from None
     shape = array.shape
-    while array.ndim > 2 and 1 in array.shape:
-        array = array.squeeze(array.shape.index(1))
+    if array.ndim > 2 and np.squeeze(array).ndim == 2:
+        array = np.squeeze(array)
+    while array.ndim > 2 and array.shape[0] == 1 and array.shape[-1] != 1:
+        array = array[0]
     if array.ndim != 2:
         raise InputError(f"{name}: not one kernel (h, w), but an array {shape}")
     return as_kernel(array, name)
@@ -160,7 +164,7 @@ def _of_tiff(data: bytes, name: str) -> np.ndarray:
 
 def _of_matlab(data: bytes, name: str) -> np.ndarray:
     arrays = matlab.numbers(data, name)
-    held = [key for key, array in arrays.items() if array.size > 1]
+    held = [key for key, array in arrays.items() if array.size > 1] or list(arrays)
     return arrays[_only(held, name)]
 
 

@@ -7,6 +7,7 @@ caller's business. Values are uint8, uint16, or floats in [0, 1] or in [0, ``dat
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -46,7 +47,7 @@ def psnr(
     >>> psnr(torch.full((1, 1, 2, 2), 0.6), torch.full((1, 1, 2, 2), 0.5)).round(decimals=3)
     tensor([20.])
     """
-    _check(x_hat, x)
+    _check(x_hat, x, data_range)
     if quantise and data_range != 1:
         raise InputError("quantise=True rounds [0, 1] to 8 bit, so data_range must be 1")
     if border:
@@ -119,7 +120,7 @@ def ssim(
         InputError: an unknown protocol, shapes that differ, values that are not in the range, an
             image too small for the protocol.
     """
-    _check(x_hat, x)
+    _check(x_hat, x, data_range)
     return ssim_unchecked(*scorable(x_hat, x, data_range), protocol, data_range)
 
 
@@ -133,7 +134,7 @@ def ssim_unchecked(
 
     Looking at values makes the processor wait for the GPU. Shapes are checked here, too.
     """
-    _check(x_hat, x)
+    _check(x_hat, x, data_range)
     require(
         x_hat.is_floating_point() and x.is_floating_point(),
         f"ssim_unchecked needs floats, not {x_hat.dtype} and {x.dtype}",
@@ -221,7 +222,10 @@ def _channel_mean(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return torch.einsum("dc,bchw->bdhw", mixing, maps)
 
 
-def _check(x_hat: torch.Tensor, x: torch.Tensor) -> None:
+def _check(x_hat: torch.Tensor, x: torch.Tensor, data_range: float = 1.0) -> None:
+    for z in (x_hat, x):
+        require(isinstance(z, torch.Tensor), f"scores are of tensors, not {type(z).__name__}")
+    require(0 < data_range < math.inf, f"data_range must be a number above 0, not {data_range}")
     if x_hat.shape != x.shape or x.ndim != 4 or x.numel() == 0:
         raise InputError(
             "a score needs two batches (B, C, H, W) of one shape, "

@@ -25,8 +25,9 @@ def blur_effect(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """
     from skimage.measure import blur_effect as of_one
 
-    array = _as_grey(x_hat, x)[0].squeeze(1).cpu().numpy()
-    return torch.tensor([float(of_one(one)) for one in array])
+    array = _as_grey(x_hat, x)[0].detach().squeeze(1).cpu().numpy()
+    # of what holds NaN it would score the rest
+    return torch.tensor([float(of_one(one) + 0 * one.sum()) for one in array])
 
 
 def gradient_similarity(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -88,8 +88,8 @@ def open_source(source: str) -> tuple[str, list[Item]]:
     if path.is_dir():
         items = _folder_items(path)
     elif zipfile.is_zipfile(path):
-        items = npz_items(path) if path.suffix == ".npz" else zip_items(path)
-    elif path.suffix in (".zip", ".npz"):
+        items = npz_items(path) if path.suffix.lower() == ".npz" else zip_items(path)
+    elif path.suffix.lower() in (".zip", ".npz"):
         raise InputError(f"{path}: damaged, or no {path.suffix} file")
     else:
         raise InputError(f"{path}: a data set must be a folder, a .zip or a .npz")

@@ -12,7 +12,8 @@ import torch
 from .errors import InputError, require
 
 ROUNDING = 1e-5  # of the range: how far beyond it a sharp image's floats may lie
-STRAY = 0.05  # how far beyond [0, 1] the values of an image to restore may lie, on average
+#: how far beyond [0, 1] the values of an image to restore may lie, on average and at most
+STRAY, FARTHEST = 0.05, 0.75
 LEVELS = (torch.uint8, torch.uint16)
 CURE = "clamp or scale them; 0..255 is to be divided by 255"
 
@@ -55,8 +56,8 @@ def check_restorable(y: torch.Tensor) -> None:
     """An error unless these floats are those of an image to restore: about in [0, 1].
 
     Noise is not clipped, and so may lie outside; 0.05 on average is what noise of a standard
-    deviation of 0.12 comes to on a black image, and less on any other. Images of another unit,
-    0..255 or -1..1, are further off.
+    deviation of 0.12 comes to on a black image, and less on any other; and none of it is further
+    than 0.75. Images of another unit, 0..255 or -1..1, are further off.
     """
     require(y.numel() > 0, "the image is empty")
     low, high = (limit.item() for limit in y.aminmax())
@@ -65,7 +66,7 @@ def check_restorable(y: torch.Tensor) -> None:
     require(bool(torch.isfinite(y).all()), "the image holds NaN or infinite values")
     stray = (y - y.clamp(0, 1)).abs().mean(dtype=torch.float64).item()
     require(
-        stray <= STRAY,
+        stray <= STRAY and low >= -FARTHEST and high <= 1 + FARTHEST,
         f"the image's values, {low:.4g} to {high:.4g}, are not within [0, 1]: {CURE}",
     )
 

@@ -131,6 +131,17 @@ def test_data_describes_images_and_pairs(deblur, tmp_path):
     assert code == 0
     assert "pairs: 2 pairs, 2 scenes, all readable" in out
     assert "9 x 7" in out
+    write_image(tmp_path / "set" / "more.png")
+    (tmp_path / "set/test/a/kernel").mkdir()
+    (tmp_path / "set/test/a/kernel/1.txt").write_text("0.5 0 0.5")
+    out = deblur("data", "set")[1]
+    assert "2 pairs (1 with kernels), 2 scenes" in out
+    assert "1 other images are no part of pairs" in out
+    (tmp_path / "set/test/a/kernel/1.txt").write_text("junk")
+    assert deblur("data", "set")[::2] == (
+        2,
+        "deblur: test/a/kernel/1.txt: line 1 is not a row of numbers\n",
+    )
     code, out, _ = deblur("data", "sample")
     assert code == 0
     assert "sample: 7 images, 7 scenes" in out

@@ -203,7 +203,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(deblur, tmp_path, arguments, 
         ("cut.mp4", "cut.mp4: not a video that can be read"),
         ("cut.avi", "cut.avi: damaged or cut short: "),
         ("photo_001.png", "photo_001.png: a picture, not a video that can be read"),
-        ("picture_001.mp4", "a window of 7 frames does not fit into 1"),
+        ("picture_001.mp4", "a picture, not a video that can be read"),
     ],
 )
 def test_of_a_bad_video_nothing_but_one_sentence_is_said(

@@ -470,6 +470,13 @@ def test_of_a_video_the_frames_that_are_wanted_are_restored(deblur):
     assert out.splitlines()[-1].startswith("4 restored by unsharp-mask")
 
 
+def test_frames_are_named_after_the_folder_they_lie_in(deblur, monkeypatch):
+    save_frames(Path("clip.v2"), pan(3))
+    monkeypatch.chdir("clip.v2")
+    assert deblur(".", "--frames", "0", "-o", "../out")[0] == 0
+    assert files("../out") == ["clip.v2-000000.png"]
+
+
 def test_a_video_file_is_read_like_a_folder_of_its_frames(deblur):
     save_video("my clip.avi", pan(5), "MJPG")
     kept = list(restoration.batch.video.read_frames("my clip.avi"))

@@ -264,9 +264,27 @@ def test_a_wrong_checksum_names_the_file_whatever_reads_it(folder, settled, form
     assert data.open_images(source, "test").fingerprint == "e75a322f03a6"  # not of what is read
 
 
+@pytest.mark.parametrize("name", ["e\N{COMBINING ACUTE ACCENT}.png", "a\\b.png", "a\nb.png"])
+def test_the_names_of_checksums_are_read_as_sha256sum_writes_them(tmp_path, name):
+    write(tmp_path / "set" / name, b"one")
+    listed = name.replace("e\N{COMBINING ACUTE ACCENT}", "\N{LATIN SMALL LETTER E WITH ACUTE}")
+    escaped = listed.replace("\\", "\\\\").replace("\n", "\\n")
+    mark = "\\" if escaped != listed else ""
+    for content, right in ((b"one", True), (b"two", False)):
+        line = f"{mark}{hashlib.sha256(content).hexdigest()}  {escaped}\n"
+        write(tmp_path / "set" / "SHA256SUMS", line.encode())
+        opened = data.open_images(str(tmp_path / "set"))
+        if right:
+            assert opened.fingerprint
+        else:
+            with pytest.raises(InputError, match="its checksum is wrong"):
+                _ = opened.fingerprint
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (checksums() + "0" * 63 + "  c.png", "SHA256SUMS: not a checksum and a name: '000"),
         (checksums(lost="0" * 64), "lost: listed in SHA256SUMS, but not there"),
         (checksums() + "0123456789\n", "SHA256SUMS: not a checksum and a name: '0123456789'"),
         (checksums() + "0" * 64 + "  train/a.png", "SHA256SUMS: two checksums for train/a.png"),

@@ -138,6 +138,7 @@ BAD = {
     "cut.npy": (FILES["double.npy"][:-9], "it may be a .npy"),
     "huge.npy": (FILES["double.npy"].replace(b"'shape': (", b"'shape': (99999999,"), "it may be"),
     "row.npy": (saved(np.save, TENTHS[0]), r"not one kernel \(h, w\), but an array \(\d+,\)"),
+    "row-or-column.npy": (saved(np.save, np.ones((1, 5, 1))), r"not one kernel \(h, w\)"),
     "two.npy": (saved(np.save, np.stack([TENTHS, TENTHS])), r"not one kernel \(h, w\)"),
     "empty.npy": (saved(np.save, np.zeros((0, 3))), r"must be \(h, w\) or \(B, h, w\)"),
     "nan.npy": (saved(np.save, changed(TENTHS, np.nan)), "NaN or infinite"),
@@ -177,6 +178,17 @@ def test_what_is_no_kernel_is_one_sentence_that_names_the_file(name):
     assert told.startswith(f"{name}: ")
     assert "\n" not in told
     assert "pickle" not in told
+
+
+@pytest.mark.parametrize("axes", [(0,), (2,), (0, 3), (0, 1)])
+def test_axes_of_one_are_left_out(axes):
+    array = np.expand_dims(K.numpy(), axes)
+    assert torch.equal(kernels.decode(saved(np.save, array), "k"), K)
+
+
+def test_an_array_that_may_be_a_row_or_a_column_is_refused():
+    with pytest.raises(InputError, match="k: may be a row or a column"):
+        kernels.as_kernel(np.ones((1, 5, 1)), "k")
 
 
 @pytest.mark.parametrize("bad", [None, "k.npy", [[1.0]], torch.ones(3, 3, dtype=torch.cfloat)])

@@ -254,6 +254,19 @@ def test_a_restoration_may_overshoot(x_hat):
         assert metrics.ssim(x_hat, x).isfinite().all()
 
 
+@pytest.mark.parametrize("data_range", [0, -1, float("inf"), float("nan")])
+def test_a_range_that_is_none_is_named(data_range):
+    for score in (metrics.psnr, metrics.ssim):
+        with pytest.raises(InputError, match="data_range must be a number above 0"):
+            score(GREY, GREY, data_range=data_range)
+
+
+def test_scores_are_of_tensors():
+    for score in (metrics.psnr, metrics.ssim):
+        with pytest.raises(InputError, match="scores are of tensors, not ndarray"):
+            score(GREY.numpy(), GREY)
+
+
 def test_a_restoration_that_is_not_a_number_has_no_score():
     x_hat = torch.cat([GREY, GREY])
     x_hat[0, 0, 0, 0] = torch.nan

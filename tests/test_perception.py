@@ -10,6 +10,15 @@ from deblurlib import data, degrade, images, psf
 from deblurlib.errors import InputError
 from deblurlib.perception import MEASURES, blur_effect, gradient_similarity, spectrum_distance
 
+
+def test_what_is_not_a_number_has_no_score(photo):
+    x_hat = photo.clone().requires_grad_()
+    with torch.no_grad():
+        x_hat[0, :, 40, 40] = torch.nan
+    for measure in MEASURES.values():
+        assert measure.function(x_hat, photo).isnan().all()
+
+
 over_measures = pytest.mark.parametrize("name", MEASURES)
 
 

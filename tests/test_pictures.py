@@ -122,6 +122,32 @@ def test_a_channel_that_is_not_said_is_not_taken_for_alpha(depth):
     assert files.read(TIFFS[f"{depth}alpha"][0], "x").pixels.shape[-1] == 4
 
 
+def sparse(dtype, **parts):
+    """A TIFF of four parts, of which the second is said to be nowhere."""
+    data = bytearray(as_tiff(np.full((64, 64), 99, dtype), "minisblack", **parts))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as file:
+        for tag in file.pages[0].tags:
+            if tag.name.endswith(("Offsets", "ByteCounts")):
+                wide = 4 if tag.dtype_name.startswith("LONG") or tag.dtype == 4 else 2
+                data[tag.valueoffset + wide : tag.valueoffset + 2 * wide] = bytes(wide)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("parts", [{"rowsperstrip": 16}, {"tile": (32, 32)}])
+def test_a_part_of_a_tiff_that_is_nowhere_is_not_read_from_elsewhere(dtype, parts):
+    with pytest.raises(InputError, match=r"^x: damaged image file \(a part of it is not there\)"):
+        files.read(sparse(dtype, **parts), "x")
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_turned_tiff_of_many_strips_is_all_there(turn):
+    array = EIGHT[..., 0]
+    tag = [(0x0112, "H", 1, turn, True)]
+    found = files.decode(as_tiff(array, "minisblack", rowsperstrip=3, extratags=tag), "x")
+    assert found.shape[:2] == (array.shape if turn < 5 else array.shape[::-1])
+
+
 def test_what_is_half_clear_and_multiplied_in_is_divided_by_its_alpha():
     array = EIGHT.copy()
     array[..., 3] |= 64
@@ -144,15 +170,24 @@ def chunk(name, content):
     return number(len(content)) + name + content + number(zlib.crc32(name + content))
 
 
-def as_png(array, depth, colour_type, *chunks):
+#: of interlaced pixels: the first column and row, and the steps, of each part
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+ADAM7 += [(0, 1, 1, 2)]
+
+
+def as_png(array, depth, colour_type, *chunks, parts=((0, 0, 1, 1),)):
     """A PNG of ``(H, W, C)`` values of ``depth`` bits, with further chunks before its pixels."""
     height, width = array.shape[:2]
-    bits = np.unpackbits(array.astype(">u2").view(np.uint8).reshape(-1, 2), axis=-1)[:, -depth:]
-    rows = np.packbits(bits.reshape(height, -1), axis=-1)
-    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    parts = [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", packed), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    raw = b""
+    for x, y, dx, dy in parts:
+        part = np.ascontiguousarray(array[y::dy, x::dx], ">u2")
+        bits = np.unpackbits(part.view(np.uint8).reshape(-1, 2), axis=-1)[:, -depth:]
+        if part.size:
+            rows = np.packbits(bits.reshape(part.shape[0], -1), axis=-1)
+            raw += b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, len(parts) > 1)
+    ends = chunk(b"IDAT", zlib.compress(raw)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join([chunk(b"IHDR", header), *chunks, *ends])
 
 
 @pytest.mark.parametrize(
@@ -255,6 +290,39 @@ def test_a_profile_of_any_size_is_read_again_by_the_one_who_wrote_it(tmp_path, d
     photo = read_photo(tmp_path / "x.png")
     assert photo.profile == profile
     assert np.array_equal(photo.pixels, C8)
+
+
+def rows_of(data, count):
+    """A PNG of which only the first rows are stored."""
+    start = data.index(b"IDAT") - 4
+    (length,) = struct.unpack_from(">I", data, start)
+    raw = zlib.decompress(data[start + 8 : start + 8 + length])
+    packed = zlib.compress(raw[: count * len(raw) // SIDE[0]])
+    return data[:start] + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (rows_of(as_png(C8, 8, 2), 5), "rows of pixels are missing"),
+        (rows_of(as_png(G8[..., None] & 1, 1, 0), 5), "rows of pixels are missing"),
+        (as_png(G8[..., None], 8, 3), "its palette is missing"),
+        (as_png(G8[..., None], 8, 3, chunk(b"PLTE", bytes(30))), "colours of its palette are mis"),
+        (as_png(G8[..., None], 8, 0, chunk(b"tRNS", b"")), "its transparent colour is none"),
+        (as_png(C8, 8, 2, chunk(b"tRNS", b"\0\1")), "its transparent colour is none"),
+    ],
+)
+def test_what_is_missing_in_a_png_is_not_made_black(data, what):
+    with pytest.raises(InputError, match=rf"^x: damaged image file \({what}"):
+        files.read(data, "x")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (3, 5), (8, 8), (12, 20)])
+@pytest.mark.parametrize(("depth", "colour_type"), [(1, 0), (8, 0), (16, 0), (8, 2), (16, 2)])
+def test_an_interlaced_png_is_whole_and_is_the_same_picture(size, depth, colour_type):
+    array = DEEP[: size[0], : size[1], : 1 + colour_type] >> (16 - depth)
+    found = files.decode(as_png(array, depth, colour_type, parts=ADAM7), "x")
+    assert np.array_equal(found, files.decode(as_png(array, depth, colour_type), "x"))
 
 
 @pytest.mark.parametrize("cut", [1, 12, 20, 60])

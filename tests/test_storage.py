@@ -115,6 +115,8 @@ def test_a_fingerprint_of_arrays_does_not_depend_on_the_order_of_their_bytes(tmp
         (np.zeros((4, 8, 8), np.int64), r"int64 \(4, 8, 8\)"),
         (np.zeros((4, 8, 8), np.int8), r"int8 \(4, 8, 8\)"),
         (np.zeros((4, 8, 8), np.uint32), r"uint32 \(4, 8, 8\)"),
+        (np.zeros((3, 0, 8, 3), np.uint8), r"uint8 \(3, 0, 8, 3\)"),
+        (np.zeros((8, 9, 3), np.uint8), r"uint8 \(8, 9, 3\)"),  # one picture, not eight
         (np.array([{}, {}]), r"Python objects \(2,\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -125,6 +127,13 @@ def test_an_array_that_is_neither_images_nor_labels_is_named_and_no_part_is_lost
         data.open_images("x.npz", "train")
     assert "uint8 or uint16 images (N, H, W)" in str(error.value)
     assert "pickle" not in str(error.value)
+
+
+def test_an_array_beside_pairs_is_named():
+    pairs = np.zeros((2, 8, 8, 3), np.uint8)
+    np.savez("x.npz", blur=pairs, sharp=pairs, kernels=np.ones((2, 5, 5), np.uint8))
+    with pytest.raises(InputError, match="holds pairs, and the array 'kernels' beside them"):
+        data.open_pairs("x.npz")
 
 
 @pytest.mark.parametrize("top", ["", "test/"])

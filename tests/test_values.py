@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import degrade, psf
+from deblurlib import degrade, files, images, psf
 from deblurlib.classical import (
     blind_richardson_lucy,
     estimate_noise,
@@ -14,7 +14,14 @@ from deblurlib.classical import (
     unsaturated,
 )
 from deblurlib.errors import InputError, InputWarning
-from deblurlib.restoration import METHODS, Method, restore, restore_patches, tile_difference
+from deblurlib.restoration import (
+    METHODS,
+    Method,
+    find_method,
+    restore,
+    restore_patches,
+    tile_difference,
+)
 
 SHARPEN = METHODS["unsharp-mask"]
 IDENTITY = METHODS["identity"]
@@ -55,13 +62,55 @@ def test_an_array_of_floats_is_restored_as_a_tensor_of_them(rand, dtype, kind):
 
 
 PHOTO = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
+STARS = torch.zeros(3, 40, 50)
+STARS[:, 10, 10] = 200
+SCAN = torch.ones(3, 40, 50)
+SCAN[:, 10, 10:20] = -1  # black letters on white, of -1..1
 STRANGE = {
+    "0..255, stars": STARS,
+    "-1..1, a scan": SCAN,
     "0..255": 255 * PHOTO,
     "0..255, dark": 30 * PHOTO**3,
     "-1..1": 2 * PHOTO - 1,
     "-1..1, bright": 2 * PHOTO**0.5 - 1,
     "mean 0, standard deviation 1": (PHOTO - 0.45) / 0.23,
 }
+
+
+def test_levels_are_written_as_they_are_and_floats_of_another_unit_are_not(tmp_path):
+    levels = (255 * PHOTO).to(torch.uint8)
+    files.write_image(tmp_path / "x.png", levels)
+    assert torch.equal(files.read_image(tmp_path / "x.png"), levels / 255)
+    for wrong in (255 * PHOTO, 2 * PHOTO - 1, levels.int(), levels.to(torch.uint16)):
+        with pytest.raises(InputError, match=r"\[0, 1\]"):
+            files.write_image(tmp_path / "wrong.png", wrong)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_half_precision_is_rounded_to_levels_in_full():
+    half = PHOTO.to(torch.bfloat16)
+    assert torch.equal(images.quantise(half), images.quantise(half.float()))
+
+
+def test_a_network_restores_in_single_precision_what_is_of_another(rand):
+    srn, y = find_method("srn"), rand(1, 3, 32, 32)
+    for kind in (torch.float64, torch.float16):
+        x_hat = srn(y.to(kind))
+        assert x_hat.dtype == kind
+        torch.testing.assert_close(x_hat.float(), srn(y.to(kind).float()), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [">u2", ">f4", np.longdouble])
+def test_arrays_of_another_machine_are_restored_or_named(kind):
+    top = 65535 if "u" in str(kind) else 1
+    y = (PHOTO.permute(1, 2, 0).numpy() * top).astype(kind)
+    if kind is np.longdouble:
+        with pytest.raises(InputError, match="an image array is of floats, uint8 or uint16"):
+            restore(y, IDENTITY)
+        return
+    x_hat = restore(y, IDENTITY)
+    assert x_hat.dtype == y.dtype
+    np.testing.assert_allclose(x_hat, y, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", STRANGE)

@@ -28,6 +28,9 @@ def describe_data(
     known = sum(found.kernel(i) is not None for i in range(len(found))) if pairs else 0
     kind = ("pairs" + (f" ({known} with kernels)" if known else "")) if pairs else "images"
     print(f"{printable(name)}: {len(found)} {kind}, {len(set(found.scenes))} scenes, all readable")
+    used = (*found.blurred, *found.sharp) if pairs else found.items
+    if others := len([item for item in items if item.is_image]) - len(used):
+        print(f"{others} other images are no part of pairs, and were not read")
     print(f"smallest {sizes[0][1]} x {sizes[0][0]}, largest {sizes[-1][1]} x {sizes[-1][0]} pixels")
     print(f"fingerprint {found.fingerprint}; {listed or 'no'} checksums listed")
 

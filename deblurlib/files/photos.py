@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from .. import images
 from ..errors import InputError
+from ..values import check_restorable
 from . import png, tiff
 from .pictures import FORMATS, Photo
 from .writing import write_whole
@@ -68,10 +69,15 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
 
 
 def write_image(path: str | os.PathLike, x: torch.Tensor) -> None:
-    """Write an image ``(C, H, W)`` in [0, 1], rounded to 8 bit; the suffix says the format.
+    """Write an image ``(C, H, W)``, rounded to 8 bit; the suffix says the format.
 
     The file appears whole or not at all.
+
+    Args:
+        x: floats about in [0, 1], see :func:`deblurlib.values.check_restorable`; or uint8.
     """
+    if x.is_floating_point():
+        check_restorable(x)
     write_photo(path, Photo(images.to_array(x)))
 
 

@@ -129,12 +129,14 @@ def _read(data: bytes, name: str, max_pixels: int) -> Photo:
             raise InputError(f"{name}: holds {count} pictures; save those you want one by one")
         is_tiff = image.format == "TIFF"
         if is_tiff:
-            depth = tiff.check(image, name)
+            depth = tiff.check(image, name, len(data))
         resolution = tiff.resolution(image) if is_tiff else None
         profile = png.profile(chunks) or image.info.get("icc_profile") or b""
         image.load()
         if not whole:
             raise InputError(f"{name}: damaged image file (it is cut short)")
+        if chunks:
+            png.check(chunks, name)
         if depth > 8:
             pixels = _deep(image, seen, name, depth, colour_type)
         else:
@@ -148,6 +150,8 @@ def _shallow(image: Image.Image, name: str) -> tuple[np.ndarray, bool]:
     """Pixels of 8 bits, and whether their colours were converted."""
     if image.mode not in (*GREYS, *SEE_THROUGH, *CONVERTED, *PLAIN):
         raise InputError(f"{name}: only images of 8 or 16 bits a value can be read")
+    if image.mode == "P" and image.getextrema()[1] >= len(image.palette.palette) // 3:
+        raise InputError(f"{name}: damaged image file (colours of its palette are missing)")
     see_through = image.mode in SEE_THROUGH or "transparency" in image.info
     colour = "L" if image.mode in GREYS else "RGB"
     pixels = np.asarray(image.convert(colour + "A" if see_through else colour))

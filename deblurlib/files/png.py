@@ -12,13 +12,16 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from ..errors import InputError
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: They say what light the values stand for, and how large a pixel is: copied from PNG to PNG.
 KEPT = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"pHYs")
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 TURNING = (b"XML:com.adobe.xmp", b"Raw profile type")  # texts that may say the orientation
-GREY, RGB, GREY_ALPHA, RGBA = 0, 2, 4, 6  # of the colour types of IHDR
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6  # of the colour types of IHDR
 LARGEST_PROFILE = 2**25  # bytes
+BLOCK = 2**20  # bytes that are unpacked at a time
 GAMMA = struct.pack(">I", 45455)  # that of sRGB, in hundred-thousandths, and its primaries
 PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 
@@ -93,6 +96,45 @@ def with_alpha(
     values = values * (most // (2**depth - 1))
     seen = (pixels != values[: pixels.shape[-1]]).any(-1, keepdims=True)
     return np.concatenate([pixels, (seen * most).astype(pixels.dtype)], -1)
+
+
+def check(chunks: list[tuple[bytes, bytes]], name: str) -> None:
+    """An error where pixels, or the colours that they stand for, are not all there.
+
+    Pillow makes them black, or transparent, and says nothing.
+    """
+    held = {key: content(chunk) for key, chunk in chunks}
+    width, height, depth, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", held[b"IHDR"])
+    values = {RGB: 3, GREY_ALPHA: 2, RGBA: 4}.get(colour_type, 1)
+    expected = sum(
+        rows * (1 + -(-columns * values * depth // 8))
+        for columns, rows in _passes(width, height, bool(interlaced))
+    )
+    unpacking, found = zlib.decompressobj(), 0
+    for key, chunk in chunks:
+        data = content(chunk) if key == b"IDAT" else b""
+        while data and found < expected:
+            found += len(unpacking.decompress(data, BLOCK))
+            data = unpacking.unconsumed_tail
+    if found < expected:
+        raise InputError(f"{name}: damaged image file (rows of pixels are missing)")
+    key = held.get(b"tRNS")
+    if key is not None and len(key) != {GREY: 2, RGB: 6}.get(colour_type, len(key)):
+        raise InputError(f"{name}: damaged image file (its transparent colour is none)")
+    names = [key for key, _ in chunks]
+    if colour_type == PALETTE and b"PLTE" not in names[: names.index(b"IDAT")]:
+        raise InputError(f"{name}: damaged image file (its palette is missing)")
+
+
+def _passes(width: int, height: int, interlaced: bool) -> list[tuple[int, int]]:
+    """Columns and rows of what is stored one after the other; empty parts are left out."""
+    if not interlaced:
+        return [(width, height)]
+    # Adam7: the first column and row, and the steps
+    starts = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4))
+    starts += ((1, 0, 2, 2), (0, 1, 1, 2))
+    sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in starts]
+    return [(columns, rows) for columns, rows in sizes if columns > 0 and rows > 0]
 
 
 def kept(chunks: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

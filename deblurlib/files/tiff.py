@@ -16,6 +16,8 @@ ORIENTATION = 0x0112  # of EXIF, too
 #: copyright. The others say how its pixels are stored.
 TOLD = (270, 271, 272, 305, 306, 315, 33432)
 DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, UNIT = 270, 282, 283, 296
+STRIP_OFFSETS, ROWS, STRIP_LENGTHS = 273, 278, 279
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 322, 323, 324, 325
 BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, FURTHER, SAMPLE_FORMAT = (
     258, 259, 262, 277, 284, 338, 339,
 )  # fmt: skip
@@ -24,8 +26,11 @@ GREY, RGB, YCBCR = 1, 2, 6  # photometric interpretations; 0 would be grey whose
 ASSOCIATED = 1  # a further channel: alpha that the colours have been multiplied by
 
 
-def check(image: Image.Image, name: str) -> int:
+def check(image: Image.Image, name: str, size: int) -> int:
     """How many bits a value has, 8 or fewer, 12 or 16; an error where it cannot be read right.
+
+    Args:
+        size: of the file, bytes.
 
     Deeper than 8 bits are read: grey, RGB, and RGB with alpha that is not multiplied in, of 16
     bits, their colours together; and grey of 12.
@@ -40,6 +45,7 @@ def check(image: Image.Image, name: str) -> int:
     pictures = re.search(r"(?m)^images=(\d+)", str(tags.get(DESCRIPTION, "")))
     if pictures and str(tags[DESCRIPTION]).startswith("ImageJ=") and int(pictures[1]) > 1:
         raise InputError(f"{name}: holds {pictures[1]} pictures; save those you want one by one")
+    _check_parts(image, name, size)
     colour, samples = tags.get(PHOTOMETRIC), tags.get(SAMPLES, 1)
     together = tags.get(PLANES, 1) == 1 and ASSOCIATED not in tags.get(FURTHER, ())
     packed = tags.get(COMPRESSION, 1) == 1
@@ -50,6 +56,32 @@ def check(image: Image.Image, name: str) -> int:
     if deepest > 8 and not (is_16 or is_12):
         raise InputError(f"{name}: a kind of 16-bit TIFF that cannot be read; save it as PNG")
     return deepest
+
+
+def _check_parts(image: Image.Image, name: str, size: int) -> None:
+    """An error unless all strips, or tiles, are in the file: what is not, is read from elsewhere.
+
+    Pillow and OpenCV take an offset of 0, as programs write it for a part that is not there, for
+    the beginning of the file.
+    """
+    tags = image.tag_v2
+    width, height = image.size
+    if tags.get(ORIENTATION, 1) > 4:  # the size is that of the turned image
+        width, height = height, width
+    tiled = TILE_OFFSETS in tags
+    offsets = tags.get(TILE_OFFSETS if tiled else STRIP_OFFSETS, ())
+    lengths = tags.get(TILE_LENGTHS if tiled else STRIP_LENGTHS, ())
+    if tiled:
+        expected = -(-width // tags[TILE_WIDTH]) * -(-height // tags[TILE_HEIGHT])
+    else:
+        expected = -(-height // min(tags.get(ROWS, height), height))
+    expected *= tags.get(SAMPLES, 1) if tags.get(PLANES, 1) == 2 else 1
+    inside = all(
+        start > 0 and 0 < length <= size - start
+        for start, length in zip(offsets, lengths, strict=False)
+    )
+    if min(len(offsets), len(lengths)) < expected or not inside:
+        raise InputError(f"{name}: damaged image file (a part of it is not there)")
 
 
 def resolution(image: Image.Image) -> tuple | None:

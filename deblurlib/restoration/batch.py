@@ -195,6 +195,7 @@ def restore_frames(
     """
     if (_kind(out) and not out.is_dir()) or os.path.realpath(out) == os.path.realpath(source):
         raise InputError(f"{out}: the frames need a folder of their own to go to")
+    title = Path(source).resolve().name if source.is_dir() else source.stem
     wanted = set(numbers)
     frames = video.read_frames(source)
     for number in range(max(wanted) + 1 if wanted else 0):
@@ -206,6 +207,6 @@ def restore_frames(
             return
         if number in wanted:
             photo = Photo(np.ascontiguousarray(frame))
-            target = out / f"{source.stem}-{number:06d}.png"
+            target = out / f"{title}-{number:06d}.png"
             name = f"{source}, frame {number}"
             yield _restored(name, target, lambda p=photo: p, method, device, tile, progress, kernel)

@@ -93,7 +93,7 @@ def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:
     first = next(model.parameters(), None)
     return Method(
         name,
-        lambda y, kernel: apply_model(model, y),
+        lambda y, kernel: apply_model(model, y.float()).to(y.dtype),
         describes,
         reach=model.receptive_field // 2,
         device=None if first is None else first.device,

@@ -116,6 +116,10 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
 
 def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
     channels = image.shape[-1] if image.ndim > 2 else 1
+    if not image.dtype.isnative:  # of another machine's byte order
+        native = image.astype(image.dtype.newbyteorder("="))
+        found = _restore_array(native, method, device, kernel, tile, progress)
+        return found.astype(image.dtype)
     if image.dtype not in (*KINDS, *FLOATS) or image.ndim not in (2, 3) or channels > 4:
         raise InputError(
             "an image array is of floats, uint8 or uint16, (H, W) or (H, W, C) with 1 to 4 "

@@ -15,6 +15,8 @@ from .. import files, images, names, pairing
 from ..errors import InputError
 from . import mp4
 
+#: How pictures begin: PNG, GIF, JPEG 2000, TIFF. (Of JPEG and WebP there are films, too.)
+PICTURES = (b"\x89PNG\r\n", b"GIF8", b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51", b"II*\0", b"MM\0*")
 BEGINNING = 4096  # bytes of a file, among which a video has a zero, and a text has none
 
 
@@ -63,7 +65,7 @@ def _in_order(folder: Path) -> list[Path]:
 
 
 def _file_frames(path: Path) -> Iterator[np.ndarray]:
-    if path.suffix.lower() in files.FORMATS:  # which FFmpeg would read as a video of one frame
+    if _is_picture(path):  # which FFmpeg would read as a video of one frame
         raise InputError(f"{path}: a picture, not a video that can be read")
     if _is_text(path):  # of which FFmpeg would make a film, or follow the names in it
         raise InputError(f"{path}: not a video that can be read")
@@ -87,6 +89,12 @@ def _file_frames(path: Path) -> Iterator[np.ndarray]:
             )
     finally:
         capture.release()
+
+
+def _is_picture(path: Path) -> bool:
+    with files.reading(path), path.open("rb") as file:
+        head = file.read(len(max(PICTURES, key=len)))
+    return path.suffix.lower() in files.FORMATS or head.startswith(PICTURES)
 
 
 def _is_text(path: Path) -> bool:
