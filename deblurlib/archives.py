@@ -137,7 +137,8 @@ def _of_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> li
         return [
             (f"{folder}/{i:06d}.npy", partial(_read_kernel, load, i), size) for i in range(shape[0])
         ]
-    if len(shape) < 2 or shape[1:] == (1,):
+    is_labels = len(shape) == 2 and key.lower().startswith("y_")  # one of ten, say, or several
+    if len(shape) < 2 or shape[1:] == (1,) or is_labels:
         return []
     are_grey = len(shape) == 3 and shape[-1] != 3  # else it is one picture in colour
     is_image = are_grey or (len(shape) == 4 and shape[-1] in (1, 3))

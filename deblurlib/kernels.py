@@ -5,6 +5,7 @@ What the library makes itself is in :mod:`deblurlib.psf`. Taught in chapter 06.
 
 from __future__ import annotations
 
+import codecs
 import io
 import math
 import os
@@ -169,9 +170,11 @@ def _of_matlab(data: bytes, name: str) -> np.ndarray:
 
 
 def _of_text(data: bytes, name: str) -> np.ndarray:
-    if b"\0" in data or len(data) > LONGEST_TEXT:
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if (b"\0" in data and not wide) or len(data) > LONGEST_TEXT:
         raise InputError(f"{name}: not a kernel that can be read; it may be {EXPECTED}")
-    lines = [line.partition("#")[0].strip() for line in data.decode("utf-8-sig").splitlines()]
+    whole = data.decode("utf-16" if wide else "utf-8-sig").replace('"', "")
+    lines = [line.partition("#")[0].strip() for line in whole.splitlines()]
     lines = [(number, line) for number, line in enumerate(lines, 1) if line]
     require(bool(lines), f"{name}: holds no numbers")
     text = "\n".join(line for _, line in lines)
@@ -184,6 +187,7 @@ def _of_text(data: bytes, name: str) -> np.ndarray:
     for number, line in lines:
         parts = line.split(mark)
         parts = parts[:-1] if not parts[-1].strip() else parts  # a separator ends the line
+        parts = ["" if "_" in part else part for part in parts]  # which Python takes for a digit's
         try:  # a comma that separates nothing is a decimal one
             rows.append([float(p if mark == "," else p.replace(",", ".")) for p in parts])
         except ValueError:
@@ -192,7 +196,12 @@ def _of_text(data: bytes, name: str) -> np.ndarray:
             raise InputError(
                 f"{name}: line {number} has {len(rows[-1])} numbers, those above {len(rows[0])}"
             )
-    return np.array(rows)
+    array = np.array(rows)
+    for edge, rest in ((array[0], array[1:]), (array[:, 0], array[:, 1:])):
+        counted = len(edge) > 1 and np.array_equal(edge, np.arange(len(edge)))
+        if counted and (rest != rest.round()).any():
+            raise InputError(f"{name}: its first row or column only counts; save numbers alone")
+    return array
 
 
 def _warn(message: str) -> None:

@@ -12,7 +12,8 @@ import torch
 from .errors import InputError, require
 
 ROUNDING = 1e-5  # of the range: how far beyond it a sharp image's floats may lie
-#: how far beyond [0, 1] the values of an image to restore may lie, on average and at most
+#: how far beyond [0, 1] the values of an image to restore may lie on average, and half of those of
+#: a restoration; and how far any value of the former
 STRAY, FARTHEST = 0.05, 0.75
 LEVELS = (torch.uint8, torch.uint16)
 CURE = "clamp or scale them; 0..255 is to be divided by 255"
@@ -78,13 +79,14 @@ def scorable(
 
     uint8 is read as 0..255, uint16 as 0..65535, and scaled to [0, ``data_range``]. Floats stay as
     they are: those of ``x`` must lie in [0, ``data_range``]. A restoration may hold NaN, and it may
-    leave the range, for it may ring; but if more than half of its values do, or they do so by more
-    than half the range on average, it is of another unit, or no image: clamp it if it is to be
-    scored all the same, as a file would.
+    leave the range, for it may ring; but if more than half of its values do, by a twentieth of the
+    range, or all do by more than half the range on average, it is of another unit, or no image:
+    clamp it if it is to be scored all the same, as a file would.
 
     Raises:
         InputError: values that are not in the range, or of another type.
     """
+    mixed = {z.is_floating_point() for z in (x_hat, x)} == {True, False}
     double = torch.float64 in (x_hat.dtype, x.dtype)
     dtype = torch.float64 if double else torch.float32
     x_hat, x = (as_floats(z, data_range, dtype) for z in (x_hat, x))
@@ -93,10 +95,12 @@ def scorable(
     low, high = (limit.item() for limit in x.detach().aminmax())
     if not (low >= -slack and high <= data_range + slack):  # NaN is not
         raise InputError(f"the sharp image's values, {low:.4g} to {high:.4g}, are {cure}")
+    if mixed and data_range >= 2 and 0 < high <= 1:
+        raise InputError(f"the sharp image's values, {low:.4g} to {high:.4g}, are {cure}")
     low, high = (limit.item() for limit in x_hat.detach().aminmax())
     if low < 0 or high > data_range:
-        excess = (x_hat - x_hat.clamp(0, data_range)).detach().abs()
-        if (excess > 0).double().mean() > 0.5 or excess.double().mean() > 0.5 * data_range:
+        excess = (x_hat - x_hat.clamp(0, data_range)).detach().abs() / data_range
+        if (excess > STRAY).double().mean() > 0.5 or excess.double().mean() > 0.5:
             raise InputError(
                 f"most of the restoration's values, {low:.4g} to {high:.4g}, are {cure}"
             )

@@ -223,8 +223,8 @@ NAN = Y.clone().index_fill_(3, torch.tensor(2), torch.nan)
     [
         (Y[0], K, "taper", r"images must be .* not \(3, 6, 5\)"),
         (NAN, K, "taper", "the image holds NaN or infinite values"),
-        (Y, 0 * K, "taper", "the kernel holds nothing but zeros"),
-        (Y.byte(), K, "taper", "images must be floating-point .* of torch.uint8"),
+        (Y, 0 * K, "taper", "the kernel: holds nothing but zeros"),
+        (Y.int(), K, "taper", "images must be floating-point .* of torch.int32"),
         (Y[0].numpy(), K, "taper", r"images are \(B, C, H, W\), .* not \(3, 6, 5\)"),
         (Y.numpy() > 0, K, "taper", "images are .* of bool"),
         (Y, K, "zero", "'zero' is none of circular, reflect, taper, liu-jia"),

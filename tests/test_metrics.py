@@ -228,7 +228,7 @@ NOISE = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
         (GREY, GREY * torch.nan, "sharp image's values, nan to nan"),
         (255 * GREY, GREY, "most of the restoration's values, 127.5 to 127.5, .* data_range=255"),
         (GREY - 1, GREY, "most of the restoration's values, -0.5 to -0.5"),
-        (GREY + 0.51, GREY, "most of the restoration's values, 1.01 to 1.01"),
+        (GREY + 0.6, GREY, "most of the restoration's values, 1.1 to 1.1"),
         (GREY + 100 * NOISE, GREY, "most of the restoration's values"),
         (torch.cat([GREY[..., :8] * 0, GREY[..., 8:] * 255], -1), GREY, "0 to 127.5"),  # a dark one
         (GREY.int(), GREY.int(), "floats, uint8 or uint16, not torch.int32"),
@@ -244,6 +244,8 @@ def test_values_of_another_unit_are_named(score, x_hat, x, named):
     "x_hat",
     [
         GREY + 0.5 * NOISE,
+        GREY * 2 + 3e-7,  # white, as a convolution leaves it
+        -0.01 * NOISE.abs(),  # black, of which ringing is left
         torch.cat([3 * GREY[..., :6], GREY[..., 6:]], -1),
     ],
 )
@@ -252,6 +254,13 @@ def test_a_restoration_may_overshoot(x_hat):
         expected = -10 * (x_hat - x).double().square().mean().log10()
         assert metrics.psnr(x_hat, x).item() == pytest.approx(expected.item(), abs=1e-4)
         assert metrics.ssim(x_hat, x).isfinite().all()
+
+
+def test_bytes_and_fractions_are_not_of_one_range_of_255():
+    levels = (GREY * 255).to(torch.uint8)
+    with pytest.raises(InputError, match=r"0\.5 to 0\.5, are not within"):
+        metrics.psnr(levels, GREY, data_range=255)
+    assert metrics.psnr(levels, GREY * 0, data_range=255).isfinite()
 
 
 @pytest.mark.parametrize("data_range", [0, -1, float("inf"), float("nan")])

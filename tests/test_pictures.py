@@ -71,6 +71,16 @@ TIFFS = {
     "a channel that is not said": (as_tiff(EIGHT, extrasamples=["unspecified"]), C8),
     "4 bits": (by_hand(G8 >> 4, 4), (G8 >> 4) * 17),
     "4 bits, white is 0": (by_hand(G8 >> 4, 4, photometric=0), 255 - (G8 >> 4) * 17),
+    "planes of grey and alpha": (
+        as_tiff(
+            EIGHT[..., :2].transpose(2, 0, 1).copy(),
+            "minisblack",
+            planarconfig="separate",
+            extrasamples=["unassalpha"],
+            compression="zlib",
+        ),
+        REFUSED,
+    ),
     "below 0": (as_tiff(G8.view(np.int8), "minisblack"), REFUSED),
     "luma and chroma": (as_tiff(C8, "ycbcr") + bytes(1000), REFUSED),
     "16 bits": (as_tiff(G16, "minisblack"), G16),
@@ -138,6 +148,16 @@ def sparse(dtype, **parts):
 def test_a_part_of_a_tiff_that_is_nowhere_is_not_read_from_elsewhere(dtype, parts):
     with pytest.raises(InputError, match=r"^x: damaged image file \(a part of it is not there\)"):
         files.read(sparse(dtype, **parts), "x")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_zipped_tiff_whose_checksum_is_wrong_is_damaged(dtype):
+    array = np.random.default_rng(0).integers(0, 9, (64, 64, 3)).astype(dtype)
+    data = bytearray(as_tiff(array, compression="zlib", rowsperstrip=16))
+    assert np.array_equal(files.decode(bytes(data), "x"), array)
+    data[-3] ^= 1  # of the last strip's checksum
+    with pytest.raises(InputError, match=r"^x: damaged image file"):
+        files.decode(bytes(data), "x")
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

@@ -270,7 +270,7 @@ BAD = [torch.nan, torch.inf, -torch.inf]
         (lambda: deconvolve(Y, K, 1, weights=Y[:1]), r"weights .* \(2, 3, 6, 5\) of the images"),
         (lambda: deconvolve(Y, K, -1), "iterations must be 0 or more, not -1"),
         (lambda: deconvolve(Y, K, 1, "mirror"), "'mirror' is none of reflect, circular, zero"),
-        (lambda: deconvolve(Y, -K, 1), "the kernel holds negative values"),
+        (lambda: deconvolve(Y, -K, 1), "the kernel: holds negative values"),
     ],
 )
 def test_wrong_input_is_named(call, named):

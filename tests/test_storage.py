@@ -129,6 +129,13 @@ def test_an_array_that_is_neither_images_nor_labels_is_named_and_no_part_is_lost
     assert "pickle" not in str(error.value)
 
 
+def test_labels_of_any_form_are_passed_over():
+    one_hot, numbers = np.eye(4, dtype=np.float32), np.arange(4)
+    pictures = np.zeros((4, 8, 8, 3), np.uint8)
+    np.savez("x.npz", x_train=pictures, y_train=one_hot, y_test=numbers[:, None], classes=numbers)
+    assert len(data.open_images("x.npz")) == 4
+
+
 def test_an_array_beside_pairs_is_named():
     pairs = np.zeros((2, 8, 8, 3), np.uint8)
     np.savez("x.npz", blur=pairs, sharp=pairs, kernels=np.ones((2, 5, 5), np.uint8))

@@ -129,7 +129,7 @@ def _read(data: bytes, name: str, max_pixels: int) -> Photo:
             raise InputError(f"{name}: holds {count} pictures; save those you want one by one")
         is_tiff = image.format == "TIFF"
         if is_tiff:
-            depth = tiff.check(image, name, len(data))
+            depth = tiff.check(image, name, data)
         resolution = tiff.resolution(image) if is_tiff else None
         profile = png.profile(chunks) or image.info.get("icc_profile") or b""
         image.load()
@@ -166,7 +166,7 @@ def _deep(image: Image.Image, data: bytes, name: str, depth: int, colour_type: i
     # Pillow reads 16-bit colour as 8-bit
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16:
-        raise InputError(f"{name}: damaged image file (16-bit data cannot be decoded)")
+        raise InputError(f"{name}: damaged, or a kind of 16-bit image that cannot be read")
     pixels = array.reshape(*array.shape[:2], -1)
     if pixels.shape[-1] > 2:
         pixels = pixels[..., [2, 1, 0, *range(3, pixels.shape[-1])]]  # BGR(A) -> RGB(A)

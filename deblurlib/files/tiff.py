@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 
 import numpy as np
 import tifffile
@@ -21,16 +22,17 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_LENGTHS = 322, 323, 324, 325
 BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, FURTHER, SAMPLE_FORMAT = (
     258, 259, 262, 277, 284, 338, 339,
 )  # fmt: skip
+DEFLATE, BLOCK = (8, 32946), 2**20  # the compression and its old number; bytes at a time
 WHOLE_NUMBERS, UNDEFINED, FLOATS, COMPLEX = 1, 4, 3, 6
 GREY, RGB, YCBCR = 1, 2, 6  # photometric interpretations; 0 would be grey whose 0 is white
 ASSOCIATED = 1  # a further channel: alpha that the colours have been multiplied by
 
 
-def check(image: Image.Image, name: str, size: int) -> int:
+def check(image: Image.Image, name: str, data: bytes) -> int:
     """How many bits a value has, 8 or fewer, 12 or 16; an error where it cannot be read right.
 
     Args:
-        size: of the file, bytes.
+        data: the file's content.
 
     Deeper than 8 bits are read: grey, RGB, and RGB with alpha that is not multiplied in, of 16
     bits, their colours together; and grey of 12.
@@ -45,8 +47,10 @@ def check(image: Image.Image, name: str, size: int) -> int:
     pictures = re.search(r"(?m)^images=(\d+)", str(tags.get(DESCRIPTION, "")))
     if pictures and str(tags[DESCRIPTION]).startswith("ImageJ=") and int(pictures[1]) > 1:
         raise InputError(f"{name}: holds {pictures[1]} pictures; save those you want one by one")
-    _check_parts(image, name, size)
+    _check_parts(image, name, data)
     colour, samples = tags.get(PHOTOMETRIC), tags.get(SAMPLES, 1)
+    if samples == 2 and tags.get(PLANES, 1) == 2:  # whose alpha Pillow finds elsewhere
+        raise InputError(f"{name}: a kind of TIFF that cannot be read; save it as PNG")
     together = tags.get(PLANES, 1) == 1 and ASSOCIATED not in tags.get(FURTHER, ())
     packed = tags.get(COMPRESSION, 1) == 1
     is_16 = bits == {16} and (colour, samples) in ((GREY, 1), (RGB, 3), (RGB, 4)) and together
@@ -58,11 +62,11 @@ def check(image: Image.Image, name: str, size: int) -> int:
     return deepest
 
 
-def _check_parts(image: Image.Image, name: str, size: int) -> None:
-    """An error unless all strips, or tiles, are in the file: what is not, is read from elsewhere.
+def _check_parts(image: Image.Image, name: str, data: bytes) -> None:
+    """An error unless all strips, or tiles, are in the file and, of zip's kind, not damaged.
 
     Pillow and OpenCV take an offset of 0, as programs write it for a part that is not there, for
-    the beginning of the file.
+    the beginning of the file; and they do not look at checksums.
     """
     tags = image.tag_v2
     width, height = image.size
@@ -77,11 +81,17 @@ def _check_parts(image: Image.Image, name: str, size: int) -> None:
         expected = -(-height // min(tags.get(ROWS, height), height))
     expected *= tags.get(SAMPLES, 1) if tags.get(PLANES, 1) == 2 else 1
     inside = all(
-        start > 0 and 0 < length <= size - start
+        start > 0 and 0 < length <= len(data) - start
         for start, length in zip(offsets, lengths, strict=False)
     )
     if min(len(offsets), len(lengths)) < expected or not inside:
         raise InputError(f"{name}: damaged image file (a part of it is not there)")
+    for start, length in zip(offsets, lengths, strict=False):
+        if tags.get(COMPRESSION) in DEFLATE:
+            unpacking, rest = zlib.decompressobj(), data[start : start + length]
+            while rest and not unpacking.eof:
+                unpacking.decompress(rest, BLOCK)  # it raises if the checksum is wrong
+                rest = unpacking.unconsumed_tail
 
 
 def resolution(image: Image.Image) -> tuple | None:
