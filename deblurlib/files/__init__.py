@@ -1,7 +1,7 @@
 """The only readers and writers of pictures; and files that are there whole or not at all.
 
 ``pictures``: the one reader. ``photos``: writing. ``png`` and ``tiff``: what is special to these.
-``writing``: bytes. Taught in chapter 05.
+``matlab``: arrays of numbers, for kernels. ``writing``: bytes. Taught in chapter 05.
 """
 
 from .photos import check_suffix, with_pixels, write_image, write_photo
