@@ -185,6 +185,12 @@ def test_what_is_no_kernel_is_one_sentence_that_names_the_file(name):
     assert "pickle" not in told
 
 
+def test_whole_numbers_that_count_by_chance_are_a_kernel():
+    with pytest.warns(InputWarning, match="its sum was 36"):
+        found = kernels.decode(b"0 1 2\n3 4 5\n6 7 8\n", "k.txt")
+    torch.testing.assert_close(found, torch.arange(9.0).view(3, 3) / 36)
+
+
 @pytest.mark.parametrize("axes", [(0,), (2,), (0, 3), (0, 1)])
 def test_axes_of_one_are_left_out(axes):
     array = np.expand_dims(K.numpy(), axes)

@@ -63,10 +63,11 @@ def test_an_array_of_floats_is_restored_as_a_tensor_of_them(rand, dtype, kind):
 
 PHOTO = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
 STARS = torch.zeros(3, 40, 50)
-STARS[:, 10, 10] = 200
+STARS[:, 10, 10] = 40
 SCAN = torch.ones(3, 40, 50)
 SCAN[:, 10, 10:20] = -1  # black letters on white, of -1..1
 STRANGE = {
+    "around 0": PHOTO - 0.5,
     "0..255, stars": STARS,
     "-1..1, a scan": SCAN,
     "0..255": 255 * PHOTO,
