@@ -125,6 +125,11 @@ def test_perfect_images_are_counted_and_left_out_of_the_mean(case):
     assert line["win_rate"] == 0.5
 
 
+def test_the_worst_score_is_not_counted_as_perfect():
+    rows = [{"method": "identity", "psnr": 20.0}, {"method": "a", "psnr": -math.inf}]
+    assert [line["perfect"] for line in summary(rows)] == [0, 0]
+
+
 def test_where_all_is_perfect_there_is_no_mean(case):
     x = case(0).x
     (line,) = summary(evaluate([], [Case("a", "a", x, x, None)]))

@@ -185,6 +185,11 @@ def test_what_is_no_kernel_is_one_sentence_that_names_the_file(name):
     assert "pickle" not in told
 
 
+def test_a_matlab_file_of_one_number_is_the_kernel_that_changes_nothing():
+    data = saved(scipy.io.savemat, {"k": np.ones((1, 1))})
+    assert torch.equal(kernels.decode(data, "k.mat"), torch.ones(1, 1))
+
+
 def test_whole_numbers_that_count_by_chance_are_a_kernel():
     with pytest.warns(InputWarning, match="its sum was 36"):
         found = kernels.decode(b"0 1 2\n3 4 5\n6 7 8\n", "k.txt")
