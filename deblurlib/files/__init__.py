@@ -4,7 +4,7 @@
 ``matlab``: arrays of numbers, for kernels. ``writing``: bytes. Taught in chapter 05.
 """
 
-from .photos import check_suffix, with_pixels, write_image, write_photo
+from .photos import check_suffix, write_image, write_photo
 from .pictures import FORMATS, MAX_PIXELS, SUFFIXES, Photo, decode, read, read_image, read_photo
 from .writing import read_bytes, reading, unreadable, write_whole
 
@@ -21,7 +21,6 @@ __all__ = [
     "read_photo",
     "reading",
     "unreadable",
-    "with_pixels",
     "write_image",
     "write_photo",
     "write_whole",

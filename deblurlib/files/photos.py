@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,11 +78,6 @@ def write_image(path: str | os.PathLike, x: torch.Tensor) -> None:
     if x.is_floating_point():
         check_restorable(x)
     write_photo(path, Photo(images.to_array(x)))
-
-
-def with_pixels(photo: Photo, pixels: np.ndarray) -> Photo:
-    """The same photograph with other pixels."""
-    return replace(photo, pixels=pixels)
 
 
 def _lost(kind: str, photo: Photo) -> tuple[str, ...]:

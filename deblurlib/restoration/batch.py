@@ -7,7 +7,7 @@ import mimetypes
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 from .. import video
 from ..errors import InputError
-from ..files import FORMATS, Photo, check_suffix, read_photo, with_pixels, write_photo
+from ..files import FORMATS, Photo, check_suffix, read_photo, write_photo
 from .method import Method
 from .restoring import restore
 from .tiles import Progress
@@ -145,7 +145,7 @@ def _restored(
         photo = load()
         pixels = restore(photo.pixels, method, kernel, device, tile, progress)
         target.parent.mkdir(parents=True, exist_ok=True)
-        lost = write_photo(target, with_pixels(photo, pixels))
+        lost = write_photo(target, replace(photo, pixels=pixels))
     except InputError as error:
         return Outcome(name, None, str(error))
     except OSError as error:
