@@ -134,9 +134,11 @@ def test_data_describes_images_and_pairs(deblur, tmp_path):
     write_image(tmp_path / "set" / "more.png")
     (tmp_path / "set/test/a/kernel").mkdir()
     (tmp_path / "set/test/a/kernel/1.txt").write_text("0.5 0 0.5")
+    (tmp_path / "set/test/b/kernel").mkdir()
+    Image.new("L", (3, 3), 9).save(tmp_path / "set/test/b/kernel/1.png")  # no further image
     out = deblur("data", "set")[1]
-    assert "2 pairs (1 with kernels), 2 scenes" in out
-    assert "1 other images are no part of pairs" in out
+    assert "2 pairs (2 with kernels), 2 scenes" in out
+    assert "images beside the pairs, which were not read: 1\n" in out
     (tmp_path / "set/test/a/kernel/1.txt").write_text("junk")
     assert deblur("data", "set")[::2] == (
         2,

@@ -28,9 +28,10 @@ def describe_data(
     known = sum(found.kernel(i) is not None for i in range(len(found))) if pairs else 0
     kind = ("pairs" + (f" ({known} with kernels)" if known else "")) if pairs else "images"
     print(f"{printable(name)}: {len(found)} {kind}, {len(set(found.scenes))} scenes, all readable")
-    used = (*found.blurred, *found.sharp) if pairs else found.items
-    if others := len([item for item in items if item.is_image]) - len(used):
-        print(f"{others} other images are no part of pairs, and were not read")
+    used = (*found.blurred, *found.sharp, *found.kernels) if pairs else found.items
+    names = {item.name for item in used if item is not None}
+    if others := sum(item.is_image and item.name not in names for item in items):
+        print(f"images beside the pairs, which were not read: {others}")
     print(f"smallest {sizes[0][1]} x {sizes[0][0]}, largest {sizes[-1][1]} x {sizes[-1][0]} pixels")
     print(f"fingerprint {found.fingerprint}; {listed or 'no'} checksums listed")
 
