@@ -14,7 +14,7 @@ from deblurlib.report.execute import find_chapters, project_root
 from deblurlib.report.stamp import code_hash
 from deblurlib.runs import store
 from deblurlib.runs.provenance import code_of
-from deblurlib.runs.samples import open_training_images
+from deblurlib.runs.inputs import open_training_images
 
 ROOT = Path(workflow.basedir)  # for relative paths; the jobs run below build/batch
 DEBLUR = f"'{sys.executable}' -m deblurlib"

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from deblurlib import batches, degrade
-from deblurlib.data import open_images
+from deblurlib import degrade
+from deblurlib.data import batches, open_images
 
 from . import timing
 

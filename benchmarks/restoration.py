@@ -45,7 +45,7 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     height, width, tile = (176, 320, 256) if quick else (720, 1280, restoration.TILE)
     device = machine.best_device()
     method = restoration.find_method("srn", device)
-    model = models.load("srn", restoration.WEIGHTS / "srn").to(device)
+    model = models.load("srn", models.WEIGHTS / "srn").to(device)
     x = F.interpolate(open_images("sample", "test")[2][None], (height, width), mode="bilinear")
     y = F.avg_pool2d(x, 5, 1, 2).to(device)
     calls = {

@@ -1,4 +1,4 @@
-"""The one error, and the one warning, that are meant for the user's eyes."""
+"""The errors, and the one warning, that are meant for the user's eyes."""
 
 
 class InputError(ValueError):
@@ -7,6 +7,10 @@ class InputError(ValueError):
     Its message is one clear sentence that names the thing and, where there is one, the cure.
     The ``deblur`` command prints it without a traceback and ends with exit code 2.
     """
+
+
+class NoSuchRun(InputError):
+    """No run in the store is called so; a method, for instance, may be."""
 
 
 class InputWarning(UserWarning):

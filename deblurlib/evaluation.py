@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from . import batches, images, metrics, perception, stats
-from .data import ImageSet, PairSet
+from . import images, metrics, perception, stats
+from .data import ImageSet, PairSet, batches
 from .degrade import SETTINGS
 from .errors import InputError
 from .restoration import METHODS, Method
@@ -43,7 +43,7 @@ def cases_of_images(sharp: ImageSet, degradation: str, seed: int, **options) -> 
 
     Args:
         degradation: a key of :data:`deblurlib.degrade.SETTINGS`.
-        seed: of what is drawn; see :func:`deblurlib.batches.evaluation_pairs`, also for options.
+        seed, options: see :func:`deblurlib.data.batches.evaluation_pairs`.
     """
     if degradation not in SETTINGS:
         raise InputError(f"degradation {degradation!r} is none of {', '.join(SETTINGS)}")

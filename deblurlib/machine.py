@@ -32,6 +32,14 @@ def device_name(device: torch.device | str) -> str:
     return f"cpu: {_processor()}, {instructions}, {torch.get_num_threads()} threads"
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory, of the processor or of a GPU, was not enough."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # of the processor's memory, PyTorch says it in a RuntimeError like any other
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
 def best_device() -> str:
     """``"cuda"`` where there is a GPU, else ``"cpu"``."""
     return "cuda" if torch.cuda.is_available() else "cpu"

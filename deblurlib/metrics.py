@@ -212,9 +212,9 @@ def _local_mean(maps: torch.Tensor, p: Protocol) -> torch.Tensor:
 
 def _channel_mean(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """The window's third axis: over channels, the first and the last one repeated beyond."""
-    channels, reach = maps.shape[1], len(weights) // 2
+    channels, half = maps.shape[1], len(weights) // 2
     places = torch.arange(channels, device=maps.device)
-    source = (places[:, None] + torch.arange(-reach, reach + 1, device=maps.device)).clamp(
+    source = (places[:, None] + torch.arange(-half, half + 1, device=maps.device)).clamp(
         0, channels - 1
     )
     mixing = torch.zeros(channels, channels, device=maps.device, dtype=maps.dtype)

@@ -2,21 +2,27 @@
 
 A kernel is a float32 tensor ``(h, w)`` with odd sides, non-negative, summing to 1, in convolution
 orientation: ``k[centre + d]`` is the share of a point's light that lands ``d`` pixels away from it,
-rows counted downwards. Taught in chapter 01.
+rows counted downwards. Kernels of other makers go through :func:`as_kernel`. Taught in chapter 01.
 """
 
 from __future__ import annotations
 
 import cmath
 import math
+import sys
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
+from pathlib import Path
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
-from .errors import InputError, require
+from .errors import InputError, InputWarning, require
 
 ROUNDING = 1e-4  # how far from 1 the sum of a kernel may be
+LIBRARY = str(Path(__file__).parent)
 
 
 def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
@@ -80,9 +86,9 @@ def disk(radius: float, size: int | None = None) -> torch.Tensor:
     """
     require(math.isfinite(radius) and radius > 0, f"radius must be more than 0, not {radius}")
     fine = 16  # sub-pixels along each side of a pixel
-    reach = math.ceil(radius + 0.5)
+    half = math.ceil(radius + 0.5)
     offsets = (torch.arange(fine, dtype=torch.float64) + 0.5) / fine - 0.5
-    grid = (_coordinates(2 * reach + 1)[:, None] + offsets).flatten()
+    grid = (_coordinates(2 * half + 1)[:, None] + offsets).flatten()
     inside = (grid[:, None] ** 2 + grid**2 <= radius**2).double()
     covered = torch.nn.functional.avg_pool2d(inside[None, None], fine)[0, 0]
     return _fit(covered, size, f"a disk of radius {radius}")
@@ -200,8 +206,64 @@ def transfer_function(k: torch.Tensor, height: int, width: int) -> torch.Tensor:
     h, w = k.shape[-2:]
     if h > height or w > width:
         raise InputError(f"a {h} x {w} kernel is larger than the {height} x {width} image")
-    padded = torch.nn.functional.pad(k, (0, width - w, 0, height - h))
+    padded = F.pad(k, (0, width - w, 0, height - h))
     return torch.fft.fft2(padded.roll((-(h // 2), -(w // 2)), dims=(-2, -1)))
+
+
+def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.Tensor:
+    """A kernel ``(h, w)``, or a batch ``(B, h, w)``, from what people have.
+
+    Numbers of any real type are taken. A kernel that sums to something else than 1 is divided by
+    its sum; of an even side, a row or column of zeros is added below or on the right, so that the
+    middle is where Fourier transforms have it, at ``side // 2``. Either is said in an
+    :class:`deblurlib.errors.InputWarning`. Of an array ``(h, w, 1)`` the last axis is left out.
+
+    Args:
+        k: a tensor, which stays on its device, or a NumPy array of any byte order.
+        name: what to call it in an error.
+
+    Returns:
+        float32, or float64 for a tensor of that type.
+
+    Raises:
+        InputError: no numbers, complex ones, not two or three axes, nothing in it, NaN or infinite
+            or negative values, or zeros only.
+    """
+    if isinstance(k, np.ndarray):
+        require(k.dtype.kind in "biuf", f"{name}: must hold real numbers, not {k.dtype}")
+        wide, kind = torch.from_numpy(k.astype(np.float64)), torch.float32
+    else:
+        is_tensor = isinstance(k, torch.Tensor)
+        require(is_tensor, f"{name}: must be a tensor or an array, not {type(k).__name__}")
+        require(not k.is_complex(), f"{name}: must hold real numbers, not {k.dtype}")
+        wide, kind = k.double(), torch.float64 if k.dtype == torch.float64 else torch.float32
+    require(
+        wide.ndim in (2, 3) and wide.numel() > 0,
+        f"{name}: must be (h, w) or (B, h, w), not {tuple(wide.shape)}",
+    )
+    sums = wide.sum((-2, -1), keepdim=True)
+    # asked once, for each time a GPU is waited for
+    facts = torch.stack([wide.amin(), wide.amax(), sums.amin(), sums.amax()]).tolist()
+    low, high, least, most = facts
+    require(math.isfinite(low) and math.isfinite(high), f"{name}: holds NaN or infinite values")
+    require(low >= 0, f"{name}: holds negative values")
+    off = max(1 - least, most - 1)
+    if off >= ROUNDING and wide.ndim == 3 and wide.shape[0] == 1 and wide.shape[-1] == 1:
+        raise InputError(f"{name}: may be a row or a column, being {tuple(wide.shape)}")
+    if off >= ROUNDING and wide.ndim == 3 and wide.shape[-1] == 1:
+        return as_kernel(wide[..., 0].to(kind), name)
+    require(least > 0, f"{name}: holds nothing but zeros")
+    if off >= ROUNDING:
+        worst = least if 1 - least > most - 1 else most
+        _warn(f"{name}: its sum was {worst:.6g}, so it was divided by it")
+        wide = wide / wide.amax((-2, -1), keepdim=True)  # of large numbers, the sum is infinite
+        wide = wide / wide.sum((-2, -1), keepdim=True)
+    down, right = (1 - side % 2 for side in wide.shape[-2:])
+    if down or right:
+        was = f"{wide.shape[-2]} x {wide.shape[-1]}"
+        wide = F.pad(wide, (0, right, 0, down))
+        _warn(f"{name}: zeros were added, for {wide.shape[-2]} x {wide.shape[-1]} from {was}")
+    return wide.to(kind)
 
 
 def check(k: torch.Tensor) -> torch.Tensor:
@@ -238,8 +300,16 @@ def _fit(k: torch.Tensor, size: int | None, what: str) -> torch.Tensor:
     """Trim the empty border of a square kernel, or bring it to the side asked for."""
     centre = k.shape[0] // 2
     rows, columns = torch.nonzero(k > 1e-12, as_tuple=True)
-    reach = int(torch.cat([(rows - centre).abs(), (columns - centre).abs()]).max())
-    size = _odd(size, 2 * reach + 1)
-    require(size >= 2 * reach + 1, f"{what} needs a kernel of {2 * reach + 1}, not {size}, pixels")
-    trimmed = k[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
-    return torch.nn.functional.pad(_normalised(trimmed), [(size - 2 * reach - 1) // 2] * 4)
+    half = int(torch.cat([(rows - centre).abs(), (columns - centre).abs()]).max())
+    size = _odd(size, 2 * half + 1)
+    require(size >= 2 * half + 1, f"{what} needs a kernel of {2 * half + 1}, not {size}, pixels")
+    trimmed = k[centre - half : centre + half + 1, centre - half : centre + half + 1]
+    return F.pad(_normalised(trimmed), [(size - 2 * half - 1) // 2] * 4)
+
+
+def _warn(message: str) -> None:
+    """Warn as from the line that called the library."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(LIBRARY):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(InputWarning(message), stacklevel=level + 1)

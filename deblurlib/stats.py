@@ -42,16 +42,15 @@ def bootstrap(
     seeds: Sequence[Hashable],
     scenes: Sequence[Hashable],
     confidence: float = 0.95,
-    n_resamples: int = 10_000,
-    rng_seed: int = 0,
 ) -> Interval:
-    """Interval of a mean by a bootstrap that resamples seeds and scenes, with replacement.
+    """Interval of a mean as a bootstrap gives it that resamples seeds and scenes.
 
     The mean is over images within a scene, then over scenes and seeds. Seeds and scenes are
     crossed, and resampled independently (Owen 2007, "The pigeonhole bootstrap"). Percentiles of
     so few seeds would be far too narrow, so the interval is the bootstrap's standard error, each
     factor's spread widened by sqrt(n / (n - 1)), times Student's t with Satterthwaite's degrees of
-    freedom. With one seed (a method without training) only scenes are resampled.
+    freedom. Of a mean, that standard error is known without drawing: see :func:`standard_error`.
+    With one seed (a method without training) only scenes are resampled.
 
     Args:
         values: one number an image and seed, for instance a gain in dB.
@@ -65,15 +64,33 @@ def bootstrap(
     n_seeds, n_scenes = table.shape
     if n_scenes < 2:
         raise InputError("an interval needs at least two scenes: one scene says nothing of others")
-    rng = np.random.default_rng(rng_seed)
-    by_seed = _resampled_weights(rng, n_seeds, n_resamples)
-    by_scene = _resampled_weights(rng, n_scenes, n_resamples)
-    means = np.einsum("rs,sn,rn->r", by_seed, table, by_scene, optimize=True)
     freedom = _degrees_of_freedom(table)
-    reach = _t(confidence, freedom) * means.std()
+    half_width = _t(confidence, freedom) * standard_error(table)
     mean = float(table.mean())
     size = (n_seeds, n_scenes, n_images)
-    return Interval(mean, mean - reach, mean + reach, *size, freedom, confidence)
+    return Interval(mean, mean - half_width, mean + half_width, *size, freedom, confidence)
+
+
+def standard_error(table: np.ndarray) -> float:
+    """The standard error of a table's mean whose rows and columns are resampled independently.
+
+    The variance of the mean is that of the rows' means, that of the columns' means, and what is
+    left of the cells without both: an axis's weights in a resample have the covariance
+    ``(1{i = j} - 1 / n) / (n * (n - 1))``, and those of the two axes are multiplied.
+
+    Args:
+        table: ``(seeds, scenes)``; an axis of one is not resampled.
+    """
+    rest = table - table.mean(0, keepdims=True) - table.mean(1, keepdims=True) + table.mean()
+    rows, columns = table.shape
+    variance = 0.0
+    if rows > 1:
+        variance += table.mean(1).var(ddof=1) / rows
+    if columns > 1:
+        variance += table.mean(0).var(ddof=1) / columns
+    if rows > 1 and columns > 1:
+        variance += (rest**2).sum() / (rows * (rows - 1) * columns * (columns - 1))
+    return float(np.sqrt(variance))
 
 
 def over_seeds(values: Sequence[float], n_images: int) -> Interval:
@@ -88,19 +105,13 @@ def over_seeds(values: Sequence[float], n_images: int) -> Interval:
     if len(values) < 2 or not np.isfinite(values).all():
         raise InputError("an interval over seeds needs at least two finite values, one a seed")
     n, mean = len(values), float(values.mean())
-    reach = float(_t(0.95, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - reach, mean + reach, n, n_images, n_images, n - 1)
+    half_width = float(_t(0.95, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half_width, mean + half_width, n, n_images, n_images, n - 1)
 
 
 def _t(confidence: float, freedom: float) -> float:
-    """Student's t: how many standard errors an interval reaches to each side."""
+    """Student's t: how many standard errors an interval is wide to each side."""
     return float(scipy_stats.t.ppf((1 + confidence) / 2, freedom))
-
-
-def _resampled_weights(rng: np.random.Generator, n: int, n_resamples: int) -> np.ndarray:
-    """Weights (n_resamples, n) of a mean over n resampled units, their spread widened."""
-    counts = rng.multinomial(n, np.full(n, 1 / n), n_resamples)
-    return 1 / n + np.sqrt(n / max(n - 1, 1)) * (counts - 1) / n
 
 
 def _degrees_of_freedom(table: np.ndarray) -> float:

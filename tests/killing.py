@@ -15,7 +15,7 @@ import lightning_fabric  # noqa: F401
 import torch
 
 from deblurlib import runs
-from deblurlib.runs import drive, store
+from deblurlib.runs import store, train
 
 RECIPE = runs.Recipe(
     "02/killed",
@@ -65,7 +65,7 @@ POINTS = {
     ),
     "checkpoint-not-renamed": lambda: setattr(store.os, "replace", nth(2, os.replace, before=die)),
     "earlier-checkpoint-not-removed": lambda: setattr(store, "put", nth(2, store.put, after=die)),
-    "in-the-complete-run": lambda: setattr(drive, "write_metrics", die),
+    "in-the-complete-run": lambda: setattr(train, "write_metrics", die),
     "complete-run-not-renamed": lambda: setattr(
         store, "put", nth(4, store.put, before=lambda *a: setattr(store.os, "replace", die))
     ),
@@ -79,7 +79,7 @@ def child(folder, prepare=lambda: None):
     if pid:
         return pid
     prepare()
-    drive.train_or_load(RECIPE, folder=folder)
+    train.train_or_load(RECIPE, folder=folder)
     sys.stdout.flush()
     os._exit(0)
 

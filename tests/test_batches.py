@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import batches, data, degrade, images
+from deblurlib import data, degrade, images
+from deblurlib.data import batches
 from deblurlib.errors import InputError
 
 CROP = 40

@@ -355,12 +355,20 @@ def test_the_methods_are_listed_and_the_complete_runs_with_them(deblur):
     for method in METHODS.values():
         needs = "no" if method.blind else "yes"
         far = ("all", f"{method.tiled_psnr} dB")
-        reach, tiles = far if method.reach is None else (str(method.reach), "equal")
+        reach, tiles = (
+            far if method.receptive_field is None else (str(method.receptive_field), "equal")
+        )
         told = [method.name, needs, reach, tiles, method.describes]
         assert cells(out, method.name, method.describes) == told
     for name in shipped():
         method = find_method(name)
-        told = [name, "no", str(method.reach), f"{method.tiled_psnr:.1f} dB", method.describes]
+        told = [
+            name,
+            "no",
+            str(method.receptive_field),
+            f"{method.tiled_psnr:.1f} dB",
+            method.describes,
+        ]
         assert cells(out, name) == told
     for run in listed():
         if run.outcome == "stopped":

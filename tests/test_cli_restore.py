@@ -450,7 +450,7 @@ def test_a_number_of_frames_beyond_all_memory_is_one_sentence(deblur):
 
 
 def test_a_method_that_needs_the_kernel_says_so_and_writes_nothing(deblur, monkeypatch):
-    wiener = Method("wiener", lambda y, kernel: y, "divides", blind=False, reach=0)
+    wiener = Method("wiener", lambda y, kernel: y, "divides", blind=False, receptive_field=1)
     monkeypatch.setitem(METHODS, "wiener", wiener)
     picture("a.png")
     code, out, err = deblur("a.png", "-o", "out", "--method", "wiener")
@@ -533,15 +533,15 @@ def test_the_methods_are_listed_with_their_reach_and_what_tiles_cost(command, de
         assert (code, err) == (0, "")
         return cells(out, name, "for a test")
 
-    assert listed("near", reach=64) == ["near", "no", "64", "equal", "for a test"]
-    assert listed("far", reach=65, blind=False) == [
+    assert listed("near", receptive_field=129) == ["near", "no", "64", "equal", "for a test"]
+    assert listed("far", receptive_field=131, blind=False) == [
         "far",
         "yes",
         "65",
         "not measured",
         "for a test",
     ]
-    assert listed("known", reach=900, tiled_psnr=58.26)[2:4] == ["900", "58.3 dB"]
+    assert listed("known", receptive_field=1801, tiled_psnr=58.26)[2:4] == ["900", "58.3 dB"]
     assert listed("all")[2:4] == ["all", "not measured"]
 
 

@@ -74,7 +74,7 @@ def page(tmp_path, chapter, photos):
     copy = tmp_path / "copy.ipynb"
     nbformat.write(nbformat.read(notebook, 4), copy)
     rows, _ = without_seconds(rows)
-    publish.publish(execute.Outcome(notebook, copy, 1.0, None, results, rows), tmp_path)
+    publish.publish(execute.Execution(notebook, copy, 1.0, None, results, rows), tmp_path)
     return lambda: confirm.published(notebook, tmp_path)
 
 
@@ -260,7 +260,7 @@ def test_a_damaged_proof_is_one_sentence(page, damage):
 def test_a_kernel_that_does_not_start_says_nothing_of_the_page(rows_page, monkeypatch):
     page, notebook, _ = rows_page
     before = page().path.read_bytes()
-    broken = execute.Outcome(notebook, notebook, 1.0, "the kernel failed: RuntimeError: none")
+    broken = execute.Execution(notebook, notebook, 1.0, "the kernel failed: RuntimeError: none")
     monkeypatch.setattr(execute, "run_chapter", lambda *a: broken)
     with pytest.raises(InputError, match="the kernel failed"):
         confirm.confirm(page())

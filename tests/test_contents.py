@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from deblurlib import contents, data, fingerprint, storage
+from deblurlib import data, fingerprint
+from deblurlib.data import contents, sources
 from deblurlib.errors import InputError
 
 FILES = {
@@ -236,7 +237,7 @@ def checksums(form="{digest}  {name}\n", **others):
 
 def verify(folder, text):
     write(folder / "SHA256SUMS", text.encode())
-    return contents.verify(storage.open_source(str(folder))[1])
+    return contents.verify(sources.open_source(str(folder))[1])
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,7 @@ def test_right_checksums_are_counted(folder, form):
 
 
 def test_a_set_without_checksums_passes(folder):
-    assert contents.verify(storage.open_source(str(folder))[1]) == 0
+    assert contents.verify(sources.open_source(str(folder))[1]) == 0
 
 
 @pytest.mark.parametrize("form", ["set", "deflated.zip"])
@@ -257,7 +258,7 @@ def test_a_wrong_checksum_names_the_file_whatever_reads_it(folder, settled, form
     assert data.open_images(pack(folder, form)).fingerprint == before
     write(folder / "SHA256SUMS", checksums(**{"train/b.png": "0" * 64}).encode())
     wrong = data.open_images(source := pack(folder, form))
-    whole = storage.open_source(source)[1]
+    whole = sources.open_source(source)[1]
     for read in (lambda: wrong.fingerprint, lambda: wrong[-1], lambda: contents.verify(whole)):
         with pytest.raises(InputError, match=r"train/b\.png: its checksum is wrong"):
             read()

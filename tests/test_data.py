@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from deblurlib import contents, data, degrade, storage
+from deblurlib import data, degrade
+from deblurlib.data import contents, sources
 from deblurlib.errors import InputError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -31,8 +32,8 @@ def test_sample_is_four_images_to_train_on_and_three_to_test_on():
 
 
 def test_a_wrong_checksum_in_the_sample_names_the_file(monkeypatch):
-    path, _ = storage.SAMPLE["test/chelsea.png"]
-    monkeypatch.setitem(storage.SAMPLE, "test/chelsea.png", (path, "0" * 64))
+    path, _ = sources.SAMPLE["test/chelsea.png"]
+    monkeypatch.setitem(sources.SAMPLE, "test/chelsea.png", (path, "0" * 64))
     sample = data.open_images("sample", "test")
     assert sample[1].shape[0] == 3
     with pytest.raises(InputError, match=r"test/chelsea\.png: its checksum is wrong"):
@@ -40,7 +41,7 @@ def test_a_wrong_checksum_in_the_sample_names_the_file(monkeypatch):
 
 
 def test_a_missing_package_of_the_sample_is_named(monkeypatch):
-    monkeypatch.setitem(storage.SAMPLE, "test/chelsea.png", ("no_such_package/x.png", ""))
+    monkeypatch.setitem(sources.SAMPLE, "test/chelsea.png", ("no_such_package/x.png", ""))
     with pytest.raises(InputError, match=r"test/chelsea\.png: the package no_such_package"):
         data.open_images("sample", "test")[0]
 
@@ -232,7 +233,7 @@ def test_a_set_says_whether_it_holds_pairs(tmp_path, save_picture, name, items, 
 
 def test_a_set_that_is_not_here_holds_what_it_is_known_to_hold(monkeypatch, tmp_path):
     monkeypatch.delenv("DEBLURLIB_DATA", raising=False)
-    known = {name for name in (*storage.KNOWN, "sample", "nowhere") if data.holds_pairs(name)}
+    known = {name for name in (*sources.KNOWN, "sample", "nowhere") if data.holds_pairs(name)}
     assert known == {"gopro", "gopro-gamma", "levin09", "motion-mixture"}
     (tmp_path / "cut.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"cut\.zip: damaged"):
@@ -301,7 +302,7 @@ def test_real_images():
 
 @pytest.mark.parametrize("folder", ["gopro_scenes", "reds_small", "bsds500"])
 def test_real_sets_are_undamaged(folder):
-    items = storage.open_source(real(folder))[1]
+    items = sources.open_source(real(folder))[1]
     assert contents.verify(items) >= sum(item.is_image for item in items)
 
 

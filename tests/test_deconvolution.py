@@ -10,17 +10,11 @@ from PIL import Image
 from test_cli_engine import assert_refused
 from test_evaluation import write_pairs
 
-from deblurlib import classical, degrade, evaluation, files, images, kernels, metrics, psf, studies
+from deblurlib import classical, degrade, evaluation, files, images, metrics, psf, studies
 from deblurlib.data import open_images, open_pairs
 from deblurlib.degrade import Degradation
 from deblurlib.errors import InputError
-from deblurlib.restoration import (
-    METHODS,
-    deconvolution,
-    restore,
-    tile_difference,
-    tiles,
-)
+from deblurlib.restoration import METHODS, deconvolution, restore, tile_difference, tiles
 from deblurlib.studies.classical import choose
 
 NAMES = [m.name for m in deconvolution.DECONVOLUTIONS]
@@ -209,7 +203,7 @@ def test_a_method_that_makes_no_use_of_a_kernel_says_so(photo, command):
 
 
 def test_a_kernel_is_read_as_it_was_saved(photo):
-    torch.testing.assert_close(kernels.read("kernel.npy"), photo[1])
+    torch.testing.assert_close(files.read_kernel("kernel.npy"), photo[1])
 
 
 def test_what_is_left_open_is_chosen_among_what_is_tried():

@@ -9,8 +9,8 @@ import torch
 from deblurlib import degrade, images, metrics, models, psf, restoration, runs, studies
 from deblurlib.data import open_images
 from deblurlib.errors import InputError
-from deblurlib.models import Denoiser
-from deblurlib.restoration import METHODS, WEIGHTS, deconvolution, shipped
+from deblurlib.models import WEIGHTS, Denoiser
+from deblurlib.restoration import METHODS, shipped
 from deblurlib.studies.classical.ship import LEVELS, score, ship
 
 CARD = json.loads((WEIGHTS / "denoiser" / "card.json").read_text("utf-8"))
@@ -109,16 +109,16 @@ def test_a_run_ships_and_the_method_uses_it(tmp_path, monkeypatch, rand):
     assert [one["sigma"] for one in card["scores"]] == list(LEVELS)
     y, k = rand(1, 3, 20, 24), psf.gaussian(1.0)
     before = METHODS["plug-and-play"](y, k)
-    monkeypatch.setattr(deconvolution, "WEIGHTS", tmp_path / "weights")
-    deconvolution._denoiser.cache_clear()
+    monkeypatch.setattr(models.shipping, "WEIGHTS", tmp_path / "weights")
+    models.shipping._load.cache_clear()
     try:
         assert not torch.equal(METHODS["plug-and-play"](y, k), before)
         (folder / "model.safetensors").write_bytes(b"half")
-        deconvolution._denoiser.cache_clear()
+        models.shipping._load.cache_clear()
         with pytest.raises(InputError, match="denoiser: damaged; install the library again"):
             METHODS["plug-and-play"](y, k)
     finally:
-        deconvolution._denoiser.cache_clear()
+        models.shipping._load.cache_clear()
 
 
 def test_the_recipe_shows_each_image_twice_with_other_noise():

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import deblurlib
-from deblurlib import kernels, psf
+from deblurlib import files, psf
 from deblurlib.errors import InputError, InputWarning
 
 K = psf.shake(torch.Generator().manual_seed(0), 9.0)
@@ -76,7 +76,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_kind_of_file_is_the_kernel_and_its_sum_is_told(name):
     with pytest.warns(InputWarning, match=rf"{name}: its sum was \d"):
-        k = kernels.decode(FILES[name], name)
+        k = files.decode_kernel(FILES[name], name)
     expected = torch.from_numpy(TENTHS / TENTHS.sum()).float()
     torch.testing.assert_close(k, expected, rtol=1e-3 if name == "half.npy" else 1e-6, atol=0)
     assert k.dtype == torch.float32
@@ -87,9 +87,9 @@ def test_a_kernel_as_it_should_be_is_taken_to_the_bit_and_nothing_is_said(tmp_pa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for given in (K, K.numpy(), K.double(), torch.stack([K, K.T.flip(0)])):
-            assert torch.equal(kernels.as_kernel(given), torch.as_tensor(given))
-        assert torch.equal(kernels.read(tmp_path / "k.npy"), K)
-    assert kernels.as_kernel(K.double()).dtype == torch.float64
+            assert torch.equal(psf.as_kernel(given), torch.as_tensor(given))
+        assert torch.equal(files.read_kernel(tmp_path / "k.npy"), K)
+    assert psf.as_kernel(K.double()).dtype == torch.float64
 
 
 @pytest.mark.parametrize(
@@ -99,19 +99,19 @@ def test_of_an_even_side_the_middle_stays_where_fourier_transforms_have_it(shape
     k = np.zeros(shape)
     k[shape[0] // 2, shape[1] // 2] = 1
     with pytest.warns(InputWarning, match=rf"k: zeros were added, for {padded[0]} x {padded[1]}"):
-        found = kernels.as_kernel(k, "k")
+        found = psf.as_kernel(k, "k")
     assert found.shape == padded
     assert found[padded[0] // 2, padded[1] // 2] == 1
 
 
 def test_a_kernel_of_numbers_whose_sum_is_infinite_is_one_all_the_same():
     with pytest.warns(InputWarning, match="its sum was inf"):
-        assert torch.equal(kernels.as_kernel(np.full((3, 3), 1e308)), torch.full((3, 3), 1 / 9))
+        assert torch.equal(psf.as_kernel(np.full((3, 3), 1e308)), torch.full((3, 3), 1 / 9))
 
 
 def test_a_kernel_with_an_axis_of_channels_may_have_empty_rows():
     with pytest.warns(InputWarning, match="its sum was 2,"):
-        found = kernels.as_kernel(np.array([[0, 0, 0], [0.5, 1, 0.5], [0, 0, 0]])[..., None])
+        found = psf.as_kernel(np.array([[0, 0, 0], [0.5, 1, 0.5], [0, 0, 0]])[..., None])
     assert torch.equal(found, torch.tensor([[0, 0, 0], [0.25, 0.5, 0.25], [0, 0, 0]]))
 
 
@@ -123,7 +123,7 @@ def test_a_warning_names_the_line_that_gave_the_kernel():
 
 def test_each_kernel_of_a_batch_is_divided_by_its_own_sum():
     with pytest.warns(InputWarning, match=r"its sum was 3,"):
-        found = kernels.as_kernel(torch.stack([K, 3 * K]))
+        found = psf.as_kernel(torch.stack([K, 3 * K]))
     torch.testing.assert_close(found, torch.stack([K, K]))
 
 
@@ -178,7 +178,7 @@ BAD = {
 def test_what_is_no_kernel_is_one_sentence_that_names_the_file(name):
     data, message = BAD[name]
     with pytest.raises(InputError, match=message) as error:
-        kernels.decode(data, name)
+        files.decode_kernel(data, name)
     told = str(error.value)
     assert told.startswith(f"{name}: ")
     assert "\n" not in told
@@ -187,30 +187,30 @@ def test_what_is_no_kernel_is_one_sentence_that_names_the_file(name):
 
 def test_a_matlab_file_of_one_number_is_the_kernel_that_changes_nothing():
     data = saved(scipy.io.savemat, {"k": np.ones((1, 1))})
-    assert torch.equal(kernels.decode(data, "k.mat"), torch.ones(1, 1))
+    assert torch.equal(files.decode_kernel(data, "k.mat"), torch.ones(1, 1))
 
 
 def test_whole_numbers_that_count_by_chance_are_a_kernel():
     with pytest.warns(InputWarning, match="its sum was 36"):
-        found = kernels.decode(b"0 1 2\n3 4 5\n6 7 8\n", "k.txt")
+        found = files.decode_kernel(b"0 1 2\n3 4 5\n6 7 8\n", "k.txt")
     torch.testing.assert_close(found, torch.arange(9.0).view(3, 3) / 36)
 
 
 @pytest.mark.parametrize("axes", [(0,), (2,), (0, 3), (0, 1)])
 def test_axes_of_one_are_left_out(axes):
     array = np.expand_dims(K.numpy(), axes)
-    assert torch.equal(kernels.decode(saved(np.save, array), "k"), K)
+    assert torch.equal(files.decode_kernel(saved(np.save, array), "k"), K)
 
 
 def test_an_array_that_may_be_a_row_or_a_column_is_refused():
     with pytest.raises(InputError, match="k: may be a row or a column"):
-        kernels.as_kernel(np.ones((1, 5, 1)), "k")
+        psf.as_kernel(np.ones((1, 5, 1)), "k")
 
 
 @pytest.mark.parametrize("bad", [None, "k.npy", [[1.0]], torch.ones(3, 3, dtype=torch.cfloat)])
 def test_what_is_no_array_of_real_numbers_is_refused(bad):
     with pytest.raises(InputError, match=r"^the kernel: must (be a tensor or an array|hold real)"):
-        kernels.as_kernel(bad)
+        psf.as_kernel(bad)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -222,7 +222,7 @@ def test_of_damage_anywhere_comes_a_kernel_or_a_sentence():
             for place in rng.integers(0, len(data), rng.integers(1, 4)):
                 data[rng.choice([place, place % 300])] = rng.integers(256)
             try:
-                k = kernels.decode(bytes(data), name)
+                k = files.decode_kernel(bytes(data), name)
                 assert abs(k.double().sum() - 1) < 1e-4
                 assert min(k.shape) > 0
                 outcomes[name, "read"] = True

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblurlib import degrade, psf
-from deblurlib.degrade.noise import STREAMS
+from deblurlib.degrade.seeding import STREAMS
 from deblurlib.errors import InputError
 
 X = torch.zeros(2, 3, 6, 5)

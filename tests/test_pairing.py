@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import data, files, images, kernels, pairing, psf, storage
+from deblurlib import data, files, images, psf
+from deblurlib.data import pairing, sources
 from deblurlib.errors import InputError
 
 VIEWS = ["train/s1", "train/s2", "test/s1"]
@@ -173,7 +174,7 @@ def test_one_file_per_stem():
 
 def test_each_file_of_a_set_of_pairs_is_looked_at_a_few_times_at_most(tree, monkeypatch):
     # not once for each folder and side: of a thousand scenes that took minutes
-    (*_, items) = storage.open_source(str(tree))
+    (*_, items) = sources.open_source(str(tree))
     seen, known = [], pairing.names.side
     monkeypatch.setattr(pairing.names, "side", lambda name: seen.append(name) or known(name))
     assert len(pairing.find("tree", "tree", items, None)) == 6
@@ -306,7 +307,7 @@ def test_a_kernel_may_be_any_file_that_kernels_are_read_from(tree, monkeypatch, 
     for note in ("README.txt", "License.txt", "shown.pdf"):
         (tree / "test/s1/kernel" / note).write_text("about the kernels")
     read = []
-    monkeypatch.setattr(kernels, "decode", lambda content, name: read.append((content, name)))
+    monkeypatch.setattr(files, "decode_kernel", lambda content, name: read.append((content, name)))
     pairs = open_tree(tree)
     assert pairs.kernel(0) is pairs.kernel(1) is None
     path = tree / f"test/s1/kernel/1{suffix}"

@@ -10,10 +10,10 @@ import torch
 from test_runs import RECIPE
 from test_video import pan, save_frames
 
-from deblurlib import data, files, restoration, runs, video
+from deblurlib import data, files, models, restoration, runs, video
 from deblurlib.errors import InputError
-from deblurlib.restoration import methods
-from deblurlib.runs import drive, provenance, store
+from deblurlib.models import shipping
+from deblurlib.runs import provenance, store, train
 from deblurlib.runs.run import read_history, read_state
 from deblurlib.studies.archive import PublishedRun
 
@@ -47,7 +47,7 @@ def made(tmp_path_factory):
     """A store with a complete run and one that was stopped."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drive, "PROVED_STEPS", 1)
+        patch.setattr(train, "PROVED_STEPS", 1)
         runs.train_or_load(RECIPE, folder=folder)
     runs.train_or_load(RECIPE.with_seed(1), folder=folder, max_minutes=0)
     return folder
@@ -165,11 +165,11 @@ def test_shipped_and_published_weights_that_may_not_be_read_are_not_damaged(
 ):
     _, run, _ = shared
     shipped = run.folder.with_name("weights") / "srn"
-    shutil.copytree(restoration.WEIGHTS / "srn", shipped)
+    shutil.copytree(models.WEIGHTS / "srn", shipped)
     weights = [folder / "model.safetensors" for folder in (shipped, run.folder)]
     for path in weights:
         path.chmod(0)
-    monkeypatch.setattr(methods, "WEIGHTS", shipped.parent)
+    monkeypatch.setattr(shipping, "WEIGHTS", shipped.parent)
     bound()
     with pytest.raises(InputError, match=f"{weights[0]}: {BARRED}"):
         restoration.find_method("srn")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deblurlib import storage
+from deblurlib.data import sources
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -57,7 +57,7 @@ def test_the_extras_are_those_named():
 
 def test_every_known_data_set_is_documented():
     text = (ROOT / "data" / "README.md").read_text("utf-8")
-    for name in ("sample", *storage.KNOWN):
+    for name in ("sample", *sources.KNOWN):
         assert f"`{name}`" in text
 
 

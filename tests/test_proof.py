@@ -14,7 +14,8 @@ from unittest import mock
 import pytest
 import torch
 
-from deblurlib import batches, data, degrade, images, models, psf, runs, studies
+from deblurlib import data, degrade, images, models, psf, runs, studies
+from deblurlib.data import batches
 from deblurlib.degrade import sampling
 from deblurlib.errors import InputError
 from deblurlib.runs import proof, provenance, signature

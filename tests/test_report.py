@@ -497,7 +497,7 @@ def test_publishing_refuses_small_profiles_and_failed_runs(good, tmp_path):
     for profile in ("smoke", "quick"):
         with pytest.raises(InputError, match=f"'{profile}' is not for publishing"):
             publish.check_profile(profile)
-    failed = execute.Outcome(good.notebook, good.copy, 1.0, error="cell 3 raised X\ntrace")
+    failed = execute.Execution(good.notebook, good.copy, 1.0, error="cell 3 raised X\ntrace")
     with pytest.raises(InputError, match="chapter 01 is not published: cell 3 raised X"):
         publish.publish(failed, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -530,7 +530,7 @@ def test_a_page_has_descriptions_and_static_explorers():
 
 
 def test_the_chapter_table_says_what_failed(good, tmp_path):
-    failed = execute.Outcome(good.notebook, good.copy, 1.0, error="cell 3 raised X")
+    failed = execute.Execution(good.notebook, good.copy, 1.0, error="cell 3 raised X")
     table = site.chapter_table([good, failed], tmp_path)
     assert "| Does it run? | failed | not yet |" in table
     assert f"| Does it run? | {good.seconds:.0f} s | not yet |" in table

@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage import filters
 from torch import nn
 
-from deblurlib import psf, runs, studies
+from deblurlib import models, psf, runs, studies
 from deblurlib.errors import InputError
 from deblurlib.models import SRCNN, UNet, build, save
 from deblurlib.restoration import (
@@ -18,7 +18,6 @@ from deblurlib.restoration import (
     Method,
     apply_model,
     find_method,
-    methods,
     of_model,
     shipped,
     unsharp_mask,
@@ -272,10 +271,10 @@ def test_a_method_without_a_model_is_found_without_any_store(tmp_path, name):
     assert find_method(name, store=tmp_path / "nowhere") is METHODS[name]
 
 
-def test_the_reach_of_a_network_is_half_its_receptive_field_and_its_tiles_are_on_its_grid():
-    for model, reach, multiple in ((SRCNN(), 6, 1), (small_unet(), 69, 8), (Spy(4, 3, 7), 7, 4)):
+def test_a_network_tells_its_receptive_field_and_its_tiles_are_on_its_grid():
+    for model, reach, multiple in ((SRCNN(), 13, 1), (small_unet(), 139, 8), (Spy(4, 3, 7), 15, 4)):
         method = of_model("net", model, "a network", contaminated=("clips",), tiled_psnr=50.0)
-        assert (method.reach, method.multiple) == (reach, multiple)
+        assert (method.receptive_field, method.multiple) == (reach, multiple)
         assert (method.name, method.describes, method.blind) == ("net", "a network", True)
         assert (method.contaminated, method.tiled_psnr) == (("clips",), 50.0)
 
@@ -289,7 +288,7 @@ def ships(tmp_path, monkeypatch):
     card = {"model": "unet", "describes": "a network", "contaminated": ["clips"]}
     (folder / "card.json").write_text(json.dumps(card | {"tiled_psnr": 50.5}))
     (tmp_path / "weights" / "unfinished").mkdir()
-    monkeypatch.setattr(methods, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(models.shipping, "WEIGHTS", tmp_path / "weights")
     return folder
 
 
@@ -297,7 +296,11 @@ def test_a_network_that_ships_is_found_by_its_name(ships, rand):
     assert shipped() == ["small"]
     y, method = rand(1, 3, 17, 30), find_method("small", store=ships / "nowhere")
     assert (method.name, method.describes, method.run) == ("small", "a network", None)
-    assert (method.contaminated, method.tiled_psnr, method.reach) == (("clips",), 50.5, 69)
+    assert (method.contaminated, method.tiled_psnr, method.receptive_field) == (
+        ("clips",),
+        50.5,
+        69,
+    )
     torch.testing.assert_close(method(y), apply_model(small_unet(), y), rtol=0, atol=1e-6)
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import deblurlib
-from deblurlib import batches, models, runs
-from deblurlib.data import open_images
+from deblurlib import models, runs
+from deblurlib.data import batches, open_images
 from deblurlib.degrade import SETTINGS
 from deblurlib.errors import InputError
 from deblurlib.losses import LOSSES

@@ -178,7 +178,7 @@ def test_cameras_stay_within_their_margin(name):
         far = (moved / moved[:, 2:] - corners.T).abs().max()
         assert far <= d.margin
         assert d.margins == (d.margin, d.margin)
-    assert degrade.reach(d.blur[::5], 512, 512) <= d.margin
+    assert degrade.max_displacement(d.blur[::5], 512, 512) <= d.margin
 
 
 def test_cameras_differ_in_what_they_average_alone():

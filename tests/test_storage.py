@@ -8,7 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from deblurlib import contents, data, storage
+from deblurlib import data
+from deblurlib.data import contents, sources
 from deblurlib.errors import InputError
 
 NAMES = ["test/c.png", "train/a.png", "train/b.png"]
@@ -188,7 +189,7 @@ def test_hidden_files_are_no_part_of_a_set(folder):
     for packing in PACKINGS[:3]:
         opened = data.open_images(source := str(pack(folder, packing)))
         assert (opened.names, opened.fingerprint) == (NAMES, before)
-        assert [item.name for item in storage.open_source(source)[1]] == NAMES
+        assert [item.name for item in sources.open_source(source)[1]] == NAMES
 
 
 @pytest.mark.parametrize("beside", [None, "README.txt"])
@@ -207,7 +208,7 @@ def test_a_folder_that_holds_all_of_a_set_is_the_set(folder, packing, top, besid
     opened = data.open_images(source)
     assert (opened.names, opened.fingerprint) == (NAMES, before)
     assert data.open_images(source, "test").names == NAMES[:1]
-    assert contents.verify(storage.open_source(source)[1]) == 3
+    assert contents.verify(sources.open_source(source)[1]) == 3
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_no_other_names_are_shortened(tmp_path, save_picture, names, number):
     for name in names:
         save_picture(tmp_path / "set" / name) if name.endswith("png") else None
         (tmp_path / "set" / name).touch()
-    found = [item.name for item in storage.open_source("set")[1] if item.is_image]
+    found = [item.name for item in sources.open_source("set")[1] if item.is_image]
     whole = [name for name in names if name.endswith("png")]
     assert found == ["/".join(name.split("/")[number:]) for name in whole]
 
@@ -296,7 +297,7 @@ def test_names_that_are_not_utf_8_are_names_as_others_are(tmp_path, save_picture
     assert [os.fsencode(name) for name in opened.names] == [n[4:] for n in sorted(given)]
     assert len({*opened.keys}) == 2
     assert opened.take([0]).fingerprint != opened.take([1]).fingerprint
-    assert contents.verify(storage.open_source("set")[1]) == 2
+    assert contents.verify(sources.open_source("set")[1]) == 2
 
 
 def test_a_linked_folder_is_part_of_a_set(folder, tmp_path):
@@ -337,13 +338,13 @@ def test_a_path_is_named_after_its_last_part(folder):
 def test_a_known_set_that_is_not_here_says_how_to_get_it(folder):
     folder.rename("gopro")  # a folder that happens to be there is not taken for it
     with pytest.raises(InputError, match=r"'gopro' is not here: data/README\.md.*--data gopro="):
-        storage.open_source("gopro")
+        sources.open_source("gopro")
 
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InputError) as error:
-        storage.open_source("nothing")
-    assert all(name in str(error.value) for name in ["'nothing'", "sample", *storage.KNOWN])
+        sources.open_source("nothing")
+    assert all(name in str(error.value) for name in ["'nothing'", "sample", *sources.KNOWN])
 
 
 @pytest.mark.parametrize(

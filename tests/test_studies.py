@@ -15,17 +15,13 @@ from deblurlib.errors import InputError
 from deblurlib.metrics import SSIM_PROTOCOLS
 from deblurlib.perception import MEASURES
 from deblurlib.report import results
-from deblurlib.runs import Recipe, samples
+from deblurlib.runs import Recipe, inputs, validation
 from deblurlib.studies import CHAPTERS, PROFILES, find_recipe, recipes, score, train
 from deblurlib.studies import rows as table
 
 SIZES = {"steps", "batch", "crop", "every", "images", "reset"}
 BLURS = ("gaussian", "box", "motion")
 CASES = [(chapter, profile) for chapter in CHAPTERS for profile in PROFILES]
-
-
-def test_the_profiles_are_those_of_the_reports():
-    assert PROFILES == results.PROFILES
 
 
 @pytest.mark.parametrize(("chapter", "profile"), CASES)
@@ -146,7 +142,7 @@ def test_a_whole_chapter_is_trained_and_scored(world, tmp_path):
     assert [run.recipe for run in trained] == expected
     assert all(math.isfinite(run.metrics["val_loss"]) for run in trained)
     test = data.open_images("photos", "test").first(1)
-    rows = score(trained, test, protocols=(), store=tmp_path)
+    rows = score(trained, test, protocols=())
     assert {row["method"] for row in rows} == {"identity", *(r.name for r in expected)}
     assert all(math.isfinite(row["psnr"]) for row in rows)
 
@@ -312,11 +308,6 @@ def test_other_images_can_be_scored_on(trained):
     assert {row["image"] for row in score(trained[:1], other)} == {"train/0.png"}
 
 
-def test_runs_are_looked_up_in_the_store_that_is_given(trained, world, tmp_path):
-    with pytest.raises(InputError, match="no run"):
-        score(trained[:1], store=tmp_path)
-
-
 @pytest.mark.parametrize("grey", [False, True])
 def test_a_run_of_recorded_pairs_is_scored_on_the_recorded_test_pairs(world, grey):
     arguments = {"width": 4, "channels": 1 if grey else 3, "residual": True}
@@ -343,7 +334,7 @@ def test_a_set_without_test_images_cannot_be_scored_on(world, trained, tmp_path,
     monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
     run = runs.train_or_load(find_recipe("02/motion", "smoke", data="half"), folder=tmp_path)
     with pytest.raises(InputError, match="half: no test/ folder with images"):
-        score([run], store=tmp_path)
+        score([run])
 
 
 #: what a chapter's full recipes train on, and what is made smaller so that a test takes seconds:
@@ -395,8 +386,8 @@ def test_the_crops_of_every_recipe_fit_into_its_data(chapter, source, profile, m
         sharp = opened(source, "train")
         margin = models.build(recipe.model, recipe.model_args, 0).margin
         try:
-            samples.batches_of(recipe, sharp, fabric, margin)
-            y, x = next(samples.validation_pairs(recipe, sharp.first(1), margin))
+            inputs.batches_of(recipe, sharp, fabric, margin)
+            y, x = next(validation.validation_pairs(recipe, sharp.first(1), margin))
         except InputError:
             refused.append(recipe.name)
         else:

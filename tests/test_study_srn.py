@@ -8,9 +8,10 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from deblurlib import data, degrade, storage
+from deblurlib import data, degrade
+from deblurlib.data.sources import KNOWN
 from deblurlib.errors import InputError
-from deblurlib.runs import samples
+from deblurlib.runs import inputs
 from deblurlib.studies import PROFILES, recipes
 from deblurlib.studies.srn import mixture
 
@@ -167,7 +168,7 @@ def test_the_mixture_is_one_set_of_pairs_all_to_train_on(mixed, pairs):
     ]
     assert sorted(stems(pairs)) == sorted([*tiles, *PHOTOGRAPHS])
     assert mixed[1] == len(pairs) == len(data.open_pairs(str(mixed[0])))
-    assert pairs.name in storage.KNOWN
+    assert pairs.name in KNOWN
 
 
 def test_no_tile_is_larger_than_256_and_none_is_cut_where_the_image_is_smaller(pairs):
@@ -269,7 +270,7 @@ def test_the_recipes_of_every_profile_open_the_mixture(known, mixed, pairs, monk
     monkeypatch.setenv("DEBLURLIB_DATA", str(mixed[0].parent))
     for profile in PROFILES:
         for recipe in by_slug(profile, "motion-mixture").values():
-            opened = samples.open_training_images(recipe)
+            opened = inputs.open_training_images(recipe)
             assert opened.fingerprint == pairs.fingerprint
 
 
@@ -283,7 +284,7 @@ def test_a_camera_goes_3_to_20_pixels_rolls_half_a_degree_and_stays_in_its_margi
     assert 0 <= noise.min() < 0.001
     assert 0.009 < noise.max() <= 0.01
     side = mixture.TILE + 32
-    needed = [degrade.exposure.reach(d.blur, side, side) for d in drawn]
+    needed = [degrade.max_displacement(d.blur, side, side) for d in drawn]
     assert max(needed) <= 16 == drawn[0].margins[0]
     for d in drawn[:50]:
         centre = d.blur[:, :2, 2]

@@ -111,13 +111,13 @@ def test_what_lies_in_the_halo_of_an_inner_end_does_not_count(cut):
 @pytest.mark.parametrize(
     ("more", "tile", "expected"),
     [
-        ({"reach": 0}, 16, (16, 0, 0)),
-        ({"reach": 6}, None, (768, 12, 6)),
-        ({"reach": 6, "multiple": 8}, 64, (64, 16, 6)),
-        ({"reach": 64}, None, (768, 128, 64)),
-        ({"reach": 65}, None, (768, 128, 32)),
-        ({"reach": None}, 256, (256, 128, 32)),
-        ({"reach": None, "multiple": 12}, None, (768, 132, 32)),
+        ({"receptive_field": 1}, 16, (16, 0, 0)),
+        ({"receptive_field": 13}, None, (768, 12, 6)),
+        ({"receptive_field": 13, "multiple": 8}, 64, (64, 16, 6)),
+        ({"receptive_field": 129}, None, (768, 128, 64)),
+        ({"receptive_field": 131}, None, (768, 128, 32)),
+        ({"receptive_field": None}, 256, (256, 128, 32)),
+        ({"receptive_field": None, "multiple": 12}, None, (768, 132, 32)),
     ],
 )
 def test_the_halo_is_the_reach_where_it_fits_and_the_overlap_is_on_the_grid(more, tile, expected):
@@ -127,12 +127,16 @@ def test_the_halo_is_the_reach_where_it_fits_and_the_overlap_is_on_the_grid(more
 @pytest.mark.parametrize(
     ("more", "tile", "message"),
     [
-        ({"reach": 0}, 0, "a multiple of 1 and 1 pixels or more, not 0"),
-        ({"reach": 0}, -3, "a multiple of 1 and 1 pixels or more, not -3"),
-        ({"reach": 6}, 23, "a multiple of 1 and 24 pixels or more, not 23"),
-        ({"reach": 2, "multiple": 8}, 20, "a multiple of 8 and 16 pixels or more, not 20"),
-        ({"reach": None}, 255, "256 pixels or more, not 255"),
-        ({"reach": 0, "multiple": 8}, -8, "a multiple of 8"),
+        ({"receptive_field": 1}, 0, "a multiple of 1 and 1 pixels or more, not 0"),
+        ({"receptive_field": 1}, -3, "a multiple of 1 and 1 pixels or more, not -3"),
+        ({"receptive_field": 13}, 23, "a multiple of 1 and 24 pixels or more, not 23"),
+        (
+            {"receptive_field": 5, "multiple": 8},
+            20,
+            "a multiple of 8 and 16 pixels or more, not 20",
+        ),
+        ({"receptive_field": None}, 255, "256 pixels or more, not 255"),
+        ({"receptive_field": 1, "multiple": 8}, -8, "a multiple of 8"),
     ],
 )
 def test_a_tile_that_does_not_do_is_one_sentence(more, tile, message):
@@ -160,7 +164,7 @@ def test_tiles_and_whole_are_equal_where_the_reach_fits(monkeypatch, rand, name)
     make, size, sides = FITTING[name]
     some, y = make(), rand(1, 3, *size)
     grid = some.multiple
-    monkeypatch.setattr(tiles, "OVERLAP", max(128, -(-2 * some.reach // grid) * grid))
+    monkeypatch.setattr(tiles, "OVERLAP", max(128, -(-2 * some.receptive_field // grid) * grid))
     whole = some(y)
     assert (whole - y).abs().max() > 0.01
     for tile in sides:
@@ -202,7 +206,14 @@ def run_in_tiles(some, y, **options):
     return torch.cat(bands, -2)
 
 
-@pytest.mark.parametrize("more", [{"reach": None}, {"reach": 500}, {"reach": None, "multiple": 8}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"receptive_field": None},
+        {"receptive_field": 1001},
+        {"receptive_field": None, "multiple": 8},
+    ],
+)
 @pytest.mark.parametrize("turned", [False, True])
 def test_one_tile_fades_into_the_next(more, turned):
     size = (600, 3) if turned else (3, 600)
@@ -225,8 +236,8 @@ def test_one_tile_fades_into_the_next(more, turned):
     grid=st.integers(1, 9),
     more=st.integers(0, 3),
 )
-@example(size=(1, 1), reach=0, grid=1, more=0)
-@example(size=(90, 90), reach=0, grid=4, more=1)
+@example(size=(1, 1), receptive_field=1, grid=1, more=0)
+@example(size=(90, 90), receptive_field=1, grid=4, more=1)
 def test_doing_nothing_in_tiles_of_any_kind_changes_nothing(size, reach, grid, more):
     sizes, shares = [], []
 
@@ -247,9 +258,9 @@ def test_doing_nothing_in_tiles_of_any_kind_changes_nothing(size, reach, grid, m
 
 
 def test_by_default_no_more_than_768_pixels_square_are_seen_at_once():
-    some = counting(reach=4)
+    some = counting(receptive_field=9)
     seen = []
-    spy = method(lambda y: seen.append(tuple(y.shape[-2:])) or some(y), reach=4)
+    spy = method(lambda y: seen.append(tuple(y.shape[-2:])) or some(y), receptive_field=9)
     run_in_tiles(spy, torch.zeros(1, 1, 800, 1600))
     assert max(seen) == (768, 768)
     assert len(seen) == 6
@@ -262,7 +273,7 @@ def test_the_kernel_goes_to_every_tile(rand):
         seen.append(kernel)
         return y
 
-    some = Method("some", deconvolve, "for a test", blind=False, reach=2)
+    some = Method("some", deconvolve, "for a test", blind=False, receptive_field=5)
     restore(y, some, k, tile=25)
     assert len(seen) > 2
     assert all(torch.equal(kernel, k) for kernel in seen)
@@ -285,7 +296,7 @@ def test_a_tensor_comes_back_of_its_shape_and_type(rand, size, shape, dtype):
 
 def test_a_tensor_is_clamped():
     y = torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 3)
-    x_hat = restore(y, method(lambda y: 4 * y - 1, reach=1))
+    x_hat = restore(y, method(lambda y: 4 * y - 1, receptive_field=3))
     assert x_hat.flatten().tolist() == [0, 1, 1]
 
 
@@ -296,7 +307,7 @@ def test_an_array_comes_back_of_its_kind_and_its_alpha_bit_for_bit(size, kind, d
     top = np.iinfo(dtype).max
     image = np.random.default_rng(0).integers(0, top, (*size, *kind), dtype, endpoint=True)
     before, colours = image.copy(), {(2,): 1, (4,): 3}.get(kind, 3)
-    x_hat = restore(image, method(lambda y: 1 - y, reach=5), tile=20)
+    x_hat = restore(image, method(lambda y: 1 - y, receptive_field=11), tile=20)
     assert (x_hat.dtype, x_hat.shape) == (dtype, image.shape)
     assert np.array_equal(image, before)
     if not kind:
@@ -321,7 +332,7 @@ def test_a_pillow_image_comes_back_of_its_mode(size, mode):
 def test_values_are_rounded_half_up_and_clamped(dtype):
     top = np.iinfo(dtype).max
     made = torch.tensor([-1, 0, 0.49, 0.5, 1.49, 1.5, 2.5, top - 0.51, top - 0.5, top, 2 * top])
-    some = method(lambda y: (made.double() / top).float().expand_as(y), reach=0)
+    some = method(lambda y: (made.double() / top).float().expand_as(y), receptive_field=1)
     x_hat = restore(np.zeros((1, 11), dtype), some)
     assert x_hat[0].tolist() == [0, 0, 0, 1, 1, 2, 3, top - 1, top, top, top]
 
@@ -329,7 +340,7 @@ def test_values_are_rounded_half_up_and_clamped(dtype):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_level_survives_doing_nothing(dtype):
     image = np.arange(np.iinfo(dtype).max + 1).astype(dtype).reshape(-1, 16, 1)
-    assert np.array_equal(restore(image, method(lambda y: y, reach=3), tile=256), image)
+    assert np.array_equal(restore(image, method(lambda y: y, receptive_field=7), tile=256), image)
 
 
 def test_an_array_may_be_a_view_that_lies_scattered(rand):
@@ -393,7 +404,7 @@ def test_a_network_for_grey_restores_each_channel_alone(rand):
 
 def test_a_function_with_gradients_is_restored_without_them(rand):
     layer = torch.nn.Conv2d(3, 3, 3, padding=1)
-    some = method(layer, reach=1)
+    some = method(layer, receptive_field=3)
     assert not restore(rand(3, 9, 9), some).requires_grad
     assert restore(np.zeros((9, 9, 3), np.uint8), some).shape == (9, 9, 3)
 
@@ -445,14 +456,14 @@ def test_the_difference_of_tiles_is_the_psnr_between_tiled_and_whole(rand):
 )
 def test_nothing_beyond_its_reach_changes_what_a_method_makes_of_a_pixel(rand, make, exact):
     some = make()
-    far = some.reach + 16
+    far = some.receptive_field + 16
     y = rand(1, 3, 5, 2 * far)
     before = some(y)
     for at in (far, far + 1, far + 7):
         beyond = y.clone()
-        beyond[..., : at - some.reach] = 0.5
-        beyond[..., at + some.reach + 1 :] = 0.5
+        beyond[..., : at - some.receptive_field] = 0.5
+        beyond[..., at + some.receptive_field + 1 :] = 0.5
         assert torch.equal(some(beyond)[..., at], before[..., at])
         if exact:
-            beyond[..., at + some.reach] += 0.5
+            beyond[..., at + some.receptive_field] += 0.5
             assert not torch.equal(some(beyond)[..., at], before[..., at])

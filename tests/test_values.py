@@ -139,7 +139,9 @@ def test_noise_that_is_not_clipped_is_seen_by_the_method(light, sigma):
     clean = torch.as_tensor(light).expand(3, 40, 50)[None]
     y = degrade.add_noise(clean, sigma, 0, [0])
     seen = []
-    look = Method("look", lambda y, kernel: seen.append(y.clone()) or y, "for a test", reach=0)
+    look = Method(
+        "look", lambda y, kernel: seen.append(y.clone()) or y, "for a test", receptive_field=1
+    )
     x_hat = restore(y, look)
     assert torch.equal(seen[0], y)
     assert torch.equal(x_hat, y.clamp(0, 1))

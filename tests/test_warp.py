@@ -114,7 +114,7 @@ def test_reach_is_the_furthest_way_of_the_light_of_any_pixel(height, width):
             for right in np.arange(width) - (width - 1) / 2:
                 a, b, scale = back @ (right, down, 1)
                 far = max(far, abs(a / scale - right), abs(b / scale - down))
-        assert degrade.reach(h, height, width) == np.ceil(far)
+        assert degrade.max_displacement(h, height, width) == np.ceil(far)
 
 
 @pytest.mark.parametrize(
@@ -129,21 +129,21 @@ def test_reach_is_the_furthest_way_of_the_light_of_any_pixel(height, width):
 )
 def test_reach_of_a_path_of_shifts(path, pixels):
     h = torch.stack([shift(*p) for p in path])
-    assert degrade.reach(h, 20, 31) == pixels
-    assert degrade.reach(torch.stack([h, h]), 20, 31) == pixels  # (B, T, 3, 3)
+    assert degrade.max_displacement(h, 20, 31) == pixels
+    assert degrade.max_displacement(torch.stack([h, h]), 20, 31) == pixels  # (B, T, 3, 3)
 
 
 def test_a_camera_at_rest_reaches_nowhere():
     for focal in (49.0, 100.0, 1000.0):
         h = degrade.homographies(torch.zeros(2, 3), focal)
-        assert degrade.reach(h, 32, 32) == 0
+        assert degrade.max_displacement(h, 32, 32) == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_lies_beyond_arrives_only_within_reach_of_the_border(rand, seed):
     path = degrade.camera_shake(torch.Generator().manual_seed(seed), 9, 4)
     h = degrade.homographies(path, 60.0)
-    margin = degrade.reach(h, 40, 50)
+    margin = degrade.max_displacement(h, 40, 50)
     x = rand(1, 1, 40, 50)
     y = [degrade.expose((degrade.warp(x, a, b) for a in h), "encoded") for b in BOUNDARIES]
     inside = (..., slice(margin, -margin), slice(margin, -margin))
@@ -160,7 +160,7 @@ def test_no_pixel_moves_further_than_the_reach():
         place = torch.stack([right - 59.5, down - 40, torch.ones(81, 120)]).double().flatten(1)
         moved = torch.linalg.inv(h[0]) @ place
         far = (moved[:2] / moved[2] - place[:2]).abs().max().item()
-        assert 0 <= degrade.reach(h, 81, 120) - far < 1
+        assert 0 <= degrade.max_displacement(h, 81, 120) - far < 1
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

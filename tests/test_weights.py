@@ -10,7 +10,8 @@ from test_evaluation import write_pairs
 
 from deblurlib import evaluation, images, models, restoration, runs, studies
 from deblurlib.data import open_images
-from deblurlib.restoration import WEIGHTS, apply_model, find_method, restore, shipped
+from deblurlib.models import WEIGHTS
+from deblurlib.restoration import apply_model, find_method, restore, shipped
 from deblurlib.studies.srn.ship import CONTAMINATED, KEPT, ship
 
 every_network = pytest.mark.parametrize("name", shipped())
@@ -112,7 +113,7 @@ def test_a_run_ships_with_all_that_is_known_of_it(run, tmp_path, monkeypatch, sa
     assert card["contaminated"] == CONTAMINATED
     usual = (tmp_path / "photo.png").stat().st_mode
     assert [path.stat().st_mode for path in folder.iterdir()] == [usual] * 3
-    monkeypatch.setattr(restoration.methods, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(models.shipping, "WEIGHTS", tmp_path / "weights")
     y = rand(1, 3, 20, 20)
     assert shipped() == ["net"]
     made = find_method("net")

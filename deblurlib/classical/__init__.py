@@ -5,7 +5,7 @@
 image. ``stopping``: when to end, and what does not count. ``blur``: the operator that they share.
 
 Images are tensors of floats or NumPy arrays, see :func:`deblurlib.values.as_batch`, kernels what
-:func:`deblurlib.kernels.as_kernel` takes; what is returned are tensors. Taught in chapter 06.
+:func:`deblurlib.psf.as_kernel` takes; what is returned are tensors. Taught in chapter 06.
 """
 
 from .blind import blind_richardson_lucy

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import scipy.fft
 import torch
 
 from ..degrade import BOUNDARIES
-from ..degrade.convolution import _extend, _fold
+from ..degrade.convolution import extend, fast_grid, filtered, fold
 from ..errors import InputError
-from ..kernels import as_kernel
+from ..psf import as_kernel
 
 
 class Blur:
@@ -37,8 +36,8 @@ class Blur:
             self.wide = self.grid = size
         else:
             self.top, self.left = h // 2, w // 2
-            height, width = self.wide = size[0] + 2 * self.top, size[1] + 2 * self.left
-            self.grid = scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width)
+            self.wide = size[0] + 2 * self.top, size[1] + 2 * self.left
+            self.grid = fast_grid(*self.wide)
         # the first window of wide pixels, or the one around the first pixel, gives y's first
         self.first = (h // 2 + self.top, w // 2 + self.left)
         self.change_kernel(k)
@@ -56,17 +55,17 @@ class Blur:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """``A x`` of ``x`` ``(B, C, H, W)``."""
-        product = torch.fft.rfft2(self.extend(x), s=self.grid).mul_(self.transform)
-        return torch.fft.irfft2(product, s=self.grid)[..., : self.size[0], : self.size[1]]
+        window = slice(self.size[0]), slice(self.size[1])
+        return filtered(self.extend(x), self.transform, self.grid, window)
 
     def adjoint(self, z: torch.Tensor) -> torch.Tensor:
         """``A' z`` of ``z`` of the size of ``y``."""
-        product = torch.fft.rfft2(z, s=self.grid).mul_(self.conjugate)
-        wide = torch.fft.irfft2(product, s=self.grid)[..., : self.wide[0], : self.wide[1]]
+        window = slice(self.wide[0]), slice(self.wide[1])
+        wide = filtered(z, self.conjugate, self.grid, window)
         small = self.top < self.size[0] and self.left < self.size[1]
         if self.boundary == "reflect" and small:  # the same, and faster
             return _fold_mirrored(_fold_mirrored(wide, -2, self.top), -1, self.left)
-        return wide if self.wide == self.size else _fold(wide, self.top, self.left, self.boundary)
+        return wide if self.wide == self.size else fold(wide, self.top, self.left, self.boundary)
 
     def adjoint_in_kernel(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """The adjoint of ``k -> A x``, which is linear, too: ``(B, h, w)``; channels are summed."""
@@ -79,7 +78,7 @@ class Blur:
         """``x`` with what the boundary says lies around it, where that is not done by wrapping."""
         if self.wide == self.size:
             return x
-        return _extend(x, self.top, self.left, self.boundary)
+        return extend(x, self.top, self.left, self.boundary)
 
 
 def _fold_mirrored(z: torch.Tensor, axis: int, around: int) -> torch.Tensor:

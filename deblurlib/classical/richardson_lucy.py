@@ -12,7 +12,7 @@ import math
 import numpy as np
 import torch
 
-from ..degrade.convolution import _extend
+from ..degrade.convolution import extend
 from ..errors import require
 from ..values import as_batch
 from .blur import Blur, checked, image_by_image
@@ -126,7 +126,7 @@ def _prepare(y, k, boundary, weights, start) -> tuple[Blur, torch.Tensor, ...]:
         weights, boundary = torch.nn.functional.pad(weights, more, value=1.0), "circular"
     blur = Blur(k, y.shape[-2:], boundary)
     if boundary == "valid":
-        start = _extend(start, blur.top, blur.left, "reflect")
+        start = extend(start, blur.top, blur.left, "reflect")
     return blur, y, weights, start
 
 

@@ -1,6 +1,19 @@
-"""The ``deblur`` command. What a user got wrong is one sentence and exit code 2."""
+"""``deblur``, a file for each command. What a user got wrong is one sentence and exit code 2."""
 
-from . import chapters, confirm, photos, scores, sets, trainings  # noqa: F401  (each adds its commands)
+# each adds its command
+from . import (  # noqa: F401
+    confirm,
+    data,
+    evaluate,
+    methods,
+    pairs,
+    publish,
+    report,
+    restore,
+    runs,
+    study,
+    train,
+)
 from .command import app, main
 
 __all__ = ["app", "main"]

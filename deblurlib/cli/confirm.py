@@ -12,8 +12,8 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .chapters import Chapters
 from .command import Seed, app, show
+from .report import Chapters
 
 if TYPE_CHECKING:
     from ..report.confirm import Page

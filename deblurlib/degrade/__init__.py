@@ -1,9 +1,9 @@
 """Blur and noise: the forward model ``y = k * x + n`` and what real cameras add to it.
 
 ``convolution``: one blur everywhere, and its adjoint. ``field``: a blur that varies over the image.
-``exposure``: what a moving camera or a video sees, averaged. ``noise``: noise, highlights, and the
-random numbers of everything. ``sampling``: a degradation drawn for each image. ``settings``: those
-of the five sources, by name. Taught in chapter 01.
+``exposure``: what a moving camera or a video sees, averaged. ``noise``: noise and highlights.
+``seeding``: the random numbers of everything. ``sampling``: a degradation drawn for each image.
+``settings``: those of the five sources, by name. Taught in chapter 01.
 """
 
 from .convolution import BOUNDARIES, convolve, convolve_adjoint
@@ -13,12 +13,13 @@ from .exposure import (
     encode_gamma,
     expose,
     homographies,
-    reach,
+    max_displacement,
     warp,
 )
 from .field import convolve_field, convolve_field_adjoint, defocus_weights, grid_weights
-from .noise import add_noise, add_shot_noise, boost_highlights, generator
+from .noise import add_noise, add_shot_noise, boost_highlights
 from .sampling import Degradation, Draw, Pair, apply, sample
+from .seeding import generator
 from .settings import SETTINGS
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
     "generator",
     "grid_weights",
     "homographies",
-    "reach",
+    "max_displacement",
     "sample",
     "warp",
 ]

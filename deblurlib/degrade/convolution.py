@@ -51,7 +51,7 @@ def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> tor
         )
 
     def slide(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-        return _slide(_extend(x, k.shape[-2] // 2, k.shape[-1] // 2, boundary), k)
+        return _slide(extend(x, k.shape[-2] // 2, k.shape[-1] // 2, boundary), k)
 
     return _in_full_precision(slide, x, k)
 
@@ -72,7 +72,7 @@ def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect"
 
     def slide_back(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
         h, w = k.shape[-2:]
-        return _fold(_slide_adjoint(y, k), h // 2, w // 2, boundary)
+        return fold(_slide_adjoint(y, k), h // 2, w // 2, boundary)
 
     return _in_full_precision(slide_back, y, k)
 
@@ -158,23 +158,43 @@ def _slide_direct(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 
 
 def _slide_fourier(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    height, width = x.shape[-2:]
     h, w = k.shape[-2:]
-    size = (scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width, real=True))
-
-    def multiply(image: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        product = torch.fft.rfft2(image, s=size) * torch.fft.rfft2(kernel, s=size).unsqueeze(-3)
-        return torch.fft.irfft2(product, s=size)[..., h - 1 : height, w - 1 : width]
-
+    grid = fast_grid(*x.shape[-2:])
+    transform = torch.fft.rfft2(k, s=grid)[:, None]
+    window = (slice(h - 1, x.shape[-2]), slice(w - 1, x.shape[-1]))
     if x.device.type != "cpu":
-        return multiply(x, k)
+        return filtered(x, transform, grid, window)
     # one image at a time: the transforms of a batch may differ from it in the last bit
-    return torch.stack([multiply(image, kernel) for image, kernel in zip(x, k, strict=True)])
+    each = zip(x.split(1), transform.split(1), strict=True)
+    return torch.cat([filtered(image, of_one, grid, window) for image, of_one in each])
 
 
-def _source_index(n: int, reach: int, boundary: str, device: torch.device) -> torch.Tensor:
-    """For the pixels -reach ... n - 1 + reach of an extended line: the pixel each one copies."""
-    index = torch.arange(-reach, n + reach, device=device)
+def fast_grid(height: int, width: int) -> tuple[int, int]:
+    """The least size of an image that holds so many pixels and is transformed fast."""
+    return scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width, real=True)
+
+
+def filtered(
+    x: torch.Tensor,
+    transform: torch.Tensor,
+    grid: tuple[int, int],
+    window: tuple[slice, slice],
+) -> torch.Tensor:
+    """Multiply the Fourier transforms of images by one, and cut a window from what that gives.
+
+    Args:
+        x: ``(B, C, H, W)``, taken for the upper left corner of a grid that is black elsewhere.
+        transform: of the real Fourier transform on that grid, ``(B, 1, height, width // 2 + 1)``.
+        grid: its height and width.
+        window: the rows and the columns to return.
+    """
+    product = torch.fft.rfft2(x, s=grid) * transform
+    return torch.fft.irfft2(product, s=grid)[(..., *window)]
+
+
+def _source_index(n: int, around: int, boundary: str, device: torch.device) -> torch.Tensor:
+    """For the pixels -around ... n - 1 + around of an extended line: the pixel each one copies."""
+    index = torch.arange(-around, n + around, device=device)
     if boundary == "circular":
         return index % n
     period = max(2 * (n - 1), 1)  # reflect: 0 1 2 3 2 1 | 0 1 2 3 ...
@@ -182,7 +202,11 @@ def _source_index(n: int, reach: int, boundary: str, device: torch.device) -> to
     return torch.minimum(index, period - index) if n > 1 else index * 0
 
 
-def _extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+def extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+    """An image with ``top`` rows more above and below it, and ``left`` columns more at its sides.
+
+    They hold what :func:`convolve` says of the boundary; of ``"valid"`` there are none.
+    """
     if boundary == "valid":
         return x
     if boundary == "zero":
@@ -194,8 +218,8 @@ def _extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor
     return x.index_select(-2, rows).index_select(-1, columns)
 
 
-def _fold(z: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
-    """The adjoint of :func:`_extend`: every extended pixel is added to the one it copied."""
+def fold(z: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+    """The adjoint of :func:`extend`: every extended pixel is added to the one it copied."""
     if boundary == "valid":
         return z
     height, width = z.shape[-2] - 2 * top, z.shape[-1] - 2 * left

@@ -144,7 +144,7 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
     return F.grid_sample(full, grid, padding_mode=mode, align_corners=inner).to(x.dtype)
 
 
-def reach(h: torch.Tensor, height: int, width: int) -> int:
+def max_displacement(h: torch.Tensor, height: int, width: int) -> int:
     """By how many pixels, rounded up, homographies move any point of an image at most.
 
     A margin of that width is what ``boundary="valid"`` cuts off, for only there can light from
@@ -155,7 +155,7 @@ def reach(h: torch.Tensor, height: int, width: int) -> int:
     still = edge * torch.tensor([[-1, -1, 1, 1], [-1, 1, -1, 1]])
     moved = torch.stack(_moved(inverse.cpu(), still))
     far = (moved - still[:, None]).abs().max().item()
-    return math.ceil(far - 1e-9)  # rounding errors reach nowhere
+    return math.ceil(far - 1e-9)  # rounding errors move nothing
 
 
 @lru_cache(maxsize=4)

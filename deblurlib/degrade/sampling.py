@@ -14,8 +14,9 @@ import torch
 from .. import images, psf
 from ..errors import InputError
 from .convolution import BOUNDARIES, convolve
-from .exposure import check_average, decode_gamma, encode_gamma, expose, reach, warp
-from .noise import add_noise, add_shot_noise, boost_highlights, generator
+from .exposure import check_average, decode_gamma, encode_gamma, expose, max_displacement, warp
+from .noise import add_noise, add_shot_noise, boost_highlights
+from .seeding import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +148,7 @@ def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: str) -
     if boundary != "valid":
         return expose((warp(x, h, boundary) for h in steps), "encoded")
     margin, _ = degradations[0].margins
-    needed = reach(blurs, *x.shape[-2:])
+    needed = max_displacement(blurs, *x.shape[-2:])
     if margin < needed:
         raise InputError(f"the path reaches {needed} pixels, more than its margin of {margin}")
     y = expose((warp(x, h, "reflect") for h in steps), "encoded")

@@ -32,7 +32,7 @@ def s1_motion(generator: torch.Generator) -> Degradation:
 
 
 def s1_motion_5(generator: torch.Generator) -> Degradation:
-    """As S1's motion, of 5 taps; so are those below: chapter 02 asks how far a network reaches."""
+    """As S1's motion, of 5 taps; so are those below: chapter 02 asks how far a network sees."""
     return Degradation(psf.motion(5), {"length": 5, "angle": 0})
 
 

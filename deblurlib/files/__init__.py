@@ -1,9 +1,11 @@
-"""The only readers and writers of pictures; and files that are there whole or not at all.
+"""The only readers and writers of pictures and kernels; files that are there whole or not at all.
 
-``pictures``: the one reader. ``photos``: writing. ``png`` and ``tiff``: what is special to these.
-``matlab``: arrays of numbers, for kernels. ``writing``: bytes. Taught in chapter 05.
+``pictures``: their one reader. ``photos``: writing them. ``png`` and ``tiff``: what is special to
+these. ``kernels``: their one reader. ``matlab``: arrays of numbers, for it. ``writing``: bytes.
+Taught in chapter 05.
 """
 
+from .kernels import decode_kernel, read_kernel
 from .photos import check_suffix, write_image, write_photo
 from .pictures import FORMATS, MAX_PIXELS, SUFFIXES, Photo, decode, read, read_image, read_photo
 from .writing import read_bytes, reading, unreadable, write_whole
@@ -15,9 +17,11 @@ __all__ = [
     "Photo",
     "check_suffix",
     "decode",
+    "decode_kernel",
     "read",
     "read_bytes",
     "read_image",
+    "read_kernel",
     "read_photo",
     "reading",
     "unreadable",

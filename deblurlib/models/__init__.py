@@ -6,81 +6,25 @@ says how many ``channels`` it takes, of what ``multiple`` the image's sides must
 ``receptive_field``: the side, in pixels, of what an output pixel depends on.
 """
 
-from __future__ import annotations
-
-import inspect
-import json
-from collections.abc import Mapping
-from pathlib import Path
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
-
-from ..errors import InputError
 from .denoiser import Denoiser
+from .networks import MODELS, build, load, parameter_count, save
+from .shipping import WEIGHTS, load_shipped, ship, shipped
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
 
-__all__ = ["MODELS", "SRCNN", "SRN", "Denoiser", "UNet", "build", "load", "parameter_count", "save"]
-
-#: name -> class
-MODELS: dict[str, type[nn.Module]] = {
-    "denoiser": Denoiser,
-    "srcnn": SRCNN,
-    "srn": SRN,
-    "unet": UNet,
-}
-
-
-def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:
-    """A model of :data:`MODELS` with its arguments, its first weights drawn from ``seed``."""
-    if name not in MODELS:
-        raise InputError(f"model {name!r} is none of {', '.join(MODELS)}")
-    known = list(inspect.signature(MODELS[name]).parameters)
-    if unknown := sorted(set(arguments) - set(known)):
-        raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(known)}")
-    with torch.random.fork_rng(devices=[]):  # what others draw afterwards stays as it was
-        torch.manual_seed(seed)
-        return MODELS[name](**arguments)
-
-
-def save(model: nn.Module, folder: Path) -> None:
-    """Write ``config.json`` and ``model.safetensors``, as ``from_pretrained`` of its class reads.
-
-    They go straight into ``folder``: a caller who needs all or nothing renames it afterwards.
-    """
-    model.save_pretrained(folder)
-    weights = folder / "model.safetensors"
-    content = weights.read_bytes()
-    weights.unlink()  # safetensors writes for its owner alone
-    weights.write_bytes(content)
-    (folder / "README.md").unlink(missing_ok=True)  # a form for a model card, not filled in
-
-
-def load(name: str, folder: Path) -> nn.Module:
-    """The model ``name`` with the weights that :func:`save` wrote, on the CPU, to be used.
-
-    Raises:
-        InputError: they are damaged, or of another model.
-        OSError: they are missing, or may not be read.
-    """
-    # not from_pretrained: it prints, and turns a damaged file into an error of its own
-    weights = folder / "model.safetensors"
-    try:
-        model = MODELS[name](**json.loads((folder / "config.json").read_text("utf-8")))
-        with weights.open("rb"):  # of one that may not be read, safetensors says it is missing
-            model.load_state_dict(load_file(weights))
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:200] or type(error).__name__  # one line of many
-        raise InputError(
-            f"{folder}: a network of another version of the library, or damaged ({why})"
-        ) from None
-    return model.eval()
-
-
-def parameter_count(model: nn.Module) -> int:
-    """How many numbers a training adjusts."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+__all__ = [
+    "MODELS",
+    "SRCNN",
+    "SRN",
+    "WEIGHTS",
+    "Denoiser",
+    "UNet",
+    "build",
+    "load",
+    "load_shipped",
+    "parameter_count",
+    "save",
+    "ship",
+    "shipped",
+]

@@ -14,14 +14,15 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from ..errors import InputError
+from ..studies import PROFILES
 from . import stamp
-from .results import MIME, PROFILES, validate
+from .results import MIME, validate
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # a terminal's colour codes
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Execution:
     """How the execution of one chapter ended."""
 
     notebook: Path  # the source
@@ -70,10 +71,10 @@ def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> None:
         raise InputError(f"profile {parameters['profile']!r} is none of {', '.join(PROFILES)}")
 
 
-def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) -> Outcome:
+def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) -> Execution:
     """Execute a chapter into ``copy``, check what it produced, and stamp the copy.
 
-    A failing chapter is an :class:`Outcome` with ``error`` set, never an exception; what it had
+    A failing chapter is an :class:`Execution` with ``error`` set, never an exception; what it had
     produced until then is in the copy.
     """
     check_parameters(notebook, parameters)
@@ -99,7 +100,7 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
             error = f"the kernel failed: {type(failure).__name__}: {failure}"
     seconds = time.monotonic() - started
     if not copy.exists():
-        return Outcome(notebook, copy, seconds, error or "papermill wrote no copy")
+        return Execution(notebook, copy, seconds, error or "papermill wrote no copy")
     executed = nbformat.read(copy, as_version=4)
     executed.metadata.pop("papermill", None)  # it holds this machine's paths
     join_streams(executed)
@@ -111,7 +112,7 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
         error = error or _fault(notebook, results, rows)
     stamp.write_on(executed, results, parameters, error)
     nbformat.write(executed, copy)
-    return Outcome(notebook, copy, seconds, error, results, **apart)
+    return Execution(notebook, copy, seconds, error, results, **apart)
 
 
 def join_streams(executed: nbformat.NotebookNode) -> None:

@@ -12,9 +12,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import data, machine, storage, studies
-from ..data import ImageSet, PairSet
-from ..runs import Recipe, proof, samples, signature
+from .. import data, machine, studies
+from ..data import ImageSet, PairSet, sources
+from ..runs import Recipe, inputs, proof, signature
 from ..runs.signature import Signature
 from ..studies.scoring import scores_at_start
 from . import rows_proof, stamp
@@ -53,8 +53,8 @@ def make(
     for recipe in studies.recipes(chapter, results["profile"], about["seeds"][0], source):
         show(recipe.name)
         found["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
-        found["sets"][recipe.data] = samples.open_training_images(recipe).fingerprint
-        found["tests"][recipe.data] = samples.open_test_images(recipe).fingerprint
+        found["sets"][recipe.data] = inputs.open_training_images(recipe).fingerprint
+        found["tests"][recipe.data] = inputs.open_test_images(recipe).fingerprint
     for recipe in more:
         if recipe.name not in found["recipes"]:
             steps, parts = proof.of_recipe(recipe)
@@ -79,7 +79,7 @@ def replay(
         needs these has not been looked at.
     """
     if "rows" in old:
-        if not storage.is_here(old["data"]):
+        if not sources.is_here(old["data"]):
             return [], [old["data"]]
         return rows_proof.replay(notebook, old, folder, show), []
     alike = machine.is_alike(old["made"]["machine"])
@@ -98,7 +98,7 @@ def replay(
         else:
             recipes = [recipes[name] for recipes in by_seed]
             source = recipes[0].data
-            is_here = storage.is_here(source)
+            is_here = sources.is_here(source)
             missing |= set() if is_here else {source}
             known = {part: old.get(part, {}).get(source) for part in ("sets", "tests")}
             parts = _changes(one, recipes, known, is_here, alike)
@@ -124,10 +124,10 @@ def _changes(
     parts += proof.replay(one["parts"], recipes[0], one["steps"], alike)
     if not is_here:
         return parts
-    images = samples.open_training_images(recipes[0])
+    images = inputs.open_training_images(recipes[0])
     if images.fingerprint != known["sets"]:
         return [*parts, "data"]
-    if known["tests"] not in (None, samples.open_test_images(recipes[0]).fingerprint):
+    if known["tests"] not in (None, inputs.open_test_images(recipes[0]).fingerprint):
         return [*parts, "test data"]
     return parts + signature.differences(one["parts"], _of_data(recipes, images), alike)
 
@@ -177,7 +177,7 @@ def _by_part(changed: Mapping[str, str], count: int) -> list[str]:
 
 def _of_recipe(recipe: Recipe, seeds: Sequence[int]) -> dict:
     steps, parts = proof.of_recipe(recipe)
-    images = samples.open_training_images(recipe)
+    images = inputs.open_training_images(recipe)
     recipes = [recipe.with_seed(seed) for seed in seeds]
     ids = {str(r.seed): r.run_id(images.fingerprint) for r in recipes}
     return {"steps": steps, "runs": ids, "parts": parts | _of_data(recipes, images)}

@@ -23,48 +23,50 @@ from nbconvert import MarkdownExporter
 from ..errors import InputError
 from ..runs import Recipe
 from . import proofs, sameness
-from .execute import Outcome
+from .execute import Execution
 from .results import write_archive, write_files
 from .site import for_reading
 
-PROFILES = ("report", "full")
+PUBLISHABLE = ("report", "full")  # profiles
 MEASURED = (".json", "_rows.csv.gz", "_history.csv.gz", "_pictures.npz")
 
 
 def check_profile(profile: str) -> None:
     """Only results of a size that means something are published."""
-    if profile not in PROFILES:
-        raise InputError(f"profile {profile!r} is not for publishing; use {' or '.join(PROFILES)}")
+    if profile not in PUBLISHABLE:
+        raise InputError(
+            f"profile {profile!r} is not for publishing; use {' or '.join(PUBLISHABLE)}"
+        )
 
 
-def publish(outcome: Outcome, root: Path) -> list[Path]:
+def publish(execution: Execution, root: Path) -> list[Path]:
     """Publish an executed chapter's page, results and figures; return the files that were written.
 
     Raises:
         InputError: the run failed or recorded no results, or was made with another profile.
     """
-    if outcome.error or outcome.results is None:
-        reason = (outcome.error or "it recorded no results").split("\n")[0]
-        raise InputError(f"chapter {outcome.chapter} is not published: {reason}")
-    check_profile(outcome.results["profile"])
+    if execution.error or execution.results is None:
+        reason = (execution.error or "it recorded no results").split("\n")[0]
+        raise InputError(f"chapter {execution.chapter} is not published: {reason}")
+    check_profile(execution.results["profile"])
     with tempfile.TemporaryDirectory(dir=root) as scratch:
         made = Path(scratch)
         for folder in ("reports/results", "figures"):
             (made / folder).mkdir(parents=True)
-        executed = nbformat.read(outcome.copy, as_version=4)
+        executed = nbformat.read(execution.copy, as_version=4)
         sources = {line for cell in executed.cells for line in cell.source.split("\n")}
-        page = render(executed, outcome.chapter, made / "figures")
-        (made / "reports" / f"{outcome.notebook.stem}.md").write_text(page, "utf-8")
+        page = render(executed, execution.chapter, made / "figures")
+        (made / "reports" / f"{execution.notebook.stem}.md").write_text(page, "utf-8")
         folder = made / "reports" / "results"
-        write_files(folder, outcome.results, outcome.rows, outcome.timings, strict=True)
-        write_archive(folder.parent, outcome.chapter, outcome.archive)
-        _prove(outcome, root, folder)
-        stale = _no_longer_made(made, root, outcome.chapter)
-        _drop_what_is_the_same(made, root, outcome, sources)
+        write_files(folder, execution.results, execution.rows, execution.timings, strict=True)
+        write_archive(folder.parent, execution.chapter, execution.archive)
+        _prove(execution, root, folder)
+        stale = _no_longer_made(made, root, execution.chapter)
+        _drop_what_is_the_same(made, root, execution, sources)
         written = []
         files = [path for path in made.rglob("*") if path.is_file()]
-        # the results last: they say what the others are of
-        for path in sorted(files, key=lambda path: (path.name == f"{outcome.chapter}.json", path)):
+        last = f"{execution.chapter}.json"  # the results say what the others are of
+        for path in sorted(files, key=lambda path: (path.name == last, path)):
             target = root / path.relative_to(made)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
@@ -74,15 +76,15 @@ def publish(outcome: Outcome, root: Path) -> list[Path]:
     return written
 
 
-def _prove(outcome: Outcome, root: Path, folder: Path) -> None:
+def _prove(execution: Execution, root: Path, folder: Path) -> None:
     """Make the proof of what is published; an old one stays if it comes out the same."""
-    path = folder / f"{outcome.chapter}_proof.json"
+    path = folder / f"{execution.chapter}_proof.json"
     old = root / path.relative_to(folder.parents[1])
-    recipes = [Recipe.from_json(text) for text in outcome.archive.get("recipes", ())]
-    new = {"results": outcome.results, "rows": outcome.rows, "recipes": recipes}
-    if old.exists() and _holds(outcome.notebook, old, new):
+    recipes = [Recipe.from_json(text) for text in execution.archive.get("recipes", ())]
+    new = {"results": execution.results, "rows": execution.rows, "recipes": recipes}
+    if old.exists() and _holds(execution.notebook, old, new):
         return
-    made = proofs.make(outcome.notebook, outcome.results, outcome.rows, recipes)
+    made = proofs.make(execution.notebook, execution.results, execution.rows, recipes)
     path.write_text(proofs.to_text(made), "utf-8")
 
 
@@ -104,14 +106,14 @@ def _no_longer_made(made: Path, root: Path, chapter: str) -> list[Path]:
 
 
 def _drop_what_is_the_same(
-    made: Path, root: Path, outcome: Outcome, sources: Collection[str]
+    made: Path, root: Path, execution: Execution, sources: Collection[str]
 ) -> None:
     """Take from what was made all that says the same as what is there."""
-    page = Path("reports", f"{outcome.notebook.stem}.md")
+    page = Path("reports", f"{execution.notebook.stem}.md")
     names = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
     same = {name for name in names if _is_same(root / name, made / name, sources)}
-    measured = [Path("reports", "results", outcome.chapter + ending) for ending in MEASURED]
-    results, timings = measured[0], Path("reports", "results", f"{outcome.chapter}_timings.json")
+    measured = [Path("reports", "results", execution.chapter + ending) for ending in MEASURED]
+    results, timings = measured[0], Path("reports", "results", f"{execution.chapter}_timings.json")
     if all(name in same for name in measured if name in names):
         if (root / timings).exists():
             same |= {timings} & names  # times alone differ between any two executions
@@ -120,7 +122,7 @@ def _drop_what_is_the_same(
     for name in same:
         (made / name).unlink()
     if results in same:
-        stamp = outcome.results["stamp"]
+        stamp = execution.results["stamp"]
         entry = {"code": stamp["code"], "commit": stamp["commit"], "date": stamp["finished"][:10]}
         old = (root / results).read_bytes()
         new = sameness.with_entry(old.decode("utf-8"), "confirmed", entry).encode("utf-8")

@@ -25,7 +25,6 @@ from ..studies.rows import CHANNELS, REQUIRED_IN_ROW, ROW_COLUMNS, pack, to_csv,
 MIME = "application/vnd.deblurlib.results+json"
 SCHEMA_VERSION = 2
 LARGEST_WEIGHTS = 2_000_000  # bytes that a chapter may publish
-PROFILES = ("smoke", "quick", "report", "full")
 SCHEMA = json.loads(Path(__file__).with_name("results.schema.json").read_text("utf-8"))
 
 

@@ -41,7 +41,7 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
         with tempfile.TemporaryDirectory() as folder:
             run = runs.train_or_load(recipes[name, number], folder=Path(folder))
             scoring = studies.scoring_of(chapter)
-            rows = studies.score([run], store=Path(folder), **scoring)
+            rows = studies.score([run], **scoring)
         images = known[name, number]
         now = [r["psnr"] for r in rows if r["method"] == name and r["image"] in images]
         line = {"recipe": name, "seed": number, "published": means[name, number]}
@@ -55,5 +55,5 @@ def _one_more(values: list[float]) -> tuple[float, float] | tuple[None, None]:
     n = len(values)
     if n < 2:
         return None, None
-    reach = scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
-    return float(np.mean(values) - reach), float(np.mean(values) + reach)
+    half_width = scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
+    return float(np.mean(values) - half_width), float(np.mean(values) + half_width)

@@ -37,14 +37,14 @@ def _finite(value: object) -> object:
 
 def replay(notebook: Path, old: Mapping, folder: Path, show: Show) -> list[str]:
     """Execute the chapter as it was published, and look at all that it records."""
-    outcome = execute_again(notebook, old, show)
-    other = others(old, outcome.rows)
+    execution = execute_again(notebook, old, show)
+    other = others(old, execution.rows)
     changed = [f"row: {', '.join(map(str, _key(row)))}" for row in other]
     rows = read_rows(folder / f"{old['chapter']}_rows.csv.gz")
     results = json.loads((folder / f"{old['chapter']}.json").read_text("utf-8"))
     published = {"rows": rows} | {part: results[part] for part in ("summary", "claims")}
     # once written and read again, as those published
-    made = {"rows": from_csv(to_csv(outcome.rows))} | outcome.results
+    made = {"rows": from_csv(to_csv(execution.rows))} | execution.results
     close = sameness.in_six_digits if machine.is_alike(old["made"]["machine"]) else _elsewhere
     return changed + [
         part for part in published if not sameness.same_values(published[part], made[part], close)
@@ -68,7 +68,7 @@ def _elsewhere(old: float, new: float) -> bool:
     return not differences(one, two, alike=False)
 
 
-def execute_again(notebook: Path, published: Mapping, show: Show) -> execute.Outcome:
+def execute_again(notebook: Path, published: Mapping, show: Show) -> execute.Execution:
     """A chapter executed as it was published.
 
     Raises:
@@ -78,11 +78,11 @@ def execute_again(notebook: Path, published: Mapping, show: Show) -> execute.Out
     given = {key: published[key] for key in ("profile", "data")}
     given["seed"] = published["seeds"][0]
     with tempfile.TemporaryDirectory() as folder:
-        outcome = execute.run_chapter(notebook, Path(folder) / notebook.name, given)
-    if outcome.error or not outcome.rows:
-        reason = (outcome.error or "it recorded no rows").split("\n")[0]
+        execution = execute.run_chapter(notebook, Path(folder) / notebook.name, given)
+    if execution.error or not execution.rows:
+        reason = (execution.error or "it recorded no rows").split("\n")[0]
         raise InputError(f"{notebook.name}: {reason}")
-    return outcome
+    return execution
 
 
 def _is_other(row: Mapping, new: Mapping, alike: bool) -> bool:

@@ -17,12 +17,12 @@ import nbformat
 
 from ..errors import InputError
 from . import confirm, stamp
-from .execute import Outcome
+from .execute import Execution
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def build(outcomes: Sequence[Outcome], root: Path, out: Path) -> Path:
+def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     """Render the executed chapters with the project's ``docs/``; return the start page.
 
     Args:
@@ -45,12 +45,12 @@ def build(outcomes: Sequence[Outcome], root: Path, out: Path) -> Path:
         shutil.copy(text, source / page)
     chapters = source / "chapters"
     chapters.mkdir()
-    for outcome in outcomes:
-        if outcome.copy.exists():
-            page = for_reading(nbformat.read(outcome.copy, as_version=4))
-            stamp.add(page, f"The published page: {published_state(outcome.notebook, root)}.")
-            nbformat.write(page, chapters / outcome.notebook.name)
-    (source / "chapter-table.md").write_text(chapter_table(outcomes, root), "utf-8")
+    for execution in executions:
+        if execution.copy.exists():
+            page = for_reading(nbformat.read(execution.copy, as_version=4))
+            stamp.add(page, f"The published page: {published_state(execution.notebook, root)}.")
+            nbformat.write(page, chapters / execution.notebook.name)
+    (source / "chapter-table.md").write_text(chapter_table(executions, root), "utf-8")
     site = out / "site"
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]
@@ -86,18 +86,18 @@ def _is_scaffolding(cell: nbformat.NotebookNode) -> bool:
     )
 
 
-def chapter_table(outcomes: Sequence[Outcome], root: Path) -> str:
+def chapter_table(executions: Sequence[Execution], root: Path) -> str:
     """The start page's table: chapter, question, time here, state of what is published."""
     lines = [
         "| chapter | the question it answers | time here | published |",
         "| :--- | :--- | ---: | :--- |",
     ]
-    for outcome in outcomes:
-        notebook = nbformat.read(outcome.notebook, as_version=4)
+    for execution in executions:
+        notebook = nbformat.read(execution.notebook, as_version=4)
         about = notebook.metadata["deblurlib"]
-        link = f"[{outcome.chapter} {about['title']}](chapters/{outcome.notebook.stem})"
-        took = "failed" if outcome.error else f"{outcome.seconds:.0f} s"
-        state = published_state(outcome.notebook, root)
+        link = f"[{execution.chapter} {about['title']}](chapters/{execution.notebook.stem})"
+        took = "failed" if execution.error else f"{execution.seconds:.0f} s"
+        state = published_state(execution.notebook, root)
         lines.append(f"| {link} | {about['question']} | {took} | {state} |")
     return "\n".join(lines) + "\n"
 

@@ -7,12 +7,13 @@ and 07.
 """
 
 from .batch import Outcome, find_photos, restore_files, restore_frames
-from .method import WEIGHTS, Method
 from .methods import (
     METHODS,
+    Method,
     apply_model,
     find_method,
     of_model,
+    of_run,
     shipped,
     unsharp_mask,
 )
@@ -23,13 +24,13 @@ from .tiles import TILE
 __all__ = [
     "METHODS",
     "TILE",
-    "WEIGHTS",
     "Method",
     "Outcome",
     "apply_model",
     "find_method",
     "find_photos",
     "of_model",
+    "of_run",
     "restore",
     "restore_files",
     "restore_frames",

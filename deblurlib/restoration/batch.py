@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import video
+from .. import machine, video
 from ..errors import InputError
 from ..files import FORMATS, Photo, check_suffix, read_photo, write_photo
-from .method import Method
+from .methods import Method
 from .restoring import restore
 from .tiles import Progress
 
@@ -33,39 +33,49 @@ class Outcome:
     lost: tuple[str, ...] = ()  # what its format cannot hold, see write_photo
 
 
-def find_photos(
-    given: Sequence[str], out: Path | None = None
-) -> Iterator[tuple[Path, Path] | InputError]:
+@dataclass(frozen=True)
+class Found:
+    """An image file that is to be restored, or what was given and is none."""
+
+    source: str
+    path: Path | None = None
+    name: Path | None = None  # below the output
+    error: str | None = None  # one sentence, if there is nothing to restore
+
+
+def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Found]:
     """The image files meant by paths, folders and patterns, each with its name below the output.
 
     A folder stands for all image files below it, hidden ones and those in ``out`` left out, and its
-    tree is kept; a pattern such as ``*.jpg`` for what it matches. What there is not comes as an
-    error.
+    tree is kept; a pattern such as ``*.jpg`` for what it matches. For what is not there, or is no
+    image, there is an entry with an error.
     """
     made = None if out is None else Path(os.path.realpath(out))
-    for one in given:
-        path = Path(one)
+    for text in given:
+        path = Path(text)
         try:
             path.exists()
         except OSError as error:  # a name too long, a folder that may not be looked into
-            yield InputError(f"{one}: {error.strerror}")
+            yield Found(text, error=f"{text}: {error.strerror}")
             continue
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if _is_photo(p, path, made))
-            yield from ((p, p.relative_to(path)) for p in inside)
+            yield from (Found(str(p), p, p.relative_to(path)) for p in inside)
             if not inside:
-                yield InputError(f"{one}: no image file in this folder")
+                yield Found(text, error=f"{text}: no image file in this folder")
         elif path.exists() and _kind(path) == "video":
-            yield InputError(f"{one}: a video; --frames says which of its frames to restore")
+            why = f"{text}: a video; --frames says which of its frames to restore"
+            yield Found(text, error=why)
         elif path.exists():
-            yield path, Path(path.name)
-        elif glob.has_magic(one):
-            matched = sorted(Path(p) for p in glob.glob(one, recursive=True))
-            yield from ((p, Path(p.name)) for p in matched if p.is_file())
-            if not any(p.is_file() for p in matched):
-                yield InputError(f"{one}: no file matches")
+            yield Found(text, path, Path(path.name))
+        elif glob.has_magic(text):
+            matched = sorted(Path(p) for p in glob.glob(text, recursive=True))
+            matched = [p for p in matched if p.is_file()]
+            yield from (Found(str(p), p, Path(p.name)) for p in matched)
+            if not matched:
+                yield Found(text, error=f"{text}: no file matches")
         else:
-            yield InputError(f"{one}: no such file or folder")
+            yield Found(text, error=f"{text}: no such file or folder")
 
 
 def _kind(path: Path) -> str:
@@ -109,15 +119,13 @@ def restore_files(
     if single and (len(found) != 1 or Path(given[0]).is_dir()):
         raise InputError(f"{out}: several images need a folder to go to, not a file")
     # not Path.resolve, which raises where links go in a circle
-    sources = {os.path.realpath(one[0]): one[0] for one in found if not isinstance(one, InputError)}
+    sources = {os.path.realpath(f.path): f.path for f in found if f.error is None}
     taken: dict[str, Path] = {}
-    for one in found:
-        if isinstance(one, InputError):
-            name, _, _ = str(one).partition(": ")
-            yield Outcome(name, None, str(one))
+    for photo in found:
+        if photo.error is not None:
+            yield Outcome(photo.source, None, photo.error)
             continue
-        source, name = one
-        target = out if single else out / name
+        source, target = photo.path, out if single else out / photo.name
 
         def load(source: Path = source, target: Path = target) -> Photo:
             _check_target(source, target, taken, sources)
@@ -150,8 +158,8 @@ def _restored(
         return Outcome(name, None, str(error))
     except OSError as error:
         return Outcome(name, None, f"{target}: {error.strerror or error}")
-    except (MemoryError, RuntimeError) as error:  # PyTorch's is a RuntimeError
-        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+    except (MemoryError, RuntimeError) as error:
+        if not machine.is_out_of_memory(error):
             raise
         return Outcome(name, None, f"{name}: not enough memory; a smaller --tile needs less")
     seconds = time.perf_counter() - began

@@ -1,21 +1,72 @@
 """Methods by name: functions from a blurred image, and maybe its kernel, to a restored one.
 
-Taught in chapter 01 (what a method may know) and 07.
+What the deconvolutions leave open was chosen on other photographs than those they are scored on,
+see :mod:`deblurlib.studies.classical.choose`. Taught in chapter 01 (what a method may know) and 07.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .. import degrade, models, psf, runs
-from ..errors import InputError
-from .deconvolution import DECONVOLUTIONS, DENOISER
-from .method import WEIGHTS, Method, undamaged
+from .. import classical, degrade, models, psf, runs
+from ..errors import InputError, NoSuchRun
+from ..psf import as_kernel
+from ..values import as_batch, check_restorable
+from . import deconvolution
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to restore: ``method(y, kernel)`` with ``y`` ``(B, C, H, W)`` gives ``x_hat``."""
+
+    name: str
+    function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+    describes: str  # one line for a reader
+    blind: bool = True  # needs no kernel
+    run: runs.Run | None = None  # that it comes from
+    #: side of the square of input pixels that an output pixel depends on; None: it may on all
+    receptive_field: int | None = None
+    device: torch.device | None = None  # where its model is; None: it has none
+    multiple: int = 1  # tiles of an image begin at multiples of it
+    contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
+    #: dB between an image restored in tiles and in one piece, where that was measured
+    tiled_psnr: float | None = None
+
+    def __call__(
+        self, y: torch.Tensor | np.ndarray, kernel: torch.Tensor | np.ndarray | None = None
+    ) -> torch.Tensor | np.ndarray:
+        """Restore images.
+
+        Args:
+            y: ``(B, C, H, W)``: a tensor or an array of floats in [0, 1], or of uint8 or uint16,
+                which are scaled to that. Whether a tensor's floats are in that range is not looked
+                at, for that waits for a GPU; :func:`deblurlib.restore` looks.
+            kernel: ``(h, w)``, or one for each image, ``(B, h, w)``; see
+                :func:`deblurlib.psf.as_kernel`.
+
+        Returns:
+            ``x_hat``, not clipped; of an array, an array of float32.
+
+        Raises:
+            InputError: the method needs a kernel and gets none; no kernel; no such array.
+        """
+        if kernel is None and not self.blind:
+            raise InputError(f"the method {self.name} needs the kernel, and none is known")
+        batch = as_batch(y)
+        kernel = as_kernel(kernel) if isinstance(kernel, np.ndarray) else kernel
+        if not isinstance(y, np.ndarray):
+            return self.function(batch, kernel)
+        check_restorable(batch)
+        batch = batch.to(self.device or "cpu", torch.float32)
+        kernel = None if kernel is None else kernel.to(batch.device)
+        return self.function(batch, kernel).detach().float().cpu().numpy()
 
 
 def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> torch.Tensor:
@@ -30,6 +81,8 @@ def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> to
 
 
 #: name -> method. The networks that ship and the runs are methods, too: see :func:`find_method`.
+#: Of a deconvolution, ``tiled_psnr`` is the least of four photographs of 800 x 800 pixels (Koehler
+#: and others, ECCV 2012) with a kernel of 25 x 25: :mod:`deblurlib.studies.classical.tiled`.
 METHODS: dict[str, Method] = {
     m.name: m
     for m in (
@@ -37,22 +90,82 @@ METHODS: dict[str, Method] = {
             "identity",
             lambda y, kernel: y,
             "do nothing: what every method is compared with",
-            reach=0,
+            receptive_field=1,
         ),
         Method(
             "unsharp-mask",
             lambda y, kernel: unsharp_mask(y),
             "raise local contrast; no model",
-            reach=psf.gaussian(2.0).shape[-1] // 2,
+            receptive_field=psf.gaussian(2.0).shape[-1],
         ),
-        *DECONVOLUTIONS,
+        Method(
+            "inverse",
+            lambda y, kernel: classical.inverse(y, kernel, 0.1),
+            "divide by the blur, where a tenth is left",
+            blind=False,
+            tiled_psnr=45.8,
+        ),
+        Method(
+            "tikhonov",
+            lambda y, kernel: classical.tikhonov(y, kernel, 0.003, "gradient"),
+            "divide by the blur, keep slopes small",
+            blind=False,
+            tiled_psnr=56.4,
+        ),
+        Method(
+            "wiener",
+            deconvolution.wiener_by_noise,
+            "divide by the blur, as noise and the spectrum of photographs allow",
+            blind=False,
+            tiled_psnr=47.6,
+        ),
+        Method(
+            "richardson-lucy",
+            lambda y, kernel: classical.richardson_lucy(y, kernel, 80, "valid"),
+            "80 iterations, surroundings unknown",
+            blind=False,
+            tiled_psnr=83.2,
+        ),
+        Method(
+            "accelerated-richardson-lucy",
+            lambda y, kernel: deconvolution.fast_richardson_lucy(y, kernel, 20),
+            "20 iterations after Biggs and Andrews",
+            blind=False,
+            tiled_psnr=63.0,
+        ),
+        Method(
+            "richardson-lucy-tv",
+            lambda y, kernel: deconvolution.fast_richardson_lucy(y, kernel, 80, tv=0.0005),
+            "80 accelerated iterations with total variation",
+            blind=False,
+            tiled_psnr=58.7,
+        ),
+        Method(
+            "plug-and-play",
+            deconvolution.plug_and_play,
+            "half-quadratic splitting with a small denoiser",
+            blind=False,
+            tiled_psnr=54.9,
+        ),
+        Method(
+            "blind-richardson-lucy",
+            lambda y, kernel: deconvolution.blindly_restored(y, torch.ones(5, 5), 3),
+            "image and kernel in turn, from 5 x 5 ones",
+            tiled_psnr=77.2,
+        ),
+        Method(
+            "blind-richardson-lucy-gaussian",
+            lambda y, kernel: deconvolution.blindly_restored(y, psf.gaussian(1.0), 3),
+            "image and kernel in turn, from a Gaussian of sigma 1",
+            tiled_psnr=79.5,
+        ),
     )
 }
 
 
 def shipped() -> list[str]:
     """The names of the trained networks that come with the library, but for the denoiser."""
-    return sorted(p.parent.name for p in WEIGHTS.glob("*/card.json") if p.parent.name != DENOISER)
+    return [name for name in models.shipped() if name != deconvolution.DENOISER]
 
 
 def find_method(name: str, device: torch.device | str = "cpu", store: Path | None = None) -> Method:
@@ -66,26 +179,20 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
     if name in METHODS:
         return METHODS[name]
     if name in shipped():
-        return _shipped(name, device)
-    try:
-        run = runs.find(runs.root() if store is None else store, name)
-    except InputError as error:
-        if not str(error).startswith("no run"):
-            raise
-        raise InputError(
-            f"no method {name!r}: it is none of {', '.join([*METHODS, *shipped()])}; {error}"
-        ) from None
-    return of_model(run.recipe.name, run.model().to(device), f"run {run.id}", run=run)
-
-
-def _shipped(name: str, device: torch.device | str) -> Method:
-    folder = WEIGHTS / name
-    with undamaged(folder):
-        card = json.loads((folder / "card.json").read_text("utf-8"))
-        # the layout in which its convolutions are faster, on a processor, too
-        model = models.load(card["model"], folder).to(device, memory_format=torch.channels_last)
+        model, card = models.load_shipped(name, device)
         more = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}
         return of_model(name, model, card["describes"], **more)
+    try:
+        run = runs.find(runs.root() if store is None else store, name)
+    except NoSuchRun as error:
+        known = ", ".join([*METHODS, *shipped()])
+        raise InputError(f"no method {name!r}: it is none of {known}; {error}") from None
+    return of_run(run, device)
+
+
+def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
+    """The method that applies a run's model; errors as of :meth:`deblurlib.runs.Run.model`."""
+    return of_model(run.recipe.name, run.model().to(device), f"run {run.id}", run=run)
 
 
 def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:
@@ -95,7 +202,7 @@ def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:
         name,
         lambda y, kernel: apply_model(model, y.float()).to(y.dtype),
         describes,
-        reach=model.receptive_field // 2,
+        receptive_field=model.receptive_field,
         device=None if first is None else first.device,
         multiple=model.multiple,
         **more,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError, require
-from ..kernels import as_kernel
+from ..psf import as_kernel
 from .tiles import Span, spans
 
 NEAR = 8  # pixels: how far from a seam the differences lie that it is compared with
@@ -28,7 +28,7 @@ def restore_patches(
     Args:
         y: ``(B, C, H, W)``.
         kernels: ``(R, S, h, w)``: one for each of R rows of S equally large patches; each is made
-            one as :func:`deblurlib.kernels.as_kernel` does.
+            one as :func:`deblurlib.psf.as_kernel` does.
         restore: a method, or another function of a patch ``(B, C, h', w')`` and its kernel.
         overlap: of neighbours, pixels. By default twice the kernels' side: a quarter of it, at
             the patch's border, counts for nothing, for there a deconvolution has to guess; in

@@ -11,9 +11,8 @@ from PIL import Image
 
 from .. import images, machine, values
 from ..errors import InputError
-from ..kernels import as_kernel
-from .method import Method
-from .methods import find_method
+from ..psf import as_kernel
+from .methods import Method, find_method
 from .tiles import Progress, in_tiles
 
 KINDS = (np.uint8, np.uint16)
@@ -37,7 +36,7 @@ def restore(
             turn it upright before. Tensors and arrays are uint8 (0..255), uint16 (0..65535) or
             floats in [0, 1], which noise may leave: see :func:`deblurlib.values.check_restorable`.
         method: a name, see :func:`deblurlib.restoration.find_method`, or a method.
-        kernel: for a method that needs it, ``(h, w)``, see :func:`deblurlib.kernels.as_kernel`.
+        kernel: for a method that needs it, ``(h, w)``, see :func:`deblurlib.psf.as_kernel`.
         device: by default that of the method's model; for a name, that of a tensor, and for other
             images a GPU where there is one.
         tile: side of a tile, pixels: less needs less memory.

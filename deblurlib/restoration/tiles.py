@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import InputError
-from .method import Method
+from .methods import Method
 
 TILE = 768  # side, pixels
-OVERLAP = 128  # of neighbouring tiles, where a method reaches further than half of it
+OVERLAP = 128  # of neighbouring tiles, where a method sees further
 Progress = Callable[[float], None]
 
 
@@ -62,8 +62,8 @@ def _rise(overlap: int, halo: int) -> torch.Tensor:
 
 
 def fits(method: Method) -> bool:
-    """Whether tiles and whole are equal: the method reaches no further than half the overlap."""
-    return method.reach is not None and 2 * method.reach <= OVERLAP
+    """Whether tiles and whole are equal: the receptive field is no wider than the overlap."""
+    return method.receptive_field is not None and method.receptive_field - 1 <= OVERLAP
 
 
 def layout(
@@ -71,13 +71,13 @@ def layout(
 ) -> tuple[int, int, int]:
     """Tile, overlap and halo of a method, pixels, the first two on its grid.
 
-    Where the method's reach fits, a halo of it makes tiles and whole equal. Of a deconvolution the
-    halo is half the kernel's side at least, for there it has to guess.
+    Where the receptive field fits, a halo of half of it makes tiles and whole equal. Of a
+    deconvolution the halo is half the kernel's side at least, for there it has to guess.
     """
     grid = method.multiple
     tile = TILE if tile is None else tile
     least = OVERLAP if kernel is None else max(OVERLAP, 2 * max(kernel.shape[-2:]))
-    halo = method.reach if fits(method) else least // 4
+    halo = method.receptive_field // 2 if fits(method) else least // 4
     overlap = -(-(2 * halo if fits(method) else least) // grid) * grid
     if tile % grid or tile < 2 * overlap or tile < 1:
         raise InputError(

@@ -1,10 +1,10 @@
 """Recipes, and the store of the runs they lead to. Taught in chapter 02."""
 
-from .drive import train_or_load
 from .provenance import standing, standings
 from .recipe import Recipe
 from .run import Run
 from .store import find, is_training, listed, remove, root
+from .train import train_or_load
 
 __all__ = [
     "Recipe",

@@ -10,9 +10,9 @@ import torch
 from .. import data, models, training
 from ..data import ImageSet, PairSet
 from ..losses import LOSSES
-from . import samples
+from . import inputs, validation
 from .recipe import Recipe
-from .samples import Score
+from .validation import Score
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -36,16 +36,18 @@ def fit(
         where it stands, and what scored it; ``None`` but in the first process.
     """
     first = fabric.global_rank == 0
-    rest, held = data.hold_out(images, recipe.holdout)
+    rest, held_out = data.hold_out(images, recipe.holdout)
     model = models.build(recipe.model, recipe.model_args, recipe.seed)
-    samples.check(recipe, model)
-    score = samples.scorer(recipe, held, fabric.device, model.margin) if first else None
+    inputs.check(recipe, model)
+    score = None
+    if first:
+        score = validation.scorer(recipe, held_out, fabric.device, model.margin)
     devices = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices):  # what others draw afterwards stays as it was
         torch.manual_seed(recipe.seed)
         for state in training.fit(
             model,
-            samples.batches_of(recipe, rest, fabric, model.margin),
+            inputs.batches_of(recipe, rest, fabric, model.margin),
             LOSSES[recipe.loss],
             recipe.steps,
             **{k: getattr(recipe, k) for k in ("optimiser", "schedule", "clip", "ema", "reset")},

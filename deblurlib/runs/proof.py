@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import batches, data, files, images, machine, models, training
-from ..data import ImageSet, PairSet
-from . import fitting, samples
+from .. import data, files, images, machine, models, training
+from ..data import ImageSet, PairSet, batches
+from . import fitting, inputs, validation
 from .recipe import Recipe
 from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
 
@@ -100,10 +100,10 @@ def of_miniature(recipe: Recipe, steps: int) -> dict[str, Signature]:
 
 def _of_images(recipe: Recipe, sharp: ImageSet | PairSet) -> dict[str, Signature]:
     """``batches``, and ``scores`` of the untrained network and the identity on two images."""
-    rest, held = data.hold_out(sharp, recipe.holdout)
+    rest, held_out = data.hold_out(sharp, recipe.holdout)
     with one_thread():
         model = models.build(recipe.model, recipe.model_args, recipe.seed)
-        score = samples.scorer(recipe, held.first(2), torch.device("cpu"), model.margin)
+        score = validation.scorer(recipe, held_out.first(2), torch.device("cpu"), model.margin)
         scores = [*score(model).values(), *score(nn.Identity()).values()]
         return {"batches": of_batches(recipe, rest), "scores": of_numbers(scores)}
 
@@ -152,7 +152,7 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
         sharp: what it trains on: its data, less what is held out.
     """
     margin = models.build(recipe.model, recipe.model_args, 0).margin
-    batch_of = samples.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin)
+    batch_of = inputs.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin)
     epoch = len(sharp) // recipe.batch  # the step in which, or before which, one ends
     wanted = {0, epoch - 1, epoch, recipe.steps - 1}
     steps = sorted(step for step in wanted if 0 <= step < recipe.steps)
@@ -170,7 +170,7 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
 
 @dataclass(frozen=True)
 class _OnDemand:
-    """As :func:`deblurlib.batches.hold`, but an image is read when it is asked for."""
+    """As :func:`deblurlib.data.batches.hold`, but an image is read when it is asked for."""
 
     items: ImageSet | PairSet
     grey: int

@@ -15,7 +15,7 @@ from ..degrade import SETTINGS
 from ..errors import InputError
 from ..files import write_whole
 from ..losses import LOSSES
-from . import proof, samples, signature
+from . import inputs, proof, signature
 from .recipe import Recipe
 from .run import Run
 
@@ -64,7 +64,7 @@ def standings(found: Sequence[Run]) -> dict[str, str]:
         source = (recipe.data, recipe.degradation is None, recipe.images)
         if source not in prints:
             try:
-                prints[source] = samples.open_training_images(recipe).fingerprint
+                prints[source] = inputs.open_training_images(recipe).fingerprint
             except InputError:
                 prints[source] = None
         if prints[source] not in (None, env["data"]["fingerprint"]):

@@ -105,13 +105,28 @@ class Run:
         return ""
 
     @property
+    def name(self) -> str | None:
+        """Its recipe's name; of a run in :attr:`trouble`, ``None``."""
+        return None if self.trouble else self.recipe.name
+
+    @property
     def title(self) -> str:
         """In a few words, which run this is, or its :attr:`trouble`."""
-        try:
-            r, _ = self.recipe, self.env
-        except InputError:
-            return self.trouble
-        return f"{r.name}, {r.data}, seed {r.seed}, {r.steps} steps"
+        if trouble := self.trouble:
+            return trouble
+        recipe = self.recipe
+        return f"{recipe.name}, {recipe.data}, seed {recipe.seed}, {recipe.steps} steps"
+
+    @property
+    def origin(self) -> dict:
+        """What the card of a network says of the run that it comes from."""
+        return {
+            "model": self.recipe.model,
+            "run": self.id,
+            "recipe": json.loads(self.recipe.to_json()),
+            "made_with": {key: self.env[key] for key in ("data", "device", "versions")},
+            "training": self.metrics,
+        }
 
     def _has(self, name: str) -> bool:
         return (self.folder / name).exists()

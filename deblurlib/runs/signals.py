@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held() -> Iterator[list[int]]:
+def noted() -> Iterator[list[int]]:
     """Ctrl-C and SIGTERM are only noted, in the list; the second time they do what they always do.
 
     Outside the main thread they are left as they are.

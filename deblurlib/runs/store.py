@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, NoSuchRun
 from .run import Run
 
 
@@ -72,23 +72,23 @@ def is_training(store: Path, run_id: str) -> bool:
     path = store / ".locks" / f"{run_id}.lock"
     if not path.exists():
         return False
-    held = FileLock(path)
+    of_run = FileLock(path)
     try:
-        held.acquire(timeout=0)
+        of_run.acquire(timeout=0)
     except Timeout:
         return True
     except OSError:  # in a store that we may only read
-        return _is_held(path)
-    held.release()
+        return _is_locked(path)
+    of_run.release()
     return False
 
 
-def _is_held(lock: Path) -> bool:
-    """Whether some process holds a lock that we may not hold; no, if we may not even read it."""
+def _is_locked(path: Path) -> bool:
+    """Whether some process holds a lock that we may not take; no, if we may not even read it."""
     try:
         import fcntl  # not there on every system
 
-        with lock.open("rb") as file:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (ImportError, OSError) as error:
         return isinstance(error, BlockingIOError)
@@ -100,16 +100,17 @@ def find(store: Path, wanted: str, by_name: bool = True) -> Run:
     as its name.
 
     Raises:
-        InputError: there is none, or there are several; the message lists them.
+        NoSuchRun: there is none.
+        InputError: there are several; the message lists them.
     """
     runs = listed(store)
     found = [r for r in runs if wanted and r.id.startswith(wanted)]
     if by_name and not found:
-        found = [r for r in runs if r.title.split(",")[0] == wanted]
+        found = [r for r in runs if r.name == wanted]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise InputError(f"no run {wanted!r} in {store}; deblur runs list shows what there is")
+        raise NoSuchRun(f"no run {wanted!r} in {store}; deblur runs list shows what there is")
     ids = "; ".join(f"{r.id} ({r.title})" for r in found)
     raise InputError(f"{wanted!r} can be any of these runs: {ids}; name one by its id")
 
@@ -183,20 +184,20 @@ def lock(store: Path, run_id: str, wait: bool = True) -> Iterator[None]:
     """
     try:
         (store / ".locks").mkdir(parents=True, exist_ok=True)
-        held = FileLock(store / ".locks" / f"{run_id}.lock", fallback_to_soft=False)
+        of_run = FileLock(store / ".locks" / f"{run_id}.lock", fallback_to_soft=False)
         try:
-            held.acquire(timeout=0)
+            of_run.acquire(timeout=0)
         except Timeout:
             if not wait:
                 raise InputError(f"the run {run_id} is being trained by another process") from None
             print(f"the run {run_id} is being trained by another process: waiting for it")
-            held.acquire()
+            of_run.acquire()
     except OSError as error:
         raise InputError(f"{store}: cannot be written ({error.strerror or error})") from None
     try:
         yield
     finally:
-        held.release()
+        of_run.release()
 
 
 def _remove(folder: Path) -> None:

@@ -27,7 +27,7 @@ from .. import data, files, images, machine, models, runs
 from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..evaluation import case_of
-from ..runs import Recipe, Run, proof, samples, signature, store
+from ..runs import Recipe, Run, inputs, proof, signature, store
 from .rows import in_order, read_rows, rounded
 from .scoring import score, scores_at_start
 
@@ -98,7 +98,7 @@ class Archive:
         A published run is taken if its recipe's proof comes out the same with the code of today.
         Which of the three it was is not printed: a page must not depend on it.
         """
-        sharp = samples.open_training_images(recipe)
+        sharp = inputs.open_training_images(recipe)
         run_id = recipe.run_id(sharp.fingerprint)
         run = None
         if run_id in self._histories and store.complete(runs.root(), run_id) is None:
@@ -198,7 +198,7 @@ class Archive:
             first = recipe.with_seed(seed)
             found = proof.replay(known["parts"], first, known["steps"], alike)
             if own is None:
-                test = samples.open_test_images(recipe).fingerprint
+                test = inputs.open_test_images(recipe).fingerprint
                 found += [] if test == self._proof["tests"].get(recipe.data) else ["test data"]
                 now = {"scores": scores_at_start(first, self._proof["scoring"])}
                 found += signature.differences(known["parts"], now, alike)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import data, stats
 from ..errors import InputError, require
 from ..runs import Run
-from ..runs.samples import open_training_images
+from ..runs.inputs import open_training_images
 from ..stats import Interval
 
 LEVEL = 0.05  # of Holm's adjusted p-values

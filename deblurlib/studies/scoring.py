@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 from .. import evaluation, machine, models, restoration
 from ..data import ImageSet
 from ..metrics import SSIM_PROTOCOLS
 from ..runs import Recipe, Run
+from ..runs.inputs import open_test_images
 from ..runs.proof import one_thread
-from ..runs.samples import open_test_images
 from ..runs.signature import Signature, of_numbers
 
 DRAW = 0  # the seed from which the degradations of test images are drawn
@@ -23,7 +22,6 @@ def score(
     test: ImageSet | None = None,
     side: int | None = None,
     protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
-    store: Path | None = None,
     device: str | None = None,
     **options,
 ) -> list[dict]:
@@ -46,9 +44,7 @@ def score(
     rows, known = [], set()
     for (name, degradation, grey), some in alike.items():
         by_id = {run.id: run.recipe for run in some}
-        methods = [
-            replace(restoration.find_method(run_id, device, store), name=run_id) for run_id in by_id
-        ]
+        methods = [replace(restoration.of_run(run, device), name=run.id) for run in some]
         common = {"data": name, "channels": "grey" if grey else "rgb"}
         common["degradation"] = degradation or "recorded"
         common |= {"draw": DRAW} if degradation else {}

@@ -52,8 +52,8 @@ class State:
         if self.average:
             tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for i, entries in self.optimiser.state_dict()["state"].items():
-            held = {key: value for key, value in entries.items() if value is not None}
-            tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in held.items()}
+            known = {key: value for key, value in entries.items() if value is not None}
+            tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in known.items()}
         tensors |= {"total": self.total, **self.random}
         numbers = {"step": self.step, "seconds": self.seconds}
         numbers |= {f"scaler.{k}": v for k, v in self.precision.state_dict().items()}
@@ -62,7 +62,7 @@ class State:
             for k, v in tensors.items()
         }, numbers
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], numbers: Mapping[str, float]) -> None:
+    def resume(self, tensors: Mapping[str, torch.Tensor], numbers: Mapping[str, float]) -> None:
         """Stand where :meth:`checkpoint` returned these."""
         self.step, self.seconds = int(numbers["step"]), float(numbers["seconds"])
         self.model.load_state_dict(_below("model.", tensors))
@@ -135,7 +135,7 @@ def fit(
         raise InputError(f'clip is {{"norm": ...}} or {{"norm": ..., "of": ...}}, not {clip}')
     clipped = named(model, clip.get("of", "")) if clip else None
     if start:
-        state.restore(*start)
+        state.resume(*start)
     if state.step >= steps:
         raise InputError(f"nothing is left to train after {state.step} of {steps} steps")
     clock = time.monotonic()

@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .. import files, images, names, pairing
+from .. import files, images
+from ..data import names, pairing
 from ..errors import InputError
 from . import mp4
 

@@ -13,7 +13,6 @@ stored are turned by 180 degrees against the convention here, and off by whole p
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from ... import degrade, psf
+from ...data import scenes
 from ...errors import InputError
 from ...files import Photo, matlab, read_bytes, unreadable, write_photo
 
@@ -43,16 +43,14 @@ def convert(source: Path, folder: Path) -> int:
     cases = [(*case[:4], aligned(*case[2:], case[0])) for case in read(source)]
     for side in ("blur", "sharp", "kernel"):
         (folder / "test" / side).mkdir(parents=True)
-    rows = [["split", "stem", "scene"]]
+    rows = []
     for stem, scene, x, y, k in cases:
         for side, image in (("sharp", x), ("blur", y)):
             pixels = np.floor(np.clip(image, 0, 1) * 65535 + 0.5).astype(np.uint16)
             write_photo(folder / "test" / side / f"{stem}.png", Photo(pixels[..., None]))
         np.save(folder / "test" / "kernel" / f"{stem}.npy", k.numpy())
-        rows.append(["test", stem, scene])
-    table = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-    with (folder / "scenes.csv").open("w", **table) as file:
-        csv.writer(file).writerows(rows)
+        rows.append(("test", stem, scene))
+    scenes.write(folder, rows)
     return len(cases)
 
 
@@ -95,11 +93,11 @@ def aligned(x: np.ndarray, y: np.ndarray, stored: np.ndarray, name: str) -> torc
     # moving the kernel moves the blurred image: one blur is enough to try all places
     made = degrade.convolve(sharp, k)
     inner = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    reach = range(-FARTHEST, FARTHEST + 1)
+    offsets = range(-FARTHEST, FARTHEST + 1)
     errors = {
         (down, right): (made.roll((down, right), (-2, -1)) - blurred)[inner].square().mean().item()
-        for down in reach
-        for right in reach
+        for down in offsets
+        for right in offsets
     }
     place = min(errors, key=errors.get)
     if not errors[place] <= 10 ** (-LEAST / 10):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ... import degrade, images, metrics, models, restoration, runs
+from ... import degrade, images, metrics, models, runs
 from ...data import ImageSet, open_images
 from ...restoration import deconvolution
 from ...runs import Run
@@ -30,20 +30,12 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None) -> dict:
         test: photographs that it is scored on, made grey.
         folder: by default where ``plug-and-play`` looks.
     """
-    folder = restoration.WEIGHTS / deconvolution.DENOISER if folder is None else folder
     model = run.model().eval()
-    card = {
-        "model": run.recipe.model,
-        "run": run.id,
-        "recipe": json.loads(run.recipe.to_json()),
-        "made_with": {k: run.env[k] for k in ("data", "device", "versions")},
-        "training": run.metrics,
+    card = run.origin | {
         "scored_on": {"name": test.name, "split": test.split, "fingerprint": test.fingerprint},
         "scores": [score(model, test, level) for level in LEVELS],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    models.save(model, folder)
-    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    models.ship(model, card, folder or models.WEIGHTS / deconvolution.DENOISER)
     return card
 
 

@@ -1,4 +1,4 @@
-"""Measure what restoring in tiles costs the classical methods, whose reach has no end.
+"""Measure what restoring in tiles costs the classical methods, which see the whole image.
 
 ::
 
@@ -19,7 +19,7 @@ def main() -> None:
     kernel = psf.shake(torch.Generator().manual_seed(0), 20, 25)
     photos = [files.read_image(path) for path in sys.argv[1:]]
     for method in restoration.METHODS.values():
-        if method.reach is None:
+        if method.receptive_field is None:
             k = None if method.blind else kernel
             found = (restoration.tile_difference(y, method, restoration.TILE, k) for y in photos)
             print(f"{method.name}: {min(found):.1f} dB", flush=True)

@@ -1,4 +1,4 @@
-"""Chapter 02: SRCNN's learning rates, depth and reach, on S1's three blurs.
+"""Chapter 02: SRCNN's learning rates, depth and receptive field, on S1's three blurs.
 
 What is compared, over which runs, in which unit and beyond which margin was fixed before the runs
 of the report were scored.
@@ -15,14 +15,24 @@ from ...runs import Run
 from ..claims import Claim, losses, scores, validation_images
 from . import on_losses, on_scores
 from .on_scores import best_rate, grey
-from .recipes import BLURS, LENGTHS, MODELS, RATES, REACHES, SGD_RATES, SHALLOW, ended, recipes
+from .recipes import (
+    BLURS,
+    LENGTHS,
+    MODELS,
+    RATES,
+    RECEPTIVE_FIELDS,
+    SGD_RATES,
+    SHALLOW,
+    ended,
+    recipes,
+)
 
 __all__ = [
     "BLURS",
     "LENGTHS",
     "MODELS",
     "RATES",
-    "REACHES",
+    "RECEPTIVE_FIELDS",
     "SCORING",
     "SGD_RATES",
     "SHALLOW",
@@ -49,8 +59,8 @@ def scored(trained: Sequence[Run]) -> list[Run]:
 
     Of the trainings with SGD, those at the rates that the validation images chose.
     """
-    held = losses(trained)
-    chosen = [f"sgd-motion-{best_rate(held, which)}-{which}" for which in ("same", "tenth")]
+    loss_of = losses(trained)
+    chosen = [f"sgd-motion-{best_rate(loss_of, which)}-{which}" for which in ("same", "tenth")]
 
     def counts(name: str) -> bool:
         return name in chosen or name.partition("-")[0] not in ("kept", "last", "sgd")
@@ -66,12 +76,12 @@ def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
         rows: of :func:`deblurlib.studies.score`, with all of :data:`SCORING`.
     """
     seeds = sorted({run.recipe.seed for run in trained})
-    held = losses(trained)
+    loss_of = losses(trained)
     n_images = validation_images(trained[0])
-    made = [Claim(**one, seeds=seeds, n_images=n_images) for one in on_losses.values(held)]
+    made = [Claim(**one, seeds=seeds, n_images=n_images) for one in on_losses.values(loss_of)]
     psnr, looks = scores(rows), {name: scores(rows, name) for name in MEASURES}
     images = sorted({row["image"] for row in rows})
     each = {"seeds": np.repeat(seeds, len(images)).tolist(), "scenes": images * len(seeds)}
-    for one in on_scores.values(held, psnr, looks):
+    for one in on_scores.values(loss_of, psnr, looks):
         made.append(Claim(**one | {"values": one["values"].ravel()} | each))
     return sorted(made, key=lambda claim: claim.id)

@@ -14,25 +14,30 @@ from ..claims import decibels
 from .recipes import BLURS, MODELS, RATES
 
 
-def values(held: Mapping[str, np.ndarray]) -> list[dict]:
+def values(loss_of: Mapping[str, np.ndarray]) -> list[dict]:
     """The claims' fields; ``values`` has one number a seed.
 
     Args:
-        held: of :func:`deblurlib.studies.claims.losses`.
+        loss_of: of :func:`deblurlib.studies.claims.losses`.
     """
-    return [*_of_rates(held), *_of_models(held), *_of_blurs(held), *_of_optimisers(held)]
+    return [
+        *_of_rates(loss_of),
+        *_of_models(loss_of),
+        *_of_blurs(loss_of),
+        *_of_optimisers(loss_of),
+    ]
 
 
-def _apart(held: Mapping[str, np.ndarray], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+def _apart(loss_of: Mapping[str, np.ndarray], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """By how much the second recipe's average loss is lower: dB (seeds,), mean over pairs."""
-    return np.mean([decibels(held[a].mean(1), held[b].mean(1)) for a, b in pairs], axis=0)
+    return np.mean([decibels(loss_of[a].mean(1), loss_of[b].mean(1)) for a, b in pairs], axis=0)
 
 
-def _of_rates(held: Mapping[str, np.ndarray]) -> list[dict]:
+def _of_rates(loss_of: Mapping[str, np.ndarray]) -> list[dict]:
     settings = [f"reset-{b}-{m}-" for b, m in product(BLURS, MODELS)]
     late = []
     for name in settings:
-        loss = held[name + "5e-5"]
+        loss = loss_of[name + "5e-5"]
         quarter = max(1, loss.shape[1] // 4)
         last, before = loss[:, -quarter:], loss[:, -2 * quarter : -quarter]
         late.append(decibels(before.mean(1), last.mean(1)))
@@ -42,7 +47,7 @@ def _of_rates(held: Mapping[str, np.ndarray]) -> list[dict]:
             "quote": "the average and overall validation losses of learning rate 10^-4 is much "
             "lower than those of learning rate 5 * 10^-5",
             "estimand": "average loss at 5e-5 over that at 1e-4; mean over 3 blurs and 3 models",
-            "values": _apart(held, [(n + "5e-5", n + "1e-4") for n in settings]),
+            "values": _apart(loss_of, [(n + "5e-5", n + "1e-4") for n in settings]),
             "sign": 1,
         },
         {
@@ -56,10 +61,12 @@ def _of_rates(held: Mapping[str, np.ndarray]) -> list[dict]:
     ]
 
 
-def _of_models(held: Mapping[str, np.ndarray]) -> list[dict]:
+def _of_models(loss_of: Mapping[str, np.ndarray]) -> list[dict]:
     def versus(first: str, second: str, blurs: Sequence[str] = BLURS) -> np.ndarray:
         at = product(blurs, RATES)
-        return _apart(held, [(f"reset-{b}-{first}-{r}", f"reset-{b}-{second}-{r}") for b, r in at])
+        return _apart(
+            loss_of, [(f"reset-{b}-{first}-{r}", f"reset-{b}-{second}-{r}") for b, r in at]
+        )
 
     return [
         {
@@ -86,10 +93,12 @@ def _of_models(held: Mapping[str, np.ndarray]) -> list[dict]:
     ]
 
 
-def _of_blurs(held: Mapping[str, np.ndarray]) -> list[dict]:
+def _of_blurs(loss_of: Mapping[str, np.ndarray]) -> list[dict]:
     def versus(first: str, second: str) -> np.ndarray:
         at = product(MODELS, RATES)
-        return _apart(held, [(f"reset-{first}-{m}-{r}", f"reset-{second}-{m}-{r}") for m, r in at])
+        return _apart(
+            loss_of, [(f"reset-{first}-{m}-{r}", f"reset-{second}-{m}-{r}") for m, r in at]
+        )
 
     return [
         {
@@ -111,10 +120,10 @@ def _of_blurs(held: Mapping[str, np.ndarray]) -> list[dict]:
     ]
 
 
-def _of_optimisers(held: Mapping[str, np.ndarray]) -> list[dict]:
+def _of_optimisers(loss_of: Mapping[str, np.ndarray]) -> list[dict]:
     kept = [f"{b}-{m}-{r}" for b, m, r in product(BLURS, MODELS, RATES)]
-    shared = held[f"kept-{kept[0]}"].shape[1]
-    both = {n: loss[:, :shared] for n, loss in held.items() if n.startswith(("reset-", "kept-"))}
+    shared = loss_of[f"kept-{kept[0]}"].shape[1]
+    both = {n: loss[:, :shared] for n, loss in loss_of.items() if n.startswith(("reset-", "kept-"))}
     return [
         {
             "id": "02i",
@@ -122,7 +131,7 @@ def _of_optimisers(held: Mapping[str, np.ndarray]) -> list[dict]:
             "quote": "With Adam, a tenth of the rate in the last layer lowers the loss",
             "estimand": "average loss of 9-1-5 at 1e-4 with one rate over that with a tenth of it "
             "in the last layer; mean over 3 blurs",
-            "values": _apart(held, [(f"kept-{b}-9-1-5-1e-4", f"last-{b}-tenth") for b in BLURS]),
+            "values": _apart(loss_of, [(f"kept-{b}-9-1-5-1e-4", f"last-{b}-tenth") for b in BLURS]),
             "sign": 1,
         },
         {

@@ -14,16 +14,18 @@ from .recipes import BLURS, MODELS, RATES, SGD_RATES
 Table = Mapping[tuple[str, str], np.ndarray]  # of deblurlib.studies.claims.scores
 
 
-def values(held: Mapping[str, np.ndarray], psnr: Table, looks: Mapping[str, Table]) -> list[dict]:
+def values(
+    loss_of: Mapping[str, np.ndarray], psnr: Table, looks: Mapping[str, Table]
+) -> list[dict]:
     """The claims' fields; ``values`` has a row a seed and a column an image.
 
     The identity's scores have one row, so that their differences have one for each seed.
 
     Args:
-        held: the losses, by which SGD's rates are chosen.
+        loss_of: the losses, by which SGD's rates are chosen.
         looks: by perceptual measure; a claim about looks is judged on each by its name.
     """
-    found = [*_of_gains(psnr), *_of_outputs(psnr), *_of_reach(psnr), _of_sgd(held, psnr)]
+    found = [*_of_gains(psnr), *_of_outputs(psnr), *_of_reach(psnr), _of_sgd(loss_of, psnr)]
     for letter, name in zip("bcd", MEASURES, strict=True):
         found += _of_looks(letter, name, looks[name])
     return found
@@ -160,9 +162,9 @@ def _of_reach(psnr: Table) -> list[dict]:
     ]
 
 
-def _of_sgd(held: Mapping[str, np.ndarray], psnr: Table) -> dict:
+def _of_sgd(loss_of: Mapping[str, np.ndarray], psnr: Table) -> dict:
     def chosen(which: str) -> np.ndarray:
-        return psnr[f"sgd-motion-{best_rate(held, which)}-{which}", grey("motion")]
+        return psnr[f"sgd-motion-{best_rate(loss_of, which)}-{which}", grey("motion")]
 
     return {
         "id": "02j",
@@ -175,7 +177,7 @@ def _of_sgd(held: Mapping[str, np.ndarray], psnr: Table) -> dict:
     }
 
 
-def best_rate(held: Mapping[str, np.ndarray], which: str) -> str:
+def best_rate(loss_of: Mapping[str, np.ndarray], which: str) -> str:
     """The rate of SGD with the lowest last validation loss; a run that diverged has none."""
-    ends = {r: held[f"sgd-motion-{r}-{which}"][:, -1].mean() for r in SGD_RATES}
+    ends = {r: loss_of[f"sgd-motion-{r}-{which}"][:, -1].mean() for r in SGD_RATES}
     return min(ends, key=lambda rate: np.nan_to_num(ends[rate], nan=np.inf))

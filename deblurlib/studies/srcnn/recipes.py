@@ -1,4 +1,4 @@
-"""Chapter 02: SRCNN's learning rates, depth and reach, on S1's three blurs.
+"""Chapter 02: SRCNN's learning rates, depth and receptive field, on S1's three blurs.
 
 S1 trains on one image at a time, for 20 epochs of 750, with a new optimiser each epoch. Here a
 sample is a patch, and no layer is padded: the paper's way, and less than a hundredth of the work.
@@ -19,14 +19,14 @@ RATES = {"1e-4": 1e-4, "5e-5": 5e-5}
 LAST = {"half": 0.5, "tenth": 0.1}
 SGD_RATES = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2}
 LENGTHS = (5, 11, 15, 21, 31)
-#: by slug: networks of growing reach; the last three have equally many parameters
-REACHES = {
+#: by slug: networks of growing receptive field; the last three have equally many parameters
+RECEPTIVE_FIELDS = {
     "13": {"layers": "9-1-5"},
     "15": {"layers": "9-3-1-5"},
     "17": {"layers": "9-3-1-5", "dilation": [1, 2, 1, 1]},
     "19": {"layers": "9-3-1-5", "dilation": [1, 3, 1, 1]},
 }
-#: a reach of 17 with Model 1's depth and parameters
+#: a receptive field of 17 with Model 1's depth and parameters
 SHALLOW = {"layers": "9-1-5", "dilation": [1, 1, 2]}
 
 #: profile -> steps of an epoch; the optimiser of S1's code begins anew after each
@@ -46,7 +46,7 @@ OWN_SIZES = VARIED | {
     "quick": {"steps": 300, "batch": 8, "crop": 32},
     "report": {"steps": 7_500, "every": 750, "batch": 4, "crop": 21},
 }
-REACH_SIZES = {
+FIELD_SIZES = {
     "smoke": {"steps": 2, "every": 1, "batch": 1, "crop": 5},
     "quick": {"steps": 40, "every": 10, "batch": 1, "crop": 33},
     "report": {"steps": 4_000, "every": 500, "batch": 1, "crop": 33},
@@ -56,7 +56,7 @@ REACH_SIZES = {
 
 def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     """All of the chapter, in the order of its sections."""
-    every = [*own(profile), *released(profile), *last_layers(profile), *reaches(profile)]
+    every = [*own(profile), *released(profile), *last_layers(profile), *receptive_fields(profile)]
     return [Recipe(**values, data=data, seed=seed) for values in every]
 
 
@@ -69,12 +69,12 @@ def ended(recipe: Recipe, profile: str, epochs: int) -> Recipe:
 
 
 def own(profile: str) -> list[dict]:
-    """What the course recommends: a reach that suffices for all three blurs; learn the difference
-    to the input, at a higher, falling rate."""
+    """What the course recommends: a receptive field that suffices for all three blurs; the
+    difference to the input is learned, at a higher, falling rate."""
     sizes = OWN_SIZES[profile]
     found = [_own(f"02/{blur}", f"s1-{blur}", sizes) for blur in BLURS]
     for one in found:
-        one["model_args"] |= REACHES["17"]
+        one["model_args"] |= RECEPTIVE_FIELDS["17"]
     return found
 
 
@@ -117,18 +117,18 @@ def last_layers(profile: str) -> list[dict]:
     return found
 
 
-def reaches(profile: str) -> list[dict]:
-    """Motion of growing length against networks of growing reach."""
+def receptive_fields(profile: str) -> list[dict]:
+    """Motion of growing length against networks of growing receptive field."""
     found = []
     for length in LENGTHS:
         degradation = "s1-motion" if length == 15 else f"s1-motion-{length}"
-        for slug, arguments in REACHES.items():
-            sizes = REACH_SIZES[profile]
+        for slug, arguments in RECEPTIVE_FIELDS.items():
+            sizes = FIELD_SIZES[profile]
             name = f"02/reach-{length}-{slug}"
             one = _own(name, degradation, sizes)
             one["model_args"] |= arguments
             found.append(one)
-    shallow = _own("02/reach-15-shallow", "s1-motion", REACH_SIZES[profile])
+    shallow = _own("02/reach-15-shallow", "s1-motion", FIELD_SIZES[profile])
     shallow["model_args"] |= SHALLOW
     return [*found, shallow]
 

@@ -6,14 +6,13 @@ its old size, both with a bicubic kernel. Recipe, training and scores are the ch
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from ... import data, files, images
-from ...data import ImageSet
+from ...data import ImageSet, scenes
 from ...errors import InputError
 from ...runs import Recipe
 
@@ -47,7 +46,7 @@ def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = data.register(f"{train.name}-x{SCALE}={folder}")
-    rows = [["split", "stem", "scene"]]
+    rows = []
     for split, sharp in (("train", train), ("test", test)):
         stems = [Path(name).stem for name in sharp.names]
         if len(set(stems)) < len(stems):
@@ -60,10 +59,8 @@ def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
             files.write_image(folder / split / "sharp" / f"{stem}.png", x)
             y = shrink_and_enlarge(x[None])[0]
             files.write_image(folder / split / "blur" / f"{stem}.png", y)
-            rows.append([split, stem, f"{split}/{sharp.names[i]}"])
-    table = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-    with (folder / "scenes.csv").open("w", **table) as file:
-        csv.writer(file).writerows(rows)
+            rows.append((split, stem, f"{split}/{sharp.names[i]}"))
+    scenes.write(folder, rows)
     return known
 
 

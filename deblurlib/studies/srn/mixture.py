@@ -7,7 +7,6 @@ One folder of tiles, so that one training sees all of it, and each kind as often
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ... import data, degrade, files, images
+from ...data import scenes
 from ...degrade import Degradation, Pair
 from ...errors import InputError
 
@@ -40,14 +40,13 @@ def gather(folder: Path) -> int:
     tiles = [*_recorded(), *_made()]  # before anything is written: a set may not be there
     for side in ("blur", "sharp"):
         (folder / "train" / side).mkdir(parents=True)
-    rows = [["split", "stem", "scene"]]
+    rows = []
     for stem, scene, y, x in tiles:
         files.write_image(folder / "train" / "blur" / f"{stem}.png", y)
         files.write_image(folder / "train" / "sharp" / f"{stem}.png", x)
-        rows.append(["train", stem, scene])
-    with (folder / "scenes.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-    return len(rows) - 1
+        rows.append(("train", stem, scene))
+    scenes.write(folder, rows)
+    return len(rows)
 
 
 def camera(generator: torch.Generator) -> Degradation:

@@ -40,28 +40,20 @@ def ship(
         scores: what ``deblur evaluate --json`` wrote of the run.
         folder: by default where ``srn`` is looked for.
     """
-    folder = restoration.WEIGHTS / "srn" if folder is None else folder
-    method = restoration.find_method(run.id)
+    method = restoration.of_run(run)
     agreements = []
     for photo in photos:
         y = files.read_image(photo)
         if min(y.shape[-2:]) <= restoration.TILE:
             raise InputError(f"{photo}: not higher and wider than a tile of {restoration.TILE}")
         agreements.append(restoration.tile_difference(y, method, restoration.TILE))
-    card = {
+    card = run.origin | {
         "describes": DESCRIBES,
-        "model": run.recipe.model,
         "contaminated": CONTAMINATED,
         "tiled_psnr": round(min(agreements), 2),
-        "run": run.id,
-        "recipe": json.loads(run.recipe.to_json()),
-        "made_with": {k: run.env[k] for k in ("data", "device", "versions")},
-        "training": run.metrics,
         "scores": [{k: one[k] for k in KEPT} for one in scores],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    models.save(run.model(), folder)
-    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    models.ship(run.model(), card, folder or models.WEIGHTS / "srn")
     return card
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+from ..progress import progress_bar
 from .command import Device, app, find_device, printable
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def restore(
     A picture that cannot be restored is named in one sentence, the others are done, and the exit
     code is 2.
     """
-    from .. import kernels, restoration
+    from .. import files, restoration
 
     device = find_device(device)
     if frames is not None and len(given) != 1:
@@ -56,9 +55,9 @@ def restore(
     if chosen.blind == (kernel is not None):
         wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE"
         raise InputError(f"the method {method} {wants}")
-    k = None if kernel is None else kernels.read(kernel)
+    k = None if kernel is None else files.read_kernel(kernel)
     restoration.tiles.layout(chosen, tile, k)  # what is wrong with it is known before
-    with _bar() as show:
+    with progress_bar("restoring") as show:
         if numbers is not None:
             source = Path(given[0])
             todo = (source, numbers, out, chosen, device, tile, show, k)
@@ -100,20 +99,3 @@ def _tell(outcome: Outcome) -> Outcome:
         lost = f"  without {', '.join(outcome.lost)}" if outcome.lost else ""
         print(f"{printable(outcome.target)}  {width} x {height}  {outcome.seconds:.1f} s{lost}")
     return outcome
-
-
-@contextmanager
-def _bar() -> Iterator:
-    """A bar of the picture that is restored now; nothing where there is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda share: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    # what is printed stays on stdout, where it may be redirected
-    with Progress(
-        console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()
-    ) as bar:
-        task = bar.add_task("restoring", total=1.0)
-        yield lambda share: bar.update(task, completed=share)

@@ -1,4 +1,4 @@
-"""``deblur evaluate`` and ``deblur methods``."""
+"""``deblur evaluate``: a method's scores beside those of doing nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import InputError
 from .command import Device, Seed, app, find_device, show
 
 if TYPE_CHECKING:
-    from ..restoration import Method
+    pass
 
 
 @app.command()
@@ -68,44 +68,6 @@ def evaluate(
         text = json.dumps(results, indent=1, ensure_ascii=False)
         write_whole(json_file, text + "\n")
     _print(results, found)
-
-
-@app.command()
-def methods() -> None:
-    """List the methods, and the runs that are methods, too."""
-    from .. import models, restoration, runs
-
-    table = Table()
-    for column in ("method", "needs the kernel", "reach, px", "tiled against whole"):
-        table.add_column(column)
-    table.add_column("what it does", overflow="fold")
-    for name in [*restoration.METHODS, *restoration.shipped()]:
-        method = restoration.find_method(name)
-        table.add_row(
-            name,
-            "no" if method.blind else "yes",
-            "all" if method.reach is None else str(method.reach),
-            _tiled(method),
-            method.describes,
-        )
-    found = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and not r.trouble]
-    known = runs.standings(found)
-    for run in found:
-        r = run.recipe
-        notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
-        notes += [] if known[run.id] == "same code" else [known[run.id]]
-        method = restoration.of_model(r.name, models.build(r.model, r.model_args, 0), "")
-        table.add_row(run.id, "no", str(method.reach), _tiled(method), ", ".join(notes))
-    show(table)
-
-
-def _tiled(method: Method) -> str:
-    """What restoring in tiles costs, as far as it is known."""
-    from ..restoration.tiles import fits
-
-    if fits(method):
-        return "equal"
-    return "not measured" if method.tiled_psnr is None else f"{method.tiled_psnr:.1f} dB"
 
 
 def _open(opened: Callable, source: str, split: str | None):

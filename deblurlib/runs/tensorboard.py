@@ -1,8 +1,7 @@
-"""How a training is watched: a bar on a terminal, TensorBoard on request."""
+"""A training's history for TensorBoard, on request."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,22 +11,7 @@ from .recipe import Recipe
 
 
 @contextmanager
-def progress(recipe: Recipe, steps: int, wanted: bool = True) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not wanted or not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"{recipe.name}, seed {recipe.seed}", total=recipe.steps)
-        bar.update(task, completed=steps)
-        yield lambda step: bar.update(task, completed=step)
-
-
-@contextmanager
-def tensorboard(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict], None]]:
+def writer(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict], None]]:
     """A function that writes a row of the history for TensorBoard, if that is wanted."""
     if folder is None:
         yield lambda row: None

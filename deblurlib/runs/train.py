@@ -15,11 +15,13 @@ from torch import nn
 from .. import machine, models, training
 from ..data import ImageSet, PairSet
 from ..errors import InputError
-from . import display, fitting, proof, samples, signals, store
+from ..progress import progress_bar
+from . import fitting, inputs, proof, signals, store
+from . import tensorboard as board
 from .provenance import code_of, replay
 from .recipe import Recipe
 from .run import Run, read_history, read_state, write_metrics, write_records
-from .samples import Score
+from .validation import Score
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -55,7 +57,7 @@ def train_or_load(
     if stale not in ("retrain", "load"):
         raise InputError(f'stale is "retrain" or "load", not {stale!r}')
     folder = store.root() if folder is None else folder
-    images = samples.open_training_images(recipe)
+    images = inputs.open_training_images(recipe)
     run_id = recipe.run_id(images.fingerprint)
     alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
     run = _usable(folder, recipe, run_id, images, stale) if alone else None
@@ -72,7 +74,7 @@ def train_or_load(
                 run = _train(recipe, images, folder / run_id, max_minutes, tensorboard, fabric)
     if int(os.environ.get("RANK", 0)) == 0:
         if run.outcome in ("hit", "stale"):
-            with display.tensorboard(tensorboard, recipe) as note:
+            with board.writer(tensorboard, recipe) as note:
                 for row in run.history:
                     note(row)
         if run.outcome == "hit":
@@ -135,11 +137,12 @@ def _train(
     }
     rows, start = _resume(target, env, images, fabric)
     kept = proof.of_run(recipe, images) if first and recipe.steps >= PROVED_STEPS else None
-    bar = display.progress(recipe, start[1]["step"] if start else 0, first)
+    done, title = start[1]["step"] if start else 0, f"{recipe.name}, seed {recipe.seed}"
+    bar = progress_bar(title, recipe.steps, done) if first else nullcontext(lambda step: None)
     with (
         bar as show,
-        display.tensorboard(tensorboard if first else None, recipe) as note,
-        signals.held() as asked,
+        board.writer(tensorboard if first else None, recipe) as note,
+        signals.noted() as asked,
     ):
         watched = {"save_minutes": SAVE_MINUTES, "max_minutes": max_minutes}
         watched |= {"stop": lambda: bool(asked), "start": start}

@@ -16,10 +16,11 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import files, names
+from .. import files
+from ..errors import InputError
+from . import names
 from .archives import BLOCK, npz_items, zip_items
 from .contents import CHECKSUMS, Item, file_state, with_checksums
-from .errors import InputError
 from .scenes import TABLE
 
 #: The photographs inside the scikit-image and scikit-learn wheels: name -> (path, sha256).

@@ -1,18 +1,17 @@
-"""Sets of sharp images, and of blurred and sharp pairs; parts of them. Opened by :mod:`.data`."""
+"""Sets of sharp images, and of blurred and sharp pairs, and parts of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
 
-import numpy as np
 import torch
 
-from . import contents, fingerprint, images, kernels, names
+from .. import files, fingerprint, images
+from ..errors import InputError
+from . import contents, names
 from .contents import Item
-from .errors import InputError
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,10 @@ class PairSet:
     def kernel(self, i: int) -> torch.Tensor | None:
         """The known kernel ``(h, w)`` of pair ``i`` (``kernel/STEM.npy``), or ``None``.
 
-        Errors and what else it may be: as of :func:`deblurlib.kernels.decode`.
+        Errors and what else it may be: as of :func:`deblurlib.files.decode_kernel`.
         """
         item = self.kernels[i]
-        return None if item is None else kernels.decode(item.raw(), item.name)
+        return None if item is None else files.decode_kernel(item.raw(), item.name)
 
     @property
     def names(self) -> list[str]:
@@ -119,31 +118,6 @@ class PairSet:
         known = [k for k in self.kernels if k is not None]
         held = contents.hash_items([*self.blurred, *self.sharp, *known])
         return fingerprint.of_bytes(held.encode(), *map(names.as_bytes, self.scenes))
-
-
-Set = TypeVar("Set", ImageSet, PairSet)
-
-
-def hold_out(items: Set, share: float, seed: int = 0) -> tuple[Set, Set]:
-    """Set whole scenes aside, to validate on: the rest, and what was set aside.
-
-    Args:
-        items: an :class:`ImageSet` or a :class:`PairSet`, of which both parts are.
-        share: of the scenes, rounded, but at least one; drawn from ``seed``.
-
-    Raises:
-        InputError: there is only one scene, or nothing would be left.
-    """
-    scenes = sorted(set(items.scenes))
-    count = max(1, round(share * len(scenes))) if 0 < share < 1 else 0
-    if not 0 < count < len(scenes):
-        raise InputError(
-            f"{items.name}: a share of {share:g} of {len(scenes)} scenes cannot be set aside"
-        )
-    drawn = np.random.default_rng(seed).choice(len(scenes), count, replace=False)
-    aside = {scenes[i] for i in drawn}
-    places = [[i for i, s in enumerate(items.scenes) if (s in aside) == held] for held in (0, 1)]
-    return items.take(places[0]), items.take(places[1])
 
 
 def _keys(paths: list[str]) -> list[int]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
+from .. import files
+from ..errors import InputError
 from . import names
 from .contents import Item
-from .errors import InputError
 
 TABLE = "scenes.csv"
 DELIMITERS = ",;\t"
@@ -71,6 +74,13 @@ def read(items: list[Item], pairs: dict[Key, str]) -> dict[Key, str]:
             raise InputError(f"{TABLE}: no row names {name}; a table of scenes names every pair")
         scenes[top, stem] = row.scene
     return scenes
+
+
+def write(folder: Path, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Write the table of a set: split, stem and scene of each of its pairs."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("split", "stem", "scene"), *rows])
+    files.write_whole(folder / TABLE, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _decoded(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""``deblur report`` and ``deblur publish``: execute chapters."""
+"""``deblur report``: execute chapters, and render them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import InputError
 from .command import Profile, Seed, app, short
 
 if TYPE_CHECKING:
-    from ..report.execute import Outcome
+    from ..report.execute import Execution
 
 Chapters = Annotated[
     list[str] | None, typer.Argument(help="Two digits each; all if none is named.")
@@ -46,45 +46,27 @@ def report(
     from ..report import execute
     from ..report import site as rendering
 
-    outcomes = _run(chapters or [], profile, seed, data or [], parameter or [], out)
+    executions = execute_chapters(chapters or [], profile, seed, data or [], parameter or [], out)
     console = Console(highlight=False)
-    for outcome in outcomes:
-        if outcome.error:
-            console.print(f"\n{outcome.notebook.name}: {outcome.error}", markup=False)
-    console.print(_table(outcomes, profile))
+    for execution in executions:
+        if execution.error:
+            console.print(f"\n{execution.notebook.name}: {execution.error}", markup=False)
+    console.print(_table(executions, profile))
     if site:
-        page = rendering.build(outcomes, execute.project_root(), out.resolve())
+        page = rendering.build(executions, execute.project_root(), out.resolve())
         console.print(f"Open {short(page)} in a browser.", soft_wrap=True)
-    raise typer.Exit(1 if any(o.error for o in outcomes) else 0)
+    raise typer.Exit(1 if any(o.error for o in executions) else 0)
 
 
-@app.command()
-def publish(
-    chapter: Annotated[str, typer.Argument(help="The chapter's two digits.")],
-    profile: Profile = "report",
-    seed: Seed = 0,
-    data: Data = None,
-    parameter: Parameter = None,
-    out: Out = Path("build"),
-) -> None:
-    """Execute a chapter and write its page, results and figures into the repository."""
-    from ..report import execute
-    from ..report import publish as publishing
-
-    publishing.check_profile(profile)
-    (outcome,) = _run([chapter], profile, seed, data or [], parameter or [], out)
-    for path in publishing.publish(outcome, execute.project_root()):
-        print(short(path))
-
-
-def _run(
+def execute_chapters(
     chapters: Sequence[str],
     profile: str,
     seed: int,
     data: Sequence[str],
     parameter: Sequence[str],
     out: Path,
-) -> list[Outcome]:
+) -> list[Execution]:
+    """Execute chapters into a build folder, and write what they recorded there."""
     from .. import runs
     from ..data import register
     from ..report import execute
@@ -102,14 +84,14 @@ def _run(
     out = out.resolve()
     results = out / "results"
     results.mkdir(parents=True, exist_ok=True)
-    outcomes = []
+    executions = []
     for notebook in notebooks:
         print(f"{notebook.stem}, profile {profile} ...", flush=True)
-        outcome = execute.run_chapter(notebook, out / "chapters" / notebook.name, parameters)
-        outcomes.append(outcome)
-        if outcome.results and not outcome.error:
-            write_files(results, outcome.results, outcome.rows, outcome.timings)
-    return outcomes
+        execution = execute.run_chapter(notebook, out / "chapters" / notebook.name, parameters)
+        executions.append(execution)
+        if execution.results and not execution.error:
+            write_files(results, execution.results, execution.rows, execution.timings)
+    return executions
 
 
 def _key_value(text: str) -> tuple[str, object]:
@@ -122,12 +104,12 @@ def _key_value(text: str) -> tuple[str, object]:
         return key, value
 
 
-def _table(outcomes: Sequence[Outcome], profile: str) -> Table:
+def _table(executions: Sequence[Execution], profile: str) -> Table:
     table = Table(title=f"Chapters, profile {profile}")
     table.add_column("chapter")
     table.add_column("seconds", justify="right")
     table.add_column("status")
-    for outcome in outcomes:
-        status = "failed: " + outcome.error.split("\n")[0] if outcome.error else "ok"
-        table.add_row(outcome.notebook.stem, f"{outcome.seconds:.0f}", status)
+    for execution in executions:
+        status = "failed: " + execution.error.split("\n")[0] if execution.error else "ok"
+        table.add_row(execution.notebook.stem, f"{execution.seconds:.0f}", status)
     return table

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from . import kernels, names, scenes
+from ..errors import InputError
+from ..files.kernels import SUFFIXES
+from . import names, scenes
 from .contents import Item, described
-from .errors import InputError
 
 #: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
 BLURRED_IN = {"gopro-gamma": "blur_gamma"}
@@ -109,7 +110,7 @@ def _views(name: str, items: list[Item]) -> list[_View]:
 
 
 def _is_kernel(name: str) -> bool:
-    return name.lower().endswith(kernels.SUFFIXES) and not names.is_note(name)
+    return name.lower().endswith(SUFFIXES) and not names.is_note(name)
 
 
 def _nameable(views: list[_View]) -> dict[scenes.Key, str]:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
 from . import names
 from .contents import Item, file_state
-from .errors import InputError
 
 BLOCK = 2**20  # bytes that are read at a time
 #: What comes of reading a damaged zip, its directory of names included.

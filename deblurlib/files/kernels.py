@@ -1,26 +1,19 @@
-"""Kernels as people have them: arrays of any type, files of any kind, one reader for all.
-
-What the library makes itself is in :mod:`deblurlib.psf`. Taught in chapter 06.
-"""
+"""Kernels from files of any kind. Taught in chapter 06."""
 
 from __future__ import annotations
 
 import codecs
 import io
-import math
 import os
-import sys
-import warnings
-from pathlib import Path
 
 import numpy as np
 import tifffile
 import torch
-import torch.nn.functional as F
 
-from . import files, psf
-from .errors import InputError, InputWarning, require
-from .files import matlab, png
+from ..errors import InputError, require
+from ..psf import as_kernel
+from . import matlab, pictures, png
+from .writing import read_bytes
 
 #: The suffixes of files that may hold a kernel; what is in one is judged by its content.
 SUFFIXES = (".npy", ".npz", ".png", ".tif", ".tiff", ".csv", ".txt", ".mat")
@@ -28,71 +21,14 @@ EXPECTED = "a .npy, an .npz or a .mat of one array, a grey PNG or TIFF, or numbe
 ZIPPED, NUMPY = b"PK\x03\x04", b"\x93NUMPY"
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LONGEST_TEXT = 10_000_000  # bytes
-HERE = str(Path(__file__).parent)
 
 
-def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.Tensor:
-    """A kernel ``(h, w)``, or a batch ``(B, h, w)``, from what people have.
-
-    Numbers of any real type are taken. A kernel that sums to something else than 1 is divided by
-    its sum; of an even side, a row or column of zeros is added below or on the right, so that the
-    middle is where Fourier transforms have it, at ``side // 2``. Either is said in an
-    :class:`deblurlib.errors.InputWarning`. Of an array ``(h, w, 1)`` the last axis is left out.
-
-    Args:
-        k: a tensor, which stays on its device, or a NumPy array of any byte order.
-        name: what to call it in an error.
-
-    Returns:
-        float32, or float64 for a tensor of that type.
-
-    Raises:
-        InputError: no numbers, complex ones, not two or three axes, nothing in it, NaN or infinite
-            or negative values, or zeros only.
-    """
-    if isinstance(k, np.ndarray):
-        require(k.dtype.kind in "biuf", f"{name}: must hold real numbers, not {k.dtype}")
-        wide, kind = torch.from_numpy(k.astype(np.float64)), torch.float32
-    else:
-        is_tensor = isinstance(k, torch.Tensor)
-        require(is_tensor, f"{name}: must be a tensor or an array, not {type(k).__name__}")
-        require(not k.is_complex(), f"{name}: must hold real numbers, not {k.dtype}")
-        wide, kind = k.double(), torch.float64 if k.dtype == torch.float64 else torch.float32
-    require(
-        wide.ndim in (2, 3) and wide.numel() > 0,
-        f"{name}: must be (h, w) or (B, h, w), not {tuple(wide.shape)}",
-    )
-    sums = wide.sum((-2, -1), keepdim=True)
-    # asked once, for each time a GPU is waited for
-    facts = torch.stack([wide.amin(), wide.amax(), sums.amin(), sums.amax()]).tolist()
-    low, high, least, most = facts
-    require(math.isfinite(low) and math.isfinite(high), f"{name}: holds NaN or infinite values")
-    require(low >= 0, f"{name}: holds negative values")
-    off = max(1 - least, most - 1)
-    if off >= psf.ROUNDING and wide.ndim == 3 and wide.shape[0] == 1 and wide.shape[-1] == 1:
-        raise InputError(f"{name}: may be a row or a column, being {tuple(wide.shape)}")
-    if off >= psf.ROUNDING and wide.ndim == 3 and wide.shape[-1] == 1:
-        return as_kernel(wide[..., 0].to(kind), name)
-    require(least > 0, f"{name}: holds nothing but zeros")
-    if off >= psf.ROUNDING:
-        worst = least if 1 - least > most - 1 else most
-        _warn(f"{name}: its sum was {worst:.6g}, so it was divided by it")
-        wide = wide / wide.amax((-2, -1), keepdim=True)  # of large numbers, the sum is infinite
-        wide = wide / wide.sum((-2, -1), keepdim=True)
-    down, right = (1 - side % 2 for side in wide.shape[-2:])
-    if down or right:
-        was = f"{wide.shape[-2]} x {wide.shape[-1]}"
-        wide = F.pad(wide, (0, right, 0, down))
-        _warn(f"{name}: zeros were added, for {wide.shape[-2]} x {wide.shape[-1]} from {was}")
-    return wide.to(kind)
+def read_kernel(path: str | os.PathLike) -> torch.Tensor:
+    """The kernel ``(h, w)`` in a file; see :func:`decode_kernel`."""
+    return decode_kernel(read_bytes(path), str(path))
 
 
-def read(path: str | os.PathLike) -> torch.Tensor:
-    """The kernel ``(h, w)`` in a file; see :func:`decode`."""
-    return decode(files.read_bytes(path), str(path))
-
-
-def decode(data: bytes, name: str) -> torch.Tensor:
+def decode_kernel(data: bytes, name: str) -> torch.Tensor:
     """The kernel ``(h, w)``, float32, that a file's bytes hold.
 
     Read are a NumPy file of one array, of any real type and byte order; a grey PNG or TIFF, the
@@ -103,7 +39,7 @@ def decode(data: bytes, name: str) -> torch.Tensor:
         name: what to call it in an error.
 
     Raises:
-        InputError: none of these; or as of :func:`as_kernel`.
+        InputError: none of these; or as of :func:`deblurlib.psf.as_kernel`.
     """
     try:
         array = _array(data, name)
@@ -146,7 +82,7 @@ def _only(names: list[str], name: str) -> str:
 
 
 def _of_picture(data: bytes, name: str) -> np.ndarray:
-    pixels = files.read(data, name).pixels.astype(np.float64)
+    pixels = pictures.read(data, name).pixels.astype(np.float64)
     channels = pixels.shape[-1]
     colours = pixels[..., : channels - (channels in (2, 4))]
     opaque = channels in (1, 3) or np.ptp(pixels[..., -1]) == 0
@@ -158,7 +94,7 @@ def _of_picture(data: bytes, name: str) -> np.ndarray:
 def _of_tiff(data: bytes, name: str) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[0]
-        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= files.MAX_PIXELS:
+        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= pictures.MAX_PIXELS:
             return page.asarray()
     return _of_picture(data, name)
 
@@ -202,11 +138,3 @@ def _of_text(data: bytes, name: str) -> np.ndarray:
         if counted and (rest != rest.round()).any():
             raise InputError(f"{name}: its first row or column only counts; save numbers alone")
     return array
-
-
-def _warn(message: str) -> None:
-    """Warn as from the line that called the library."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(InputWarning(message), stacklevel=level + 1)

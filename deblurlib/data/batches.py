@@ -13,10 +13,10 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from . import degrade, images
-from .data import ImageSet, PairSet
-from .degrade import Pair
-from .errors import InputError
+from .. import degrade, images
+from ..degrade import Pair
+from ..errors import InputError
+from .sets import ImageSet, PairSet
 
 
 def hold(

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import files, fingerprint, names
-from .errors import InputError
+from .. import files, fingerprint
+from ..errors import InputError
+from . import names
 
 CHECKSUMS = "SHA256SUMS"
 #: Two changes of a file within one step of its file system's clock leave the same times. The

@@ -1,0 +1,44 @@
+"""``deblur train``: one recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .command import Profile, Seed, app
+from .runs import scores_of
+
+Data = Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")]
+Minutes = Annotated[
+    float | None,
+    typer.Option(min=0, help="Stop after so long, with a checkpoint, and exit code 1."),
+]
+Stale = Annotated[
+    str, typer.Option(help="What to do with a run whose code or data changed: retrain or load.")
+]
+Board = Annotated[Path | None, typer.Option(help="Also write the history there, for TensorBoard.")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="NN/slug, such as 02/motion.")],
+    profile: Profile = "quick",
+    seed: Seed = 0,
+    data: Data = "sample",
+    max_minutes: Minutes = None,
+    stale: Stale = "retrain",
+    tensorboard: Board = None,
+) -> None:
+    """Train a recipe, or find the run it has led to; a killed training goes on where it was."""
+    from .. import runs, studies
+    from ..data import register
+
+    wanted = studies.find_recipe(recipe, profile, seed, register(data))
+    run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
+    if run.outcome == "stopped":
+        done = int(run.folder.name)
+        print(f"stopped for time at step {done} of {wanted.steps}: the same command goes on")
+        raise typer.Exit(1)
+    print(scores_of(run))

@@ -1,0 +1,24 @@
+"""Data: what there is, by name, and what is drawn from it.
+
+``sources``: where a set lies, and its files. ``contents``: one of these files, and its checksum.
+``archives``: zips and arrays. ``names``: what a file's name says. ``pairing``: which files are
+partners. ``scenes``: which scene they show. ``sets``: images and pairs in order. ``opening``: a
+source made a set. ``parts``: train, test, what is held out. ``batches``: what a training sees.
+Taught in chapter 01.
+"""
+
+from .opening import holds_pairs, open_images, open_pairs, register
+from .parts import DRAWN, hold_out, splits
+from .sets import ImageSet, PairSet
+
+__all__ = [
+    "DRAWN",
+    "ImageSet",
+    "PairSet",
+    "hold_out",
+    "holds_pairs",
+    "open_images",
+    "open_pairs",
+    "register",
+    "splits",
+]

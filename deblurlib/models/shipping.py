@@ -1,0 +1,50 @@
+"""The trained networks that ship: ``weights/NAME/``, read once. Taught in chapter 05."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .. import files
+from ..errors import InputError
+from .networks import load, save
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+
+
+def shipped() -> list[str]:
+    """Their names."""
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
+
+
+def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
+    """A network and its card, which are shared by all that ask for them: change neither.
+
+    Raises:
+        InputError: its files are damaged, or may not be read.
+    """
+    return _load(WEIGHTS / name, torch.device(device))
+
+
+@lru_cache(maxsize=8)
+def _load(folder: Path, device: torch.device) -> tuple[nn.Module, dict]:
+    try:
+        card = json.loads((folder / "card.json").read_text("utf-8"))
+        model = load(card["model"], folder)
+    except (OSError, ValueError, KeyError) as error:  # an InputError is a ValueError
+        damaged = InputError(f"{folder}: damaged; install the library again ({error})")
+        raise files.unreadable(folder, error) or damaged from None
+    # the layout in which its convolutions are faster, on a processor, too
+    return model.to(device, memory_format=torch.channels_last), card
+
+
+def ship(model: nn.Module, card: Mapping[str, object], folder: Path) -> None:
+    """Write ``config.json``, ``model.safetensors`` and ``card.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save(model, folder)
+    files.write_whole(folder / "card.json", json.dumps(card, indent=1) + "\n")

@@ -1,0 +1,86 @@
+"""The images of a recipe, and the batches that it trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from .. import data, images
+from ..data import ImageSet, PairSet, batches
+from ..degrade import SETTINGS, generator
+from ..errors import InputError
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def open_training_images(recipe: Recipe) -> ImageSet | PairSet:
+    """The images that a recipe trains and validates on."""
+    return _opened(recipe, "train").first(recipe.images)
+
+
+def open_test_images(recipe: Recipe) -> ImageSet | PairSet:
+    """The images that a recipe's runs are scored on."""
+    return _opened(recipe, "test")
+
+
+def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
+    return (data.open_images if recipe.degradation else data.open_pairs)(recipe.data, split)
+
+
+def check(recipe: Recipe, model: nn.Module) -> None:
+    """Refuse what would fail in the first step."""
+    if model.channels != (channels := recipe.grey or 3):
+        raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
+    if recipe.crop % model.multiple:
+        raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
+
+
+def batches_of(
+    recipe: Recipe, sharp: ImageSet | PairSet, fabric: Fabric, margin: int
+) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
+    """A function from a step to this process's share of its batch, ``(y, x)``.
+
+    All images are read now, and an error names one that is too small.
+    """
+    held = batches.hold(sharp, fabric.device, recipe.grey)
+    crop = recipe.crop + 2 * margin
+    top, left = 0, 0
+    if recipe.degradation is not None:
+        top, left = SETTINGS[recipe.degradation](generator(recipe.seed, 0)).margins
+    least = (crop + 2 * top, crop + 2 * left)
+    for name, image in zip(sharp.names, held, strict=True):
+        if image.shape[-2] < least[0] or image.shape[-1] < least[1]:
+            raise InputError(
+                f"{name} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop of {crop} "
+                f"and what the blur takes from around it need {least[0]} x {least[1]}"
+            )
+    part = {"rank": fabric.global_rank, "world": fabric.world_size}
+    return make_batches(recipe, held, margin, device=fabric.device, **part)
+
+
+def make_batches(
+    recipe: Recipe, held: Sequence[torch.Tensor], margin: int, **where
+) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
+    """As :func:`batches_of`, from images as of :func:`deblurlib.data.batches.hold`.
+
+    ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.
+
+    Args:
+        where: device, rank and world of :func:`deblurlib.data.batches.training_batch`.
+    """
+    crop = recipe.crop + 2 * margin
+    shape = {"batch": recipe.batch, "crop": crop, "seed": recipe.seed, **where}
+
+    def batch_of(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if recipe.degradation is None:
+            pair = batches.training_pairs(held, step, **shape)
+        else:
+            pair = batches.training_batch(held, SETTINGS[recipe.degradation], step, **shape)
+        return pair.y, images.centre_crop(pair.x, recipe.crop)
+
+    return batch_of
