@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-SHORT = 12  # hex digits; enough to tell apart all that one person ever makes
+SHORT = 12  # hex digits, enough to tell apart all runs and data sets that a person ever makes
 
 
 def of_bytes(*parts: bytes) -> str:

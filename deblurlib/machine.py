@@ -47,13 +47,13 @@ def best_device() -> str:
 
 def versions() -> dict[str, str]:
     """The versions that decide the numbers; a package that is not there is left out."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in DECIDING:
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def arithmetic() -> dict[str, str]:
@@ -67,7 +67,7 @@ def arithmetic() -> dict[str, str]:
     caches = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
     sizes = [path.read_text("utf-8").strip() for path in caches]
     model = ", ".join(f"{key} {about[key]}" for key in ("cpu family", "model") if key in about)
-    found = {
+    facts = {
         "torch": torch.__version__,
         "numpy": version("numpy"),
         "scipy": version("scipy"),
@@ -76,7 +76,7 @@ def arithmetic() -> dict[str, str]:
         "flags": fingerprint.of_bytes(about.get("flags", about.get("Features", "")).encode()),
         "caches": ", ".join(sizes),
     }
-    return found | {name: os.environ[name] for name in LIMITS if name in os.environ}
+    return facts | {name: os.environ[name] for name in LIMITS if name in os.environ}
 
 
 def is_alike(recorded: Mapping[str, str]) -> bool:

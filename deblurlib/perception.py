@@ -23,11 +23,11 @@ def blur_effect(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
     It blurs the image again and asks how much that changes. ``x`` is not looked at.
     """
-    from skimage.measure import blur_effect as of_one
+    from skimage.measure import blur_effect as of_image
 
     array = _as_grey(x_hat, x)[0].detach().squeeze(1).cpu().numpy()
     # of what holds NaN it would score the rest
-    return torch.tensor([float(of_one(one) + 0 * one.sum()) for one in array])
+    return torch.tensor([float(of_image(image) + 0 * image.sum()) for image in array])
 
 
 def gradient_similarity(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

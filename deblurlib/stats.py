@@ -127,19 +127,6 @@ def _degrees_of_freedom(table: np.ndarray) -> float:
     return total**2 / freedom if freedom > 0 else max(table.size - 1, 1)
 
 
-def paired_difference(
-    first: Sequence[float],
-    second: Sequence[float],
-    seeds: Sequence[Hashable],
-    scenes: Sequence[Hashable],
-    **options,
-) -> Interval:
-    """:func:`bootstrap` of ``first - second``, two methods' scores of the same images and seeds."""
-    if len(first) != len(second):
-        raise InputError(f"{len(first)} and {len(second)} scores cannot be paired")
-    return bootstrap(np.subtract(first, second), seeds, scenes, **options)
-
-
 def _cell_means(
     values: Sequence[float], seeds: Sequence[Hashable], scenes: Sequence[Hashable]
 ) -> tuple[np.ndarray, int]:

@@ -111,6 +111,6 @@ def _alternate(
 
 
 def normalised(k: torch.Tensor, otherwise: torch.Tensor) -> torch.Tensor:
-    """Kernels scaled to sum to 1; of a black image nothing is left of it: ``otherwise``."""
+    """Scale kernels to sum to 1; a kernel of zeros, as of a black image, becomes ``otherwise``."""
     total = k.sum((-2, -1), keepdim=True)
     return torch.where(total > 0, k / total.clamp(min=LEAST), otherwise)

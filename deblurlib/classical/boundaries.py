@@ -73,7 +73,7 @@ def taper(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 
 
 def extended_size(y: torch.Tensor, k: torch.Tensor) -> tuple[int, int]:
-    """Height and width of ``y`` and what ``k`` reaches beyond, rounded up to transform fast."""
+    """Height and width of ``y`` extended by the kernel's size, rounded up to transform fast."""
     height, width = (n + m - 1 for n, m in zip(y.shape[-2:], k.shape[-2:], strict=True))
     return scipy.fft.next_fast_len(height), scipy.fft.next_fast_len(width, real=True)
 
@@ -126,11 +126,11 @@ def _harmonic(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.n
     m, n = left.shape[-1], top.shape[-1]
     if min(m, n) == 0:
         return np.zeros((*top.shape[:-1], m, n))
-    known = np.zeros((*top.shape[:-1], m, n))  # the sum of a pixel's neighbours on the frame
-    known[..., 0, :] += top
-    known[..., -1, :] += bottom
-    known[..., :, 0] += left
-    known[..., :, -1] += right
+    frame = np.zeros((*top.shape[:-1], m, n))  # the sum of a pixel's neighbours on the frame
+    frame[..., 0, :] += top
+    frame[..., -1, :] += bottom
+    frame[..., :, 0] += left
+    frame[..., :, -1] += right
     waves = [2 - 2 * np.cos(np.pi * (np.arange(s) + 1) / (s + 1)) for s in (m, n)]
-    transform = scipy.fft.dstn(known, type=1, axes=(-2, -1)) / (waves[0][:, None] + waves[1])
+    transform = scipy.fft.dstn(frame, type=1, axes=(-2, -1)) / (waves[0][:, None] + waves[1])
     return scipy.fft.idstn(transform, type=1, axes=(-2, -1))

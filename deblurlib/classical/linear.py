@@ -153,7 +153,7 @@ def _filtered(
 
 
 def roughness(height: int, width: int) -> torch.Tensor:
-    """What squared differences to the right and down make of each frequency of ``rfft2``."""
+    """The squared gain of differences to the right and down, at each frequency of ``rfft2``."""
     down = torch.fft.fftfreq(height, dtype=torch.float64)
     right = torch.fft.rfftfreq(width, dtype=torch.float64)
     return 4 * ((math.pi * down).sin().square()[:, None] + (math.pi * right).sin().square())

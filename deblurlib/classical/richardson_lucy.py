@@ -96,12 +96,12 @@ def richardson_lucy(
             x = x[..., blur.top :, blur.left :]
         return (x[..., : size[0], : size[1]],)
 
-    given = (None if z is None else z.to(full) for z in (weights, start))
-    return image_by_image(run, full, k, *given)[0].to(y.dtype)
+    more = (None if z is None else z.to(full) for z in (weights, start))
+    return image_by_image(run, full, k, *more)[0].to(y.dtype)
 
 
 def is_like(given: torch.Tensor, y: torch.Tensor) -> bool:
-    """Whether these are numbers, 0 or more, one for each of ``y``."""
+    """Whether ``given`` holds one finite number, 0 or more, for each value of ``y``."""
     return given.shape == y.shape and bool((given.isfinite() & (given >= 0)).all())
 
 
@@ -202,7 +202,7 @@ def ahead(
     change: torch.Tensor | None,
     before: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Where the way from ``previous`` to ``x`` leads to, after Biggs and Andrews.
+    """The next point in the direction from ``previous`` to ``x``, after Biggs and Andrews.
 
     How far is said, for each image, by how alike the last two changes by iterations are.
     """

@@ -1,11 +1,15 @@
-"""When to stop iterating: rules, and the noise level that the best of them needs.
+"""Rules that end an iteration, and the noise level that the best of them needs.
 
-A rule is a function of ``residual``, ``x`` and ``previous``, all ``(B, C, H, W)``: what ``A x``
-leaves of ``y`` (0 for pixels that do not count, the others scaled, so that its mean square is that
-of those that do), the image, and the image one iteration before (``None`` at first), the last two
-with what the boundary adds to them. It says for each image whether to stop. On a processor it is
-shown one image at a time, each from its beginning: it must not remember anything. Taught in
-chapter 06.
+A rule is a function ``rule(residual, x, previous)`` that returns, for each image of a batch,
+whether to stop. Its arguments are ``(B, C, H, W)``:
+
+- ``residual``: ``y - A x``. Pixels that do not count are 0 in it, and the others are scaled, so
+  that its mean square is that of the pixels that count.
+- ``x``: the image, with the pixels that the boundary adds around it.
+- ``previous``: the same, one iteration before; ``None`` in the first iteration.
+
+On a processor, a rule sees one image after the other, each from its first iteration, so it must
+not remember anything. Taught in chapter 06.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ def discrepancy(sigma: float, factor: float = 1.0) -> Stop:
 
 
 def settled(tolerance: float) -> Stop:
-    """Stop when an iteration changes the image by less than this share of its norm."""
+    """Stop when an iteration changes the image by no more than ``tolerance`` times its norm."""
     if not 0 < tolerance < math.inf:
         raise InputError(f"tolerance must be more than 0, not {tolerance}")
 

@@ -93,9 +93,9 @@ def npz_items(path: Path) -> list[Item]:
     return _distinct([Item(name, read, lambda: state, *rest) for name, read, *rest in items], path)
 
 
-def _check_beside(path: Path, found: list[str]) -> None:
-    """An error if beside pairs there are images that are no part of any."""
-    sides = {names.side(name): name for name in found}
+def _check_beside(path: Path, entries: list[str]) -> None:
+    """Raise if beside pairs there are images that belong to none."""
+    sides = {names.side(name): name for name in entries}
     others = sides.keys() - {"blur", "blur_gamma", "sharp", "kernel"}
     if "sharp" in sides and len(sides.keys() - others) > 1 and others:
         other = sides[min(others)].rpartition("/")[0]
@@ -106,7 +106,7 @@ def _check_beside(path: Path, found: list[str]) -> None:
 
 
 def _of_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> list[tuple]:
-    """Of each image of an array: what :class:`Item` takes, without the state.
+    """The arguments of :class:`Item` but for the state, for each image of an array.
 
     Only the array's type and shape are read now; the rest is, and is kept, when it is asked for.
     """
@@ -144,10 +144,10 @@ def _of_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> li
     is_image = are_grey or (len(shape) == 4 and shape[-1] in (1, 3))
     if not is_image or 0 in shape[1:] or dtype.kind != "u" or dtype.itemsize > 2:
         raise _unexpected(path, key, dtype, shape)
-    one = shape[1:3] if shape[3:] == (1,) else shape[1:]
-    size, kind = math.prod(one) * dtype.itemsize, dtype.newbyteorder("<").str
+    sides = shape[1:3] if shape[3:] == (1,) else shape[1:]
+    size, kind = math.prod(sides) * dtype.itemsize, dtype.newbyteorder("<").str
     return [
-        (f"{folder}/{i:06d}", partial(_read_pixels, load, i), size, one, kind)
+        (f"{folder}/{i:06d}", partial(_read_pixels, load, i), size, sides, kind)
         for i in range(shape[0])
     ]
 
@@ -182,10 +182,10 @@ def _read_pixels(load: Callable[[], np.ndarray], i: int) -> Iterator[bytes]:
 
 
 def _distinct(items: list[Item], path: Path) -> list[Item]:
-    """The items, of which no two have one name."""
-    found = set()
+    """The items, or an error if two of them have one name."""
+    seen = set()
     for item in items:
-        if item.name in found:
+        if item.name in seen:
             raise InputError(f"{path}: two of its files are called {item.name}")
-        found.add(item.name)
+        seen.add(item.name)
     return items

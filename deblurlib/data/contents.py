@@ -73,15 +73,15 @@ class Item:
             InputError: it cannot be read; at its end: its checksum or its size (where one is
                 given) is wrong. The message names it.
         """
-        found, digest = 0, hashlib.sha256()
+        count, digest = 0, hashlib.sha256()
         for block in self.read():
-            found += len(block)
+            count += len(block)
             if self.sha256 is not None:
                 digest.update(block)
             yield block
-        if size not in (None, found):
+        if size not in (None, count):
             raise InputError(
-                f"{self.name}: of {size} bytes, {found} were read, so it is damaged or was changed"
+                f"{self.name}: of {size} bytes, {count} were read, so it is damaged or was changed"
             )
         if self.sha256 not in (None, digest.hexdigest()):
             raise InputError(
@@ -116,8 +116,8 @@ def hash_items(items: list[Item] | tuple[Item, ...]) -> str:
     """
     states = [item.state() for item in items]
     pairs = list(zip(items, states, strict=True))
-    told = (repr((i.name, i.shape, i.sha256, state)).encode() for i, state in pairs)
-    key = fingerprint.of_blocks((len(part), (part,)) for part in told)
+    texts = (repr((i.name, i.shape, i.sha256, state)).encode() for i, state in pairs)
+    key = fingerprint.of_blocks((len(part), (part,)) for part in texts)
     value = _known.get(key) or fingerprint.of_blocks(_parts(pairs))
     if all(state.settled for state in states):
         _known[key] = value
@@ -133,11 +133,11 @@ def _parts(pairs: list[tuple[Item, FileState]]) -> Iterator[tuple[int, Iterable[
 
 
 def described(items: list[Item]) -> str:
-    """How many files there are, and what one is called: for an error that says what was found."""
+    """What was found, in words, for an error: how many files, and the name of one of them."""
     if not items:
         return "nothing"
-    one = min(items, key=lambda item: names.is_note(item.name)).name
-    return f"the file {one}" if len(items) == 1 else f"{len(items)} files, such as {one}"
+    example = min(items, key=lambda item: names.is_note(item.name)).name
+    return f"the file {example}" if len(items) == 1 else f"{len(items)} files, such as {example}"
 
 
 def with_checksums(items: list[Item]) -> list[Item]:
@@ -163,7 +163,7 @@ def verify(items: list[Item]) -> int:
 
 def _listed(items: list[Item]) -> dict[str, str]:
     """The names in a set's ``SHA256SUMS``, and their checksums."""
-    found: dict[str, str] = {}
+    listed: dict[str, str] = {}
     text = b"".join(item.raw() for item in items if item.name == CHECKSUMS)
     for line in filter(str.strip, text.decode("utf-8", "surrogateescape").split("\n")):
         escaped = line.startswith("\\")  # as sha256sum writes a name with such a sign in it
@@ -173,6 +173,6 @@ def _listed(items: list[Item]) -> dict[str, str]:
         digest, name = parts[1].lower(), parts[2]
         name = name.replace("\\n", "\n").replace("\\\\", "\\") if escaped else name
         name = names.composed(name.removeprefix("./"))
-        if found.setdefault(name, digest) != digest:
+        if listed.setdefault(name, digest) != digest:
             raise InputError(f"{CHECKSUMS}: two checksums for {name}")
-    return found
+    return listed

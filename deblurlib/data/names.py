@@ -21,7 +21,7 @@ def as_bytes(name: str) -> bytes:
 
 
 def composed(name: str) -> str:
-    """A name such that two that look alike, with accents composed or not, are equal."""
+    """A name in a form (NFC) in which two that look alike, accents composed or not, are equal."""
     return unicodedata.normalize("NFC", name)
 
 

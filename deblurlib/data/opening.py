@@ -28,8 +28,8 @@ def open_images(source: str, split: str | None = None) -> ImageSet:
     ['test/chelsea.png', 'test/flower.jpg', 'test/rocket.jpg']
     """
     name, items = sources.open_source(source)
-    found = [item for item in items if item.is_image]
-    if not found:
+    pictures = [item for item in items if item.is_image]
+    if not pictures:
         raise InputError(
             f"{source}: no image in it, which may be {', '.join(files.SUFFIXES)}, in train/ and "
             f"test/ or not; found {contents.described(items)}"
@@ -40,17 +40,17 @@ def open_images(source: str, split: str | None = None) -> ImageSet:
             f"open_pairs (or --pairs) reads; for images, name a set of the sharp ones alone"
         )
     if split is not None:
-        if split in DRAWN.get(name, {}) and is_drawn(name, found):
-            return ImageSet(name, split, drawn(name, found, split))
-        inside = [item for item in found if names.top(item.name) == split.lower()]
+        if split in DRAWN.get(name, {}) and is_drawn(name, pictures):
+            return ImageSet(name, split, drawn(name, pictures, split))
+        inside = [item for item in pictures if names.top(item.name) == split.lower()]
         if not inside:
             raise InputError(
                 f"{source}: no {split}/ folder with images; the images of a set that is used for "
                 f"training and for testing must lie in train/ and test/; found "
-                f"{contents.described(found)}"
+                f"{contents.described(pictures)}"
             )
-        found = inside
-    return ImageSet(name, split, tuple(found))
+        pictures = inside
+    return ImageSet(name, split, tuple(pictures))
 
 
 def open_pairs(source: str, split: str | None = None) -> PairSet:
@@ -94,7 +94,7 @@ def register(given: str) -> str:
     name, path = sources.locate(given)
     if name == "sample":
         raise InputError(f"{given}: only the bundled photographs are called sample: NAME={path}")
-    known = os.environ.get("DEBLURLIB_DATA")
-    entries = filter(None, [f"{name}={path.resolve()}", known])
+    before = os.environ.get("DEBLURLIB_DATA")
+    entries = filter(None, [f"{name}={path.resolve()}", before])
     os.environ["DEBLURLIB_DATA"] = os.pathsep.join(entries)
     return name

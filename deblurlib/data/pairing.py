@@ -51,12 +51,12 @@ def one_per_stem(paths: Iterable[str]) -> dict[str, str]:
     Raises:
         InputError: two have one stem.
     """
-    found: dict[str, str] = {}
+    by_stem: dict[str, str] = {}
     for path in paths:
-        other = found.setdefault(names.stem(path), path)
+        other = by_stem.setdefault(names.stem(path), path)
         if other != path:
             raise InputError(f"{other} and {path}: two files of one stem")
-    return found
+    return by_stem
 
 
 def holds_pairs(name: str, items: list[Item]) -> bool:
@@ -69,23 +69,23 @@ def find(source: str, name: str, items: list[Item], split: str | None) -> list[P
 
     Args:
         source: what to call the set in an error.
-        name: its own.
+        name: the set's own.
 
     Raises: as :func:`deblurlib.data.open_pairs`.
     """
-    blur, found = blur_of(name), []
+    blur, pairs = blur_of(name), []
     views = _views(name, items)
     table = scenes.read(items, _nameable(views))
     for view in views:
         if split is None or view.top == split.lower():
-            found += _pairs(source, blur, view, table)
-    if not found:
+            pairs += _pairs(source, blur, view, table)
+    if not pairs:
         part = f" under {split}/" if split else ""
         raise InputError(
             f"{source}: no folder{part} with images in {blur}/ and sharp/ side by side; "
             f"found {described([item for item in items if _in(item.name, split)])}"
         )
-    return found
+    return pairs
 
 
 def _in(name: str, split: str | None) -> bool:
@@ -94,7 +94,7 @@ def _in(name: str, split: str | None) -> bool:
 
 def _views(name: str, items: list[Item]) -> list[_View]:
     """All views of a set, by the names of their folders; each item is looked at once."""
-    blur, found = blur_of(name), {}
+    blur, views = blur_of(name), {}
     for item in items:
         side = names.side(item.name)
         if side in (blur, "sharp"):
@@ -103,10 +103,10 @@ def _views(name: str, items: list[Item]) -> list[_View]:
             wanted = side == "kernel" and _is_kernel(item.name)
         if wanted:
             folder = names.view(item.name)
-            view = found.setdefault(names.composed(folder), _View(folder))
+            view = views.setdefault(names.composed(folder), _View(folder))
             kinds = {blur: view.blurred, "sharp": view.sharp, "kernel": view.kernels}
             kinds[side].append(item)
-    return sorted(found.values(), key=lambda view: view.folder)
+    return sorted(views.values(), key=lambda view: view.folder)
 
 
 def _is_kernel(name: str) -> bool:
@@ -114,14 +114,14 @@ def _is_kernel(name: str) -> bool:
 
 
 def _nameable(views: list[_View]) -> dict[scenes.Key, str]:
-    """Of all images of pairs: what a row of ``scenes.csv`` can name, and the image's name."""
+    """What a row of ``scenes.csv`` can name -> the name of an image, of all images of pairs."""
     sides = ((view.top, item.name) for view in views for item in (*view.blurred, *view.sharp))
     return {(top, names.stem(name)): name for top, name in sides}
 
 
 def _pairs(source: str, blur: str, view: _View, table: dict[scenes.Key, str]) -> list[Pair]:
     by_name = {item.name: item for item in (*view.blurred, *view.sharp, *view.kernels)}
-    blurred, sharp, known = (
+    blurred, sharp, kernels = (
         {stem: by_name[name] for stem, name in one_per_stem(item.name for item in side).items()}
         for side in (view.blurred, view.sharp, view.kernels)
     )
@@ -129,15 +129,15 @@ def _pairs(source: str, blur: str, view: _View, table: dict[scenes.Key, str]) ->
         for stem, item in here.items():
             if stem not in there:
                 raise InputError(f"{source}: {item.name} has no partner in {missing}/ beside it")
-    for stem, item in known.items():
+    for stem, item in kernels.items():
         if stem not in sharp:
             raise InputError(f"{source}: {item.name} is the kernel of no pair beside it")
     return [
         Pair(
             blurred[stem],
             item,
-            known.get(stem),
+            kernels.get(stem),
             table.get((view.top, stem)) or names.view(item.name),
         )
-        for stem, item in sorted(sharp.items(), key=lambda one: PurePosixPath(one[1].name).stem)
+        for stem, item in sorted(sharp.items(), key=lambda p: PurePosixPath(p[1].name).stem)
     ]

@@ -58,10 +58,10 @@ def read(items: list[Item], pairs: dict[Key, str]) -> dict[Key, str]:
     for top, stem in pairs:
         for part in ("", top):
             stems.setdefault(part, {})[stem.strip()] = stem
-    found: dict[Key, Row] = {}
+    rows: dict[Key, Row] = {}
     for row in _rows(_decoded(tables[0].raw())):
         _check(row, stems)
-        other = found.setdefault(row.key, row)
+        other = rows.setdefault(row.key, row)
         if other.scene != row.scene:
             raise InputError(
                 f"{TABLE}: lines {other.line} and {row.line} give {row.stem} two scenes, "
@@ -69,7 +69,7 @@ def read(items: list[Item], pairs: dict[Key, str]) -> dict[Key, str]:
             )
     scenes = {}
     for (top, stem), name in pairs.items():
-        row = found.get((top, stem.strip())) or found.get(("", stem.strip()))
+        row = rows.get((top, stem.strip())) or rows.get(("", stem.strip()))
         if row is None:
             raise InputError(f"{TABLE}: no row names {name}; a table of scenes names every pair")
         scenes[top, stem] = row.scene
@@ -122,13 +122,13 @@ def _row(line: int, cells: list[str], columns: list[str]) -> Row:
 def _check(row: Row, stems: dict[str, dict[str, str]]) -> None:
     split, stem = row.key
     if split not in stems:
-        some = ", ".join(f"{top}/" for top in [*filter(None, stems)][:3])
-        there = f"pairs are in {some}" if some else "the set is not split"
+        examples = ", ".join(f"{top}/" for top in [*filter(None, stems)][:3])
+        there = f"pairs are in {examples}" if examples else "the set is not split"
         raise InputError(f"{TABLE}: line {row.line} names the split {row.split}, but {there}")
     if stem not in stems[split]:
         where = f" in {row.split}/" if split else ""
-        some = " and ".join([*stems[split].values()][:2])
+        examples = " and ".join([*stems[split].values()][:2])
         raise InputError(
             f"{TABLE}: line {row.line} names {row.stem}, but no pair{where} has that stem; stems "
-            f"are the files' names without suffix, here {some}"
+            f"are the files' names without suffix, here {examples}"
         )

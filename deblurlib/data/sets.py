@@ -115,9 +115,9 @@ class PairSet:
     @cached_property
     def fingerprint(self) -> str:
         """A short hash of all names, contents and scenes, in order."""
-        known = [k for k in self.kernels if k is not None]
-        held = contents.hash_items([*self.blurred, *self.sharp, *known])
-        return fingerprint.of_bytes(held.encode(), *map(names.as_bytes, self.scenes))
+        kernels = [k for k in self.kernels if k is not None]
+        content = contents.hash_items([*self.blurred, *self.sharp, *kernels])
+        return fingerprint.of_bytes(content.encode(), *map(names.as_bytes, self.scenes))
 
 
 def _keys(paths: list[str]) -> list[int]:

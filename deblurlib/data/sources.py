@@ -98,7 +98,7 @@ def open_source(source: str) -> tuple[str, list[Item]]:
 
 
 def is_here(source: str) -> bool:
-    """Whether a data set is there; a damaged one is."""
+    """Whether a data set is there, damaged or not."""
     try:
         return source == "sample" or bool(locate(source))
     except InputError:
@@ -110,15 +110,15 @@ def locate(source: str) -> tuple[str, Path]:
 
     Raises: as :func:`open_source`.
     """
-    name, equals, given = source.partition("=")
-    if equals and given:
+    name, equals, path = source.partition("=")
+    if equals and path:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
             raise InputError(f"{name!r}: a data set's name is lower-case letters, digits, - and _")
-        return name, _existing(Path(given))
+        return name, _existing(Path(path))
     for entry in filter(None, os.environ.get("DEBLURLIB_DATA", "").split(os.pathsep)):
-        known, equals, path = entry.partition("=")
-        if equals and known == source:
-            return source, _existing(Path(path))
+        entry_name, equals, place = entry.partition("=")
+        if equals and entry_name == source:
+            return source, _existing(Path(place))
         if not equals:
             for suffix in ("", ".zip", ".npz"):
                 if (Path(entry) / (source + suffix)).exists() and source == Path(source).name:
@@ -142,7 +142,7 @@ def _existing(path: Path) -> Path:
 
 
 def _below_top(items: list[Item]) -> list[Item]:
-    """The items of the folder that is the set, named from there; else all as they are."""
+    """The items of the folder that the set lies in, named from there; or all items as they are."""
     prefix, inside = "", items
     while any(item.is_image for item in inside):
         below = {item.name[len(prefix) :]: item for item in inside}
@@ -162,15 +162,15 @@ def _folder_items(folder: Path) -> list[Item]:
     def fail(error: OSError) -> None:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})")
 
-    found, seen = [], set()
+    paths, seen = [], set()
     # os.walk, for it can follow links: large sets are often linked in
     for top, folders, here in os.walk(folder, onerror=fail, followlinks=True):
         if (real := os.path.realpath(top)) in seen:  # a link back to where we were
             folders.clear()
             continue
         seen.add(real)
-        found += [(Path(top) / file).relative_to(folder).as_posix() for file in here]
-    return [_whole_file(n, folder / n) for n in found if names.is_visible(n)]
+        paths += [(Path(top) / file).relative_to(folder).as_posix() for file in here]
+    return [_whole_file(path, folder / path) for path in paths if names.is_visible(path)]
 
 
 def _whole_file(name: str, path: Path, sha256: str | None = None) -> Item:

@@ -16,7 +16,7 @@ from .exposure import (
     max_displacement,
     warp,
 )
-from .field import convolve_field, convolve_field_adjoint, defocus_weights, grid_weights
+from .field import convolve_field, defocus_weights, grid_weights
 from .noise import add_noise, add_shot_noise, boost_highlights
 from .sampling import Degradation, Draw, Pair, apply, sample
 from .seeding import generator
@@ -36,7 +36,6 @@ __all__ = [
     "convolve",
     "convolve_adjoint",
     "convolve_field",
-    "convolve_field_adjoint",
     "decode_gamma",
     "defocus_weights",
     "encode_gamma",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import InputError
-from .convolution import convolve, convolve_adjoint
+from .convolution import convolve
 
 WEIGHTED = ("source", "result")
 
@@ -45,24 +45,6 @@ def convolve_field(
         else:
             y = y + _times(w, convolve(x, k, boundary))
     return y
-
-
-def convolve_field_adjoint(
-    y: torch.Tensor,
-    kernels: torch.Tensor,
-    weights: torch.Tensor,
-    weighted: str = "source",
-    boundary: str = "reflect",
-) -> torch.Tensor:
-    """The adjoint of :func:`convolve_field` with the same arguments."""
-    _check(kernels, weights, weighted)
-    x: torch.Tensor | float = 0.0
-    for k, w in zip(kernels, weights.to(y), strict=True):
-        if weighted == "source":
-            x = x + _times(w, convolve_adjoint(y, k, boundary))
-        else:
-            x = x + convolve_adjoint(_times(w, y), k, boundary)
-    return x
 
 
 def grid_weights(height: int, width: int, rows: int, columns: int) -> torch.Tensor:

@@ -124,7 +124,7 @@ def apply(
     y = decode_gamma(x) if in_light else x
     if any(d.highlights != 1 for d in degradations):
         boosted = zip(y.split(1), degradations, strict=True)
-        y = torch.cat([boost_highlights(one, d.highlights) for one, d in boosted])
+        y = torch.cat([boost_highlights(image, d.highlights) for image, d in boosted])
     y = _blur(y, degradations, boundary)
     y = add_shot_noise(y, [d.photons for d in degradations], seed, index, drawn_on)
     y = encode_gamma(y) if in_light else y
@@ -133,7 +133,7 @@ def apply(
         y = images.quantise(y)
     elif any(d.quantise for d in degradations):
         each = zip(y.split(1), degradations, strict=True)
-        y = torch.cat([images.quantise(one) if d.quantise else one for one, d in each])
+        y = torch.cat([images.quantise(image) if d.quantise else image for image, d in each])
     top, left = first.margins if boundary == "valid" else (0, 0)
     return Pair(y, _crop(x, top, left), tuple(degradations))
 

@@ -76,8 +76,8 @@ def _array(data: bytes, name: str) -> np.ndarray:
 
 def _only(names: list[str], name: str) -> str:
     if len(names) != 1:
-        held = f"holds {', '.join(names)}" if names else "holds no array"
-        raise InputError(f"{name}: {held}; a kernel is the only array of its file")
+        content = f"holds {', '.join(names)}" if names else "holds no array"
+        raise InputError(f"{name}: {content}; a kernel is the only array of its file")
     return names[0]
 
 
@@ -101,8 +101,8 @@ def _of_tiff(data: bytes, name: str) -> np.ndarray:
 
 def _of_matlab(data: bytes, name: str) -> np.ndarray:
     arrays = matlab.numbers(data, name)
-    held = [key for key, array in arrays.items() if array.size > 1] or list(arrays)
-    return arrays[_only(held, name)]
+    titles = [key for key, array in arrays.items() if array.size > 1] or list(arrays)
+    return arrays[_only(titles, name)]
 
 
 def _of_text(data: bytes, name: str) -> np.ndarray:

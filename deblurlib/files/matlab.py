@@ -43,11 +43,11 @@ def numbers(data: bytes, name: str) -> dict[str, np.ndarray]:
 
 
 def _arrays(data: bytes, order: str, name: str) -> Iterator[tuple[str, np.ndarray]]:
-    for kind, held in _elements(data, order):
+    for kind, element in _elements(data, order):
         if kind == COMPRESSED:
-            yield from _arrays(zlib.decompressobj().decompress(held, LARGEST), order, name)
+            yield from _arrays(zlib.decompressobj().decompress(element, LARGEST), order, name)
         elif kind == MATRIX:
-            (_, flags), (_, shape), (_, title), *parts = _elements(held, order)
+            (_, flags), (_, shape), (_, title), *parts = _elements(element, order)
             (flag,) = struct.unpack_from(f"{order}I", flags)
             if flag & 0xFF not in NUMERIC:
                 continue
@@ -60,7 +60,7 @@ def _arrays(data: bytes, order: str, name: str) -> Iterator[tuple[str, np.ndarra
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """The types and contents of elements that follow one another."""
+    """The type and the content of each of the elements that follow one another."""
     start = 0
     while start + 8 <= len(data):
         kind, length = struct.unpack_from(f"{order}II", data, start)

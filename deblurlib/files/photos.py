@@ -56,8 +56,8 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
         elif kind == "PNG":
             png.write_deep(file, photo.pixels, photo.profile, photo.exif)
         else:
-            told = _exif(photo)
-            tiff.write_deep(file, photo.pixels, photo.profile, told, photo.resolution)
+            exif = _exif(photo)
+            tiff.write_deep(file, photo.pixels, photo.profile, exif, photo.resolution)
         data = file.getbuffer()
         if kind == "PNG" and photo.words:
             data = png.insert(file.getvalue(), photo.words)

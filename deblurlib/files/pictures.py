@@ -59,10 +59,10 @@ class Photo:
 
 
 def orientation(exif: bytes) -> int:
-    """How a picture is to be turned, 1 to 8, as EXIF says; 1, not at all, if it says nothing."""
-    told = Image.Exif()
-    told.load(exif or None)
-    return told.get(tiff.ORIENTATION, 1)
+    """EXIF's code, 1 to 8, of how a picture is to be turned; 1 is not at all, and the default."""
+    tags = Image.Exif()
+    tags.load(exif or None)
+    return tags.get(tiff.ORIENTATION, 1)
 
 
 def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -170,15 +170,17 @@ def _deep(image: Image.Image, data: bytes, name: str, depth: int, colour_type: i
     pixels = array.reshape(*array.shape[:2], -1)
     if pixels.shape[-1] > 2:
         pixels = pixels[..., [2, 1, 0, *range(3, pixels.shape[-1])]]  # BGR(A) -> RGB(A)
-    found = np.asarray(image)
-    found = found.reshape(*found.shape[:2], -1)
+    by_pillow = np.asarray(image)
+    by_pillow = by_pillow.reshape(*by_pillow.shape[:2], -1)
     if image.format == "PNG" and colour_type == png.GREY_ALPHA:  # both know no such mode
-        pixels, found = pixels[..., [0, 3]], found[..., [0, -1]]
+        pixels, by_pillow = pixels[..., [0, 3]], by_pillow[..., [0, -1]]
     # two readers that see the same see what is there
-    told = pixels if found.dtype.itemsize > 1 else (pixels >> 8)[..., : found.shape[-1]]
-    if not np.array_equal(told, found):
+    by_opencv = (
+        pixels if by_pillow.dtype.itemsize > 1 else (pixels >> 8)[..., : by_pillow.shape[-1]]
+    )
+    if not np.array_equal(by_opencv, by_pillow):
         raise InputError(f"{name}: damaged, or a kind of 16-bit image that cannot be read")
-    return pixels[..., : found.shape[-1]]
+    return pixels[..., : by_pillow.shape[-1]]
 
 
 def _exif(image: Image.Image, is_tiff: bool) -> bytes:
@@ -186,8 +188,8 @@ def _exif(image: Image.Image, is_tiff: bool) -> bytes:
     if exif.get(tiff.ORIENTATION, 1) not in range(1, 9):  # as some programs write it
         del exif[tiff.ORIENTATION]
     if is_tiff:  # whose pixels have been turned upright by whoever read them
-        told, exif = exif, Image.Exif()
-        exif.update({tag: told[tag] for tag in tiff.TOLD if tag in told})
-    found = exif.tobytes() if len(exif) else b""
-    orientation(found)  # what cannot be read again is found out here
-    return found
+        stored, exif = exif, Image.Exif()
+        exif.update({tag: stored[tag] for tag in tiff.TOLD if tag in stored})
+    data = exif.tobytes() if len(exif) else b""
+    orientation(data)  # what cannot be read again is data out here
+    return data

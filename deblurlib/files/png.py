@@ -27,19 +27,19 @@ PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 
 
 
 def split(data: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:
-    """The chunks of a file, names and whole bytes, and whether it is there to its end."""
-    found, start = [], len(SIGNATURE)
+    """The chunks of a file, ``(name, whole bytes)`` each, and whether the file is complete."""
+    chunks, start = [], len(SIGNATURE)
     while start + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, start)
         stop = start + 12 + length
         if stop > len(data):
             break
         name = data[start + 4 : start + 8]
-        found.append((name, data[start:stop]))
+        chunks.append((name, data[start:stop]))
         if name == b"IEND":
-            return found, True
+            return chunks, True
         start = stop
-    return found, False
+    return chunks, False
 
 
 def content(chunk: bytes) -> bytes:
@@ -48,12 +48,12 @@ def content(chunk: bytes) -> bytes:
 
 
 def join(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A file of these chunks."""
+    """The bytes of the file that consists of these chunks."""
     return SIGNATURE + b"".join(chunk for _, chunk in chunks)
 
 
 def for_pixels(chunks: list[tuple[bytes, bytes]], colour_type: int) -> list[tuple[bytes, bytes]]:
-    """The chunks without what a decoder of pixels only stumbles over.
+    """The chunks that a decoder of pixels needs, without those that make it fail.
 
     Those are profiles and texts larger than Pillow's limits; and a transparent colour, which it
     compares with values that it has scaled.
@@ -73,17 +73,17 @@ def profile(chunks: list[tuple[bytes, bytes]]) -> bytes:
             packed = content(chunk).partition(b"\0")[2][1:]
             try:
                 unpacking = zlib.decompressobj()
-                found = unpacking.decompress(packed, LARGEST_PROFILE)
+                unpacked = unpacking.decompress(packed, LARGEST_PROFILE)
             except zlib.error:
                 return b""
-            return found if unpacking.eof else b""
+            return unpacked if unpacking.eof else b""
     return b""
 
 
 def with_alpha(
     pixels: np.ndarray, chunks: list[tuple[bytes, bytes]], depth: int, colour_type: int
 ) -> np.ndarray:
-    """Grey or RGB ``(H, W, C)``, and an alpha channel, where one colour is said to be transparent.
+    """Add an alpha channel to grey or RGB ``(H, W, C)`` where the file names a transparent colour.
 
     Args:
         depth: bits a value in the file; those of ``pixels`` have been scaled to 8 or 16.
@@ -99,26 +99,28 @@ def with_alpha(
 
 
 def check(chunks: list[tuple[bytes, bytes]], name: str) -> None:
-    """An error where pixels, or the colours that they stand for, are not all there.
+    """Raise unless all pixels, and the colours that they stand for, are in the file.
 
     Pillow makes them black, or transparent, and says nothing.
     """
-    held = {key: content(chunk) for key, chunk in chunks}
-    width, height, depth, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", held[b"IHDR"])
+    contents = {key: content(chunk) for key, chunk in chunks}
+    width, height, depth, colour_type, _, _, interlaced = struct.unpack(
+        ">IIBBBBB", contents[b"IHDR"]
+    )
     values = {RGB: 3, GREY_ALPHA: 2, RGBA: 4}.get(colour_type, 1)
     expected = sum(
         rows * (1 + -(-columns * values * depth // 8))
         for columns, rows in _passes(width, height, bool(interlaced))
     )
-    unpacking, found = zlib.decompressobj(), 0
+    unpacking, unpacked = zlib.decompressobj(), 0
     for key, chunk in chunks:
         data = content(chunk) if key == b"IDAT" else b""
-        while data and found < expected:
-            found += len(unpacking.decompress(data, BLOCK))
+        while data and unpacked < expected:
+            unpacked += len(unpacking.decompress(data, BLOCK))
             data = unpacking.unconsumed_tail
-    if found < expected:
+    if unpacked < expected:
         raise InputError(f"{name}: damaged image file (rows of pixels are missing)")
-    key = held.get(b"tRNS")
+    key = contents.get(b"tRNS")
     if key is not None and len(key) != {GREY: 2, RGB: 6}.get(colour_type, len(key)):
         raise InputError(f"{name}: damaged image file (its transparent colour is none)")
     names = [key for key, _ in chunks]

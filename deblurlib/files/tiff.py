@@ -95,7 +95,7 @@ def _check_parts(image: Image.Image, name: str, data: bytes) -> None:
 
 
 def resolution(image: Image.Image) -> tuple | None:
-    """Pixels a unit across and down, and the unit (1: none that is named), as they are stored."""
+    """The stored resolution: pixels per unit across and down, and the unit (1: none is named)."""
     tags = image.tag_v2
     if X_RESOLUTION not in tags or Y_RESOLUTION not in tags:
         return None

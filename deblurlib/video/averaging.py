@@ -70,21 +70,21 @@ def pairs(
         raise InputError(f"the window must be an odd number of frames, not {window}")
     if stride < 1:
         raise InputError(f"the stride must be 1 frame or more, not {stride}")
-    held: list[np.ndarray] = []
+    window_frames: list[np.ndarray] = []
     first = 0
     count = 0
     for number, frame in enumerate(frames):
         count = number + 1
         if number < first:  # between two windows
             continue
-        held.append(frame)
-        if len(held) == window:
-            y = degrade.expose((images.to_tensor(f) for f in held), average)
-            steps = [motion(a, b) for a, b in pairwise(held)]
-            x = images.to_tensor(held[window // 2])
+        window_frames.append(frame)
+        if len(window_frames) == window:
+            y = degrade.expose((images.to_tensor(f) for f in window_frames), average)
+            steps = [motion(a, b) for a, b in pairwise(window_frames)]
+            x = images.to_tensor(window_frames[window // 2])
             yield VideoPair(y, x, range(first, first + window), max(steps, default=0.0))
             first += stride
-            held = held[stride:]
+            window_frames = window_frames[stride:]
     if count < window:
         raise InputError(f"a window of {window} frames does not fit into {count}")
 
