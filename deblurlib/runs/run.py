@@ -106,15 +106,19 @@ class Run:
 
     @property
     def name(self) -> str | None:
-        """Its recipe's name; of a run in :attr:`trouble`, ``None``."""
-        return None if self.trouble else self.recipe.name
+        """Its recipe's name; ``None`` if that cannot be read."""
+        try:
+            return self.recipe.name
+        except InputError:
+            return None
 
     @property
     def title(self) -> str:
         """In a few words, which run this is, or its :attr:`trouble`."""
-        if trouble := self.trouble:
-            return trouble
-        recipe = self.recipe
+        try:
+            recipe, _ = self.recipe, self.env
+        except InputError:
+            return self.trouble
         return f"{recipe.name}, {recipe.data}, seed {recipe.seed}, {recipe.steps} steps"
 
     @property
