@@ -19,7 +19,7 @@ BENCHMARKS = {
 
 
 def main() -> None:
-    """Written only when all have run, so that a failure leaves the last results as they were."""
+    """Run all benchmarks, then write: a failure leaves the last results as they were."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each case, at least")
     parser.add_argument("--quick", action="store_true", help="small images, to try the scripts")

@@ -28,7 +28,11 @@ CROP, BATCH = 64, 16
 
 
 def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
-    """Time all cases; ``quick``: few batches. What is compared, in words, and the results."""
+    """Time all cases; ``quick``: few batches.
+
+    Returns:
+        what is compared, in words, and the cases' results.
+    """
     count, seconds = (2, 0) if quick else (8, timing.SECONDS)
     cases = [
         timing.run_case(setting, pipelines(setting, count), torch.cat, rounds, seconds)
@@ -71,7 +75,7 @@ class Crops(Dataset):
 
 
 def pipelines(setting: str, count: int) -> dict[str, Callable]:
-    """The contenders; each returns the mean of every ``y``, for a rounding may differ in places."""
+    """The contenders; each returns the mean of every ``y``, as a rounding may differ in places."""
     held = batches.hold(open_images("sample", "train"))
     dataset = Crops(held, setting, range(count * BATCH))
     workers = DataLoader(dataset, BATCH, num_workers=2, persistent_workers=True)
@@ -79,8 +83,8 @@ def pipelines(setting: str, count: int) -> dict[str, Callable]:
 
     def ours() -> list[torch.Tensor]:
         draw = degrade.SETTINGS[setting]
-        made = (batches.training_batch(held, draw, step, **shape) for step in range(count))
-        return [pair.y.mean((1, 2, 3)) for pair in made]
+        pairs = (batches.training_batch(held, draw, step, **shape) for step in range(count))
+        return [pair.y.mean((1, 2, 3)) for pair in pairs]
 
     def loaded(loader: DataLoader) -> list[torch.Tensor]:
         return [y.mean((1, 2, 3)) for y, _ in islice(loader, count)]

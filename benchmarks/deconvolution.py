@@ -14,8 +14,8 @@ from deblurlib.data import open_images
 
 from . import memory, timing
 
-ITERATIONS, SIDE = 30, 25  # plain ones; of the kernel, pixels
-FEW, BLIND_ITERATIONS = 4, 10  # images that are restored blindly
+ITERATIONS, SIDE = 30, 25  # plain iterations; pixels of the kernel's side
+FEW, BLIND_ITERATIONS = 4, 10  # images that are restored blindly, and their iterations
 
 TITLE = "Deconvolution"
 ABOUT = (
@@ -38,7 +38,11 @@ MEMORY = (
 
 
 def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
-    """Time every case; ``quick``: a few small images. What is compared, in words, and results."""
+    """Time every case; ``quick``: on a few small images.
+
+    Returns:
+        what is compared, in words, and the cases' results.
+    """
     count, side, seconds = (2, 64, 0) if quick else (16, 256, timing.SECONDS)
     x, y, k = problem(count, side, machine.best_device())
     goal = psnr(mirrored(y, k), x)
@@ -89,7 +93,7 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
 
 
 def problem(count: int, side: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sharp crops, the same blurred, the kernel."""
+    """Sharp crops and their blurred versions ``(count, 1, side, side)``, and the kernel."""
     generator = torch.Generator().manual_seed(0)
     photographs = [images.grey(x) for x in open_images("sample")]
     crops = []
@@ -117,8 +121,10 @@ def steps_to(goal: float, x: torch.Tensor, y: torch.Tensor, k: torch.Tensor) -> 
 def scikit(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     """scikit-image's result, image by image, with its own border."""
     arrays, kernel = y[:, 0].cpu().numpy(), k.cpu().numpy()
-    made = [restoration.richardson_lucy(one, kernel, ITERATIONS, clip=False) for one in arrays]
-    return torch.from_numpy(np.stack(made))[:, None]
+    restored = [
+        restoration.richardson_lucy(array, kernel, ITERATIONS, clip=False) for array in arrays
+    ]
+    return torch.from_numpy(np.stack(restored))[:, None]
 
 
 def mirrored(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
@@ -129,14 +135,14 @@ def mirrored(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 
 
 def mlem(y: torch.Tensor, k: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """deepinv's Richardson-Lucy."""
+    """A call of deepinv's Richardson-Lucy."""
     blur = deepinv.physics.Blur(k[None, None], padding="circular", use_fft=True, device=y.device)
     solver = deepinv.optim.MLEM(max_iter=ITERATIONS)
     return lambda: solver(y, blur)
 
 
 def blind(y: torch.Tensor) -> tuple[Callable, str, Callable]:
-    """Ours and deepinv's blind Richardson-Lucy."""
+    """Calls of our and of deepinv's blind Richardson-Lucy, its name between them."""
     ones, n = torch.ones(15, 15, device=y.device), BLIND_ITERATIONS
     solver = deepinv.optim.BlindRL(max_iter=n, kernel_size=15, use_fft=True)
     ours = lambda: classical.blind_richardson_lucy(y, ones, n, "circular", False)[0]  # noqa: E731

@@ -41,7 +41,11 @@ PEAK = (
 
 
 def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
-    """Time all; ``quick``: small pictures. What is compared, in words, and the results."""
+    """Time the network in tiles and on the whole; ``quick``: on a small picture.
+
+    Returns:
+        what is compared, in words, and the case's result.
+    """
     height, width, tile = (176, 320, 256) if quick else (720, 1280, restoration.TILE)
     device = machine.best_device()
     method = restoration.find_method("srn", device)
@@ -82,9 +86,9 @@ def restored(pixels: np.ndarray, device: str) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder:
         photo, out = Path(folder, "photo.jpg"), Path(folder, "out.jpg")
         files.write_photo(photo, files.Photo(pixels))
-        given = ["restore", str(photo), "-o", str(out), "--device", device]
+        args = ["restore", str(photo), "-o", str(out), "--device", device]
         began = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", PEAK, *given], capture_output=True, check=True)
+        done = subprocess.run([sys.executable, "-c", PEAK, *args], capture_output=True, check=True)
         return time.perf_counter() - began, int(done.stdout.split()[-1]) // 1024
 
 

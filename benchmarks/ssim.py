@@ -51,7 +51,7 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
 
 
 def torchmetrics_score(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Its own mean includes the border, where windows reach into the image's reflection.
+    """SSIM by torchmetrics, whose own mean includes the border with its reflected pixels.
 
     The full map less ``REACH`` pixels a side holds no such window. For a Gaussian the window's side
     follows from sigma: 11, the same.
@@ -63,12 +63,12 @@ def torchmetrics_score(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 def kornia_score(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """A map; ``padding="valid"`` leaves out the same border. Its sigma is always 1.5."""
+    """SSIM by kornia, a map; ``padding="valid"`` leaves out the same border. Its sigma is 1.5."""
     return kornia.metrics.ssim(x_hat, x, window_size=11, padding="valid").mean((1, 2, 3))
 
 
 def msssim_score(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The valid region without any option."""
+    """SSIM by pytorch-msssim, which scores the valid region without any option."""
     return pytorch_msssim.ssim(
         x_hat, x, data_range=1.0, size_average=False, win_size=11, win_sigma=1.5
     )
@@ -88,7 +88,7 @@ def bind(score: Callable, x_hat: torch.Tensor, x: torch.Tensor) -> Callable:
 
 
 def with_gradient(score: Callable, x_hat: torch.Tensor, x: torch.Tensor) -> Callable:
-    """As a training loss: the scores and their gradient for ``x_hat``."""
+    """A call that returns the scores and their gradient for ``x_hat``, as in a training."""
 
     def call() -> tuple[torch.Tensor, torch.Tensor]:
         leaf = x_hat.detach().requires_grad_()
@@ -100,7 +100,7 @@ def with_gradient(score: Callable, x_hat: torch.Tensor, x: torch.Tensor) -> Call
 
 
 def scikit_image(x_hat: torch.Tensor, x: torch.Tensor) -> Callable:
-    """Filters a reflected image, then takes the mean without the border, as the others do."""
+    """SSIM by scikit-image, of a reflected image, without the border in the mean."""
     pairs = list(zip(x_hat.numpy(), x.numpy(), strict=True))
     return lambda: [
         structural_similarity(

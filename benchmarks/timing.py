@@ -47,8 +47,8 @@ def others_since(begin: np.ndarray) -> float:
     More than about 0.1 spoils the ratios: torch's threads wait for each other, so one that shares
     its core slows all of them down, much more than a loop on one core.
     """
-    passed, everyone, own = clocks() - begin
-    return max(0.0, float((everyone - own) / passed))
+    passed, everyone, this_process = clocks() - begin
+    return max(0.0, float((everyone - this_process) / passed))
 
 
 def run_case(

@@ -1,4 +1,4 @@
-"""Steps of ``training.fit`` against the shortest loop in PyTorch, which ends with its weights."""
+"""Steps of ``training.fit`` against the shortest loop in PyTorch that ends with equal weights."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ ABOUT = (
     "`fit`, {bare} MB with the bare loop."
 )
 PACKAGES = ("lightning-fabric",)
-UNET = (4, 3, 64, 64)  # its batch
+UNET = (4, 3, 64, 64)  # the shape of its batch
 
 
 def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
-    """Time all cases; ``quick``: few steps. What is compared, in words, and the results."""
+    """Time all cases; ``quick``: few steps.
+
+    Returns:
+        what is compared, in words, and the cases' results.
+    """
     steps, seconds = (2, 0) if quick else (30, timing.SECONDS)
     fabric = training.start_fabric("bf16" if torch.cuda.is_available() else "32")
     unet = models.build("unet", {"width": 24}, 0)

@@ -47,8 +47,8 @@ def cases_of_images(sharp: ImageSet, degradation: str, seed: int, **options) -> 
     """
     if degradation not in SETTINGS:
         raise InputError(f"degradation {degradation!r} is none of {', '.join(SETTINGS)}")
-    made = batches.evaluation_pairs(sharp, SETTINGS[degradation], seed, **options)
-    for name, scene, pair in zip(sharp.names, sharp.scenes, made, strict=True):
+    pairs = batches.evaluation_pairs(sharp, SETTINGS[degradation], seed, **options)
+    for name, scene, pair in zip(sharp.names, sharp.scenes, pairs, strict=True):
         kernel = pair.kernels[0] if pair.degradations[0].blur.ndim == 2 else None
         yield Case(name, scene, pair.y, pair.x, kernel)
 
@@ -78,12 +78,12 @@ def evaluate(
     """
     for protocol in protocols:
         if protocol not in metrics.SSIM_PROTOCOLS:
-            known = ", ".join(metrics.SSIM_PROTOCOLS)
-            raise InputError(f"SSIM protocol {protocol!r} is none of {known}")
+            allowed = ", ".join(metrics.SSIM_PROTOCOLS)
+            raise InputError(f"SSIM protocol {protocol!r} is none of {allowed}")
     for measure in measures:
         if measure not in perception.MEASURES:
-            known = ", ".join(perception.MEASURES)
-            raise InputError(f"measure {measure!r} is none of {known}")
+            allowed = ", ".join(perception.MEASURES)
+            raise InputError(f"measure {measure!r} is none of {allowed}")
     identity = METHODS["identity"]
     methods = [identity, *(m for m in methods if m.name != identity.name)]
     names = [m.name for m in methods]
@@ -132,13 +132,13 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     for row in rows:
         by_method.setdefault(row["method"], []).append(row)
     lines = []
-    for name, own in by_method.items():
-        beside = [_beside(row, base) for row in own]
-        pairs = [(a["psnr"], b["psnr"]) for a, b in zip(own, beside, strict=True)]
+    for name, scored in by_method.items():
+        identities = [_beside(row, base) for row in scored]
+        pairs = [(a["psnr"], b["psnr"]) for a, b in zip(scored, identities, strict=True)]
         finite = [(a, b) for a, b in pairs if not (math.isinf(a) or math.isinf(b))]
-        ssims = [(a.get(key), b.get(key)) for a, b in zip(own, beside, strict=True)]
+        ssims = [(a.get(key), b.get(key)) for a, b in zip(scored, identities, strict=True)]
         ssims = [pair for pair in ssims if None not in pair]
-        line = {"method": name, "n": len(own)}
+        line = {"method": name, "n": len(scored)}
         line |= {"psnr": _mean(a for a, _ in finite), "ssim": _mean(a for a, _ in ssims)}
         line["identity_psnr"] = _mean(b for _, b in finite)
         line["identity_ssim"] = _mean(b for _, b in ssims)
@@ -146,39 +146,39 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
         line["win_rate"] = stats.win_rate([float(a > b) for a, b in pairs])
         line["perfect"] = sum(a == math.inf for a, _ in pairs)
         line["identity_perfect"] = sum(b == math.inf for _, b in pairs)
-        line["seconds"] = _mean(r["seconds"] for r in own if r.get("seconds") is not None)
+        line["seconds"] = _mean(r["seconds"] for r in scored if r.get("seconds") is not None)
         lines.append(line | {"ssim_protocol": protocol})
     return lines
 
 
 def _identities(rows: Sequence[Mapping], key: str) -> dict[tuple, Mapping]:
-    """The identity's row of each case; two are as good as one if they say the same."""
-    found: dict[tuple, Mapping] = {}
+    """The identity's row of each case, by the case; a second one must say the same."""
+    identities: dict[tuple, Mapping] = {}
     for row in rows:
         if row["method"] != "identity":
             continue
-        other = found.setdefault(case_of(row), row)
+        other = identities.setdefault(case_of(row), row)
         if not all(_alike(row.get(k), other.get(k)) for k in ("psnr", key)):
             raise InputError(
                 f"the identity has two scores on {_words(row)}: where they are of different "
                 f"images, the rows must say so in one of {', '.join(CASE)}"
             )
-    return found
+    return identities
 
 
-def _alike(one: float | None, other: float | None) -> bool:
-    """Whether two scores are one, measured twice: as near as two machines come."""
-    if None in (one, other):
-        return one is other
-    return one == other or (math.isnan(one) and math.isnan(other)) or abs(one - other) <= SAME
+def _alike(a: float | None, b: float | None) -> bool:
+    """Whether two scores may be of the same image: as close as those of two machines."""
+    if None in (a, b):
+        return a is b
+    return a == b or (math.isnan(a) and math.isnan(b)) or abs(a - b) <= SAME
 
 
 def _beside(row: Mapping, base: Mapping[tuple, Mapping]) -> Mapping:
-    """The identity's row of this row's case."""
-    found = base.get(case_of(row))
-    if found is None:
+    """The identity's row of the same case."""
+    identity = base.get(case_of(row))
+    if identity is None:
         raise InputError(f"{row['method']} is scored on {_words(row)}, the identity is not")
-    return found
+    return identity
 
 
 def _words(row: Mapping) -> str:
@@ -187,7 +187,7 @@ def _words(row: Mapping) -> str:
 
 
 def case_of(row: Mapping) -> tuple:
-    """What a row was scored on: its :data:`CASE`; what it does not say is ``None``."""
+    """What a row was scored on: its values of :data:`CASE`, ``None`` where it has none."""
     return tuple(row.get(column) for column in CASE)
 
 
@@ -228,7 +228,7 @@ def _ssim(x_hat: torch.Tensor, x: torch.Tensor, protocol: str) -> float | None:
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    """``None`` if there is none, or if one is not a number."""
+    """The mean, or ``None`` if there are no values or one is not a number."""
     counted = list(values)
     mean = sum(counted) / len(counted) if counted else math.nan
     return None if math.isnan(mean) else mean

@@ -1,4 +1,4 @@
-"""What a training makes small: functions of a model's output and the sharp image.
+"""The losses that trainings minimise: functions of a model's output and the sharp image.
 
 Each takes ``x_hat`` and ``x`` ``(B, C, H, W)`` and returns one number, the mean over the batch.
 A loss over scales also takes a list of ``x_hat``, one a scale, the finest first.

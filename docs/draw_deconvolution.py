@@ -70,13 +70,15 @@ def boundaries():
     k = psf.shake(torch.Generator().manual_seed(5), 20, 21)
     y = images.quantise(degrade.add_noise(degrade.convolve(x, k, "valid"), 0.003, 0, [0]))
     x = x[..., 10:-10, 10:-10]
-    made = {"blurred": y}
+    results = {"blurred": y}
     for name in ("circular", "zero", "reflect", "valid"):
-        made[f"RL, {name}"] = classical.richardson_lucy(y, k, 30, name)
+        results[f"RL, {name}"] = classical.richardson_lucy(y, k, 30, name)
     for name in ("circular", "taper", "liu-jia"):
-        made[f"Wiener, {name}"] = classical.wiener(y, k, sigma=0.005, boundary=name)
+        results[f"Wiener, {name}"] = classical.wiener(y, k, sigma=0.005, boundary=name)
     corner = (0, slice(None), slice(-150, None), slice(None, 150))
-    return plots.show({caption(n, z, x): z[corner].clamp(0, 1) for n, z in made.items()}, columns=4)
+    return plots.show(
+        {caption(n, z, x): z[corner].clamp(0, 1) for n, z in results.items()}, columns=4
+    )
 
 
 def iterations():
@@ -96,8 +98,8 @@ def iterations():
             "accelerated, total variation": {"accelerate": True, "tv": 0.002},
         }.items():
             counts = [1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 57, 80]
-            found = [mean_psnr(cases, k, n, options) for n in counts]
-            ax.plot(counts, found, marker=".", label=label)
+            means = [mean_psnr(cases, k, n, options) for n in counts]
+            ax.plot(counts, means, marker=".", label=label)
         identity = sum(metrics.psnr(y, x).item() for x, y in cases) / len(cases)
         ax.axhline(identity, color="grey", ls="--", label="identity")
         ax.set(xscale="log", xlabel="iterations", title=f"noise {noise}")
@@ -109,11 +111,11 @@ def iterations():
 
 
 def mean_psnr(cases, k, n: int, options: dict) -> float:
-    made = [
+    values = [
         metrics.psnr(images.quantise(classical.richardson_lucy(y, k, n, **options)), x).item()
         for x, y in cases
     ]
-    return sum(made) / len(made)
+    return sum(values) / len(values)
 
 
 def saturation():
@@ -128,8 +130,8 @@ def saturation():
     sharp = x.clamp(0, 1)
     plain = classical.richardson_lucy(y, k, 40)
     masked = classical.richardson_lucy(y, k, 40, weights=classical.unsaturated(y))
-    made = {"blurred, clipped": y, "all pixels count": plain, "clipped ones do not": masked}
-    pictures = {caption(n, z, sharp): z[0].clamp(0, 1) for n, z in made.items()}
+    results = {"blurred, clipped": y, "all pixels count": plain, "clipped ones do not": masked}
+    pictures = {caption(n, z, sharp): z[0].clamp(0, 1) for n, z in results.items()}
     return plots.show(pictures | {"sharp": sharp[0]}, columns=4)
 
 
@@ -144,12 +146,12 @@ def patches():
     y = degrade.convolve_field(x, field, degrade.grid_weights(240, 400, 1, 17), "result")
     kernels = row([(n + 0.5) / 4 for n in range(4)]).expand(2, -1, -1, -1)
     y = images.quantise(degrade.add_noise(y, 0.003, 0, [0]))
-    made = {"blurred": (y, 0)}
+    results = {"blurred": (y, 0)}
     for name, overlap in (("side by side", 0), ("overlapping, blended", 38)):
         z = r.restore_patches(y, kernels, lambda y, k: classical.richardson_lucy(y, k, 40), overlap)
-        made[name] = (z, overlap)
+        results[name] = (z, overlap)
     pictures = {}
-    for name, (z, overlap) in made.items():
+    for name, (z, overlap) in results.items():
         seams = r.seam_energy(z, *r.seams(x.shape[-2:], (2, 4), overlap)).item()
         pictures[f"{caption(name, z, x)}, seam energy {seams:.1f}"] = z[0].clamp(0, 1)
     return plots.show(pictures, columns=3, zoom=(70, 150, 100))
@@ -163,11 +165,11 @@ def scores(pairs) -> None:
     rows = ["| method | kernel | PSNR | gain | SSIM | images better | s/image |"]
     rows += ["| :--- | :--- | ---: | ---: | ---: | ---: | ---: |"]
     for line in lines:
-        known = "" if r.find_method(line["method"]).blind else "known"
+        kernel = "" if r.find_method(line["method"]).blind else "known"
         gain, better = f"{line['psnr_gain']:+.2f}", f"{line['win_rate']:.0%}"
         if line["method"] == "identity":
             gain = better = ""
-        cells = [f"`{line['method']}`", known, f"{line['psnr']:.2f}", gain]
+        cells = [f"`{line['method']}`", kernel, f"{line['psnr']:.2f}", gain]
         cells += [f"{line['ssim']:.4f}", better, f"{line['seconds']:.2f}"]
         rows.append(f"| {' | '.join(cells)} |")
     stamp = {"data": pairs.name, "fingerprint": pairs.fingerprint, "n": len(pairs)}

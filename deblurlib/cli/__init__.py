@@ -1,4 +1,7 @@
-"""``deblur``, a file for each command. What a user got wrong is one sentence and exit code 2."""
+"""The program ``deblur``, with a file for each of its commands.
+
+What a user got wrong is reported in one sentence, with exit code 2.
+"""
 
 # each adds its command
 from . import (  # noqa: F401

@@ -32,7 +32,7 @@ Device = Annotated[
 
 
 def find_device(name: str | None) -> str:
-    """The device that is asked for, or the best there is."""
+    """The device asked for or, without a name, the best there is; an error if it is not there."""
     import torch
 
     from ..machine import best_device

@@ -1,4 +1,4 @@
-"""``deblur confirm``: whether what is published still is what the code leads to."""
+"""``deblur confirm``: check whether the code still leads to what is published."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def confirm(
     from ..report import execute
     from ..report.confirm import published
 
-    for given in data or []:
-        register(given)
+    for source in data or []:
+        register(source)
     root = execute.project_root()
     notebooks = execute.find_chapters(chapters or [], root)
     pages = [page for n in notebooks if (page := published(n, root)) is not None]
@@ -55,8 +55,8 @@ def confirm(
     if whole is not None:
         _retrain(pages, whole, seed)
         return
-    found = [_confirm(page, again or anew, anew) for page in pages]
-    raise typer.Exit(1 if any(page.state.word == "changed" for page in found) else 0)
+    replayed = [_confirm(page, again or anew, anew) for page in pages]
+    raise typer.Exit(1 if any(page.state.word == "changed" for page in replayed) else 0)
 
 
 def _confirm(page: Page, again: bool, anew: bool) -> Page:
@@ -91,14 +91,14 @@ def _retrain(pages: list[Page], count: int, seed: int) -> None:
         scores = (line["published"], line["now"], line["now"] - line["published"])
         seeds = f"{line['least']:.3f} to {line['greatest']:.3f}"
         texts = [f"{score:.3f}" for score in scores]
-        more = "-" if line["lo"] is None else f"{line['lo']:.3f} to {line['hi']:.3f}"
-        table.add_row(line["recipe"], str(line["seed"]), *texts, seeds, more)
+        interval = "-" if line["lo"] is None else f"{line['lo']:.3f} to {line['hi']:.3f}"
+        table.add_row(line["recipe"], str(line["seed"]), *texts, seeds, interval)
     show(table)
 
 
 @contextmanager
 def _line() -> Iterator:
-    """On a terminal, one line that says what is replayed now."""
+    """Give a function that shows, in one line on a terminal, what is replayed now."""
     if not sys.stderr.isatty():
         yield lambda text: None
         return

@@ -19,17 +19,22 @@ def describe_data(
 
     name, items = sources.open_source(source)
     listed = contents.verify(items)
-    pairs = pairing.holds_pairs(name, items)
-    found = data.open_pairs(source) if pairs else data.open_images(source)
+    paired = pairing.holds_pairs(name, items)
+    dataset = data.open_pairs(source) if paired else data.open_images(source)
     sizes = sorted(
-        {tuple(found[i][1].shape[1:] if pairs else found[i].shape[1:]) for i in range(len(found))}
+        {
+            tuple(dataset[i][1].shape[1:] if paired else dataset[i].shape[1:])
+            for i in range(len(dataset))
+        }
     )
-    known = sum(found.kernel(i) is not None for i in range(len(found))) if pairs else 0
-    kind = ("pairs" + (f" ({known} with kernels)" if known else "")) if pairs else "images"
-    print(f"{printable(name)}: {len(found)} {kind}, {len(set(found.scenes))} scenes, all readable")
-    used = (*found.blurred, *found.sharp, *found.kernels) if pairs else found.items
+    kernels = sum(dataset.kernel(i) is not None for i in range(len(dataset))) if paired else 0
+    kind = ("pairs" + (f" ({kernels} with kernels)" if kernels else "")) if paired else "images"
+    print(
+        f"{printable(name)}: {len(dataset)} {kind}, {len(set(dataset.scenes))} scenes, all readable"
+    )
+    used = (*dataset.blurred, *dataset.sharp, *dataset.kernels) if paired else dataset.items
     names = {item.name for item in used if item is not None}
     if others := sum(item.is_image and item.name not in names for item in items):
         print(f"images beside the pairs, which were not read: {others}")
     print(f"smallest {sizes[0][1]} x {sizes[0][0]}, largest {sizes[-1][1]} x {sizes[-1][0]} pixels")
-    print(f"fingerprint {found.fingerprint}; {listed or 'no'} checksums listed")
+    print(f"fingerprint {dataset.fingerprint}; {listed or 'no'} checksums listed")

@@ -50,66 +50,66 @@ def evaluate(
     device = find_device(device)
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise InputError(f"{json_file}: is a folder, or in one that is not there")
-    found = restoration.find_method(method, device)
+    chosen = restoration.find_method(method, device)
     if pairs is not None:
         scored = _open(open_pairs, register(pairs), split)
         cases, degradation, drawn = evaluation.cases_of_pairs(scored), "recorded", None
     else:
         scored = _open(open_images, register(images), split)
         cases, drawn = evaluation.cases_of_images(scored, degradation, seed), seed
-    rows = evaluation.evaluate([found], cases, (ssim,), device)
+    rows = evaluation.evaluate([chosen], cases, (ssim,), device)
     line = evaluation.summary(rows, ssim)[-1]
-    results = line | {"run": found.run.id if found.run else None}
+    results = line | {"run": chosen.run.id if chosen.run else None}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
-    results |= {"contaminated": scored.name in found.contaminated}
+    results |= {"contaminated": scored.name in chosen.contaminated}
     results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}
     results |= {"device": machine.device_name(device), "images": _by_image(rows, ssim)}
     if json_file is not None:
         text = json.dumps(results, indent=1, ensure_ascii=False)
         write_whole(json_file, text + "\n")
-    _print(results, found)
+    _print(results, chosen)
 
 
 def _open(opened: Callable, source: str, split: str | None):
-    """A set's split or, by default, what no one trains on: its test part, or a whole set's all."""
+    """Open a set's split; by default its test part, or all of a set that is not split."""
     from ..data import splits
 
     if split is None:
-        there = splits(source)
-        if there == {"train"}:
+        parts = splits(source)
+        if parts == {"train"}:
             raise InputError(
                 f"{source}: has train/ but no test/; --split train scores on what is for training"
             )
-        split = "test" if there else None
+        split = "test" if parts else None
     return opened(source, split)
 
 
 def _by_image(rows: list[dict], protocol: str) -> list[dict]:
     """One entry an image: the method's scores, and the identity's beside them."""
-    # of the identity alone, there is no other method
-    own = [r for r in rows if r["method"] != "identity"] or rows
-    base = {r["image"]: r for r in rows if r["method"] == "identity"}
+    # the identity alone may have been evaluated
+    method_rows = [r for r in rows if r["method"] != "identity"] or rows
+    identity = {r["image"]: r for r in rows if r["method"] == "identity"}
     return [
         {
             "image": r["image"],
             "scene": r["scene"],
             "psnr": _finite(r["psnr"]),
             "ssim": _finite(r[f"ssim_{protocol}"]),
-            "identity_psnr": _finite(base[r["image"]]["psnr"]),
-            "identity_ssim": _finite(base[r["image"]][f"ssim_{protocol}"]),
+            "identity_psnr": _finite(identity[r["image"]]["psnr"]),
+            "identity_ssim": _finite(identity[r["image"]][f"ssim_{protocol}"]),
             "seconds": r["seconds"],
         }
-        for r in own
+        for r in method_rows
     ]
 
 
 def _finite(value: float | None) -> float | None:
-    """JSON has no infinity; how many images are perfect is counted apart."""
+    """The value, or ``None`` if it is infinite, as of a perfect image: JSON has no infinity."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _left_out(results: dict) -> str:
-    """How many images the means of PSNR are not over, and whose scores there are infinite."""
+    """A sentence on the images that the mean PSNR leaves out, because a score is infinite."""
     text = f"the identity is perfect on {results['identity_perfect']} of {results['n']} images"
     if results["method"] != "identity":
         text += f", {results['method']} on {results['perfect']}"
@@ -134,12 +134,12 @@ def _print(results: dict, method) -> None:
         return "-" if value is None else f"{value:.4f}"
 
     n = str(results["n"])
-    base = (text(results["identity_psnr"]), text(results["identity_ssim"]))
-    table.add_row("identity", n, *base, "", "")
+    identity_scores = (text(results["identity_psnr"]), text(results["identity_ssim"]))
+    table.add_row("identity", n, *identity_scores, "", "")
     if results["method"] != "identity":
-        own = (text(results["psnr"]), text(results["ssim"]))
+        scores = (text(results["psnr"]), text(results["ssim"]))
         share = f"{results['win_rate']:.0%}"
-        table.add_row(results["method"], n, *own, share, f"{results['seconds']:.3g}")
+        table.add_row(results["method"], n, *scores, share, f"{results['seconds']:.3g}")
     show(table)
     if results["perfect"] or results["identity_perfect"]:
         print(_left_out(results))

@@ -1,4 +1,4 @@
-"""``deblur methods``: which there are."""
+"""``deblur methods``: list the restoration methods."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def methods() -> None:
             _tiled(method),
             method.describes,
         )
-    found = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and not r.trouble]
-    known = runs.standings(found)
-    for run in found:
+    trained = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and not r.trouble]
+    standing_of = runs.standings(trained)
+    for run in trained:
         r = run.recipe
         notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
-        notes += [] if known[run.id] == "same code" else [known[run.id]]
+        notes += [] if standing_of[run.id] == "same code" else [standing_of[run.id]]
         method = restoration.of_model(r.name, models.build(r.model, r.model_args, 0), "")
         table.add_row(run.id, "no", str(method.receptive_field), _tiled(method), ", ".join(notes))
     show(table)
 
 
 def _tiled(method: Method) -> str:
-    """What restoring in tiles costs, as far as it is known."""
+    """How well restoring in tiles agrees with restoring the whole, as far as it is known."""
     from ..restoration.tiles import fits
 
     if fits(method):

@@ -1,4 +1,4 @@
-"""``deblur publish``: execute a chapter, and write what it leads to into the repository."""
+"""``deblur publish``: execute a chapter, and write page and results into the repository."""
 
 from __future__ import annotations
 

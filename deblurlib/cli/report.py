@@ -73,8 +73,8 @@ def execute_chapters(
     from ..report.results import write_files
 
     parameters = {"profile": profile, "seed": seed}
-    for given in data:
-        parameters["data"] = register(given)
+    for source in data:
+        parameters["data"] = register(source)
     parameters |= dict(_key_value(text) for text in parameter)
     notebooks = execute.find_chapters(chapters, execute.project_root())
     for notebook in notebooks:  # before the first one runs

@@ -56,12 +56,12 @@ def restore(
         wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE"
         raise InputError(f"the method {method} {wants}")
     k = None if kernel is None else files.read_kernel(kernel)
-    restoration.tiles.layout(chosen, tile, k)  # what is wrong with it is known before
+    restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
     with progress_bar("restoring") as show:
         if numbers is not None:
             source = Path(given[0])
-            todo = (source, numbers, out, chosen, device, tile, show, k)
-            done = restoration.restore_frames(*todo)
+            arguments = (source, numbers, out, chosen, device, tile, show, k)
+            done = restoration.restore_frames(*arguments)
         else:
             done = restoration.restore_files(given, out, chosen, device, tile, show, k)
         outcomes = [_tell(outcome) for outcome in done]
@@ -77,7 +77,7 @@ def restore(
 
 def parse_frames(text: str) -> list[int]:
     """``"3,10-12"`` -> ``[3, 10, 11, 12]``."""
-    found = []
+    numbers = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 15:
@@ -87,8 +87,8 @@ def parse_frames(text: str) -> list[int]:
             raise InputError(f"the range {part.strip()} of frames is empty")
         if span[-1] > LAST_FRAME:
             raise InputError(f"no video has a frame {span[-1]}")
-        found += span
-    return found
+        numbers += span
+    return numbers
 
 
 def _tell(outcome: Outcome) -> Outcome:

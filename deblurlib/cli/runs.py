@@ -29,11 +29,11 @@ def list_runs() -> None:
     table = Table(title=f"Runs in {runs.root()}")
     for column in ("id", "recipe", "seed", "data", "steps", "state", "validation, dB", "identity"):
         table.add_column(column, justify="right" if column in ("seed", "steps") else "left")
-    found = runs.listed(runs.root())
-    known = runs.standings([run for run in found if not run.trouble])
-    for run in found:
+    listed = runs.listed(runs.root())
+    standing_of = runs.standings([run for run in listed if not run.trouble])
+    for run in listed:
         try:
-            table.add_row(*_line(run, known.get(run.id, "")))
+            table.add_row(*_line(run, standing_of.get(run.id, "")))
         except (InputError, KeyError):  # of one that is trained now, the files change meanwhile
             training = runs.is_training(runs.root(), run.id)
             state = "training" if training else run.trouble or "damaged"
@@ -48,17 +48,17 @@ def show_run(
     """Show a run: its recipe, what it was made with, its history."""
     from .. import runs
 
-    found = runs.find(runs.root(), run)
-    print(f"{found.folder}: {_state(found, runs.standing(found))}")
-    print(found.recipe.to_json())
-    env = found.env
+    chosen = runs.find(runs.root(), run)
+    print(f"{chosen.folder}: {_state(chosen, runs.standing(chosen))}")
+    print(chosen.recipe.to_json())
+    env = chosen.env
     for part in [*env["before"], env]:
         print(f"made on {part['device']}; processes: {part['processes']}")
         print(", ".join(f"{name} {number}" for name, number in part["versions"].items()))
     print(f"data {env['data']['name']}, fingerprint {env['data']['fingerprint']}")
-    if found.outcome != "stopped":
-        print(scores_of(found))
-    for row in found.history:
+    if chosen.outcome != "stopped":
+        print(scores_of(chosen))
+    for row in chosen.history:
         print("  ".join(f"{key} {value:g}" for key, value in row.items()))
 
 

@@ -35,7 +35,7 @@ def study(
 
     numbers, data = parse_seeds(seeds), register(data)
     for recipe in studies.recipes(chapter, profile, numbers[0], data):
-        next(studies.cases(recipe, side=side))  # what is wrong with them is known before
+        next(studies.cases(recipe, side=side))  # raises before anything is trained
     trained = studies.train(chapter, profile, numbers, data, max_minutes=max_minutes, stale=stale)
     table = Table(title=f"Chapter {chapter}, profile {profile}, test images of {data}")
     for column in (
@@ -51,10 +51,10 @@ def study(
         table.add_column(column, justify="left" if column == "recipe" else "right")
     rows = []
     for run in trained:
-        own = studies.score([run], side=side, protocols=("gaussian-rgb",))
-        known = {evaluation.case_of(row) for row in rows}  # the identity has one row a case
-        rows += [r for r in own if "run" in r or evaluation.case_of(r) not in known]
-        line = evaluation.summary(own)[-1]
+        scored = studies.score([run], side=side, protocols=("gaussian-rgb",))
+        cases = {evaluation.case_of(row) for row in rows}  # the identity has one row a case
+        rows += [r for r in scored if "run" in r or evaluation.case_of(r) not in cases]
+        line = evaluation.summary(scored)[-1]
         values = (line["identity_psnr"], line["psnr"], line["psnr_gain"], line["ssim"])
         texts = ["-" if v is None else f"{v:.3f}" for v in values]
         name = run.recipe.name + (" (stale)" if run.changed else "")

@@ -31,9 +31,9 @@ def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:
     """A model of :data:`MODELS` with its arguments, its first weights drawn from ``seed``."""
     if name not in MODELS:
         raise InputError(f"model {name!r} is none of {', '.join(MODELS)}")
-    known = list(inspect.signature(MODELS[name]).parameters)
-    if unknown := sorted(set(arguments) - set(known)):
-        raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(known)}")
+    names = list(inspect.signature(MODELS[name]).parameters)
+    if unknown := sorted(set(arguments) - set(names)):
+        raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(names)}")
     with torch.random.fork_rng(devices=[]):  # what others draw afterwards stays as it was
         torch.manual_seed(seed)
         return MODELS[name](**arguments)
@@ -53,11 +53,11 @@ def save(model: nn.Module, folder: Path) -> None:
 
 
 def load(name: str, folder: Path) -> nn.Module:
-    """The model ``name`` with the weights that :func:`save` wrote, on the CPU, to be used.
+    """The model ``name`` with the weights that :func:`save` wrote, on the CPU, in evaluation mode.
 
     Raises:
-        InputError: they are damaged, or of another model.
-        OSError: they are missing, or may not be read.
+        InputError: the files are damaged, or of another model.
+        OSError: the files are missing, or may not be read.
     """
     # not from_pretrained: it prints, and turns a damaged file into an error of its own
     weights = folder / "model.safetensors"

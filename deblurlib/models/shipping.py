@@ -18,7 +18,7 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
 def shipped() -> list[str]:
-    """Their names."""
+    """The names of the networks that ship."""
     return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
 
 

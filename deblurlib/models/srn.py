@@ -37,7 +37,7 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         channels: of the image, in and out. The released ``lstm`` and ``gray`` models have 1 and
             restore red, green and blue apart; its ``color`` model has 3 and no recurrence.
         width: channels after the first layer; twice and four times as many below.
-        scales: how many.
+        scales: the number of scales.
         recurrence: what carries a state from scale to scale: a key of :data:`RECURRENCES`.
         residual: add the blurred image to the output; the original does not. The last layer then
             begins with weights of 0, so that the untrained network changes nothing.
@@ -60,9 +60,9 @@ class SRN(nn.Module, PyTorchModelHubMixin):
     ):
         super().__init__()
         named = {"recurrence": (recurrence, RECURRENCES), "upsampling": (upsampling, UPSAMPLINGS)}
-        for what, (value, known) in (named | {"flavour": (flavour, FLAVOURS)}).items():
-            if value not in known:
-                raise InputError(f"SRN {what} {value!r} is none of {', '.join(map(str, known))}")
+        for what, (value, choices) in (named | {"flavour": (flavour, FLAVOURS)}).items():
+            if value not in choices:
+                raise InputError(f"SRN {what} {value!r} is none of {', '.join(map(str, choices))}")
         if min(width, scales) < 1:
             raise InputError(f"SRN needs a width and scales of 1 or more, not {width} and {scales}")
         sides = FLAVOURS[flavour]
@@ -137,7 +137,7 @@ class ResBlock(nn.Module):
 
 
 def _halved(far: int) -> int:
-    """Pixels of half the size that so many can have been enlarged from, in any of the ways."""
+    """How far it reaches at half the size, in pixels, whichever way the image is enlarged."""
     return (far + 1) // 2 + 2
 
 
@@ -162,8 +162,8 @@ def _decoder(channels: int, upsampling: str, kernel: int) -> nn.Sequential:
     """DBlock: residual blocks, then twice the size and half the channels."""
     half = channels // 2
     if upsampling == "deconvolution":
-        more = kernel % 2  # an odd kernel needs a pixel more on one side
-        up = [nn.ConvTranspose2d(channels, half, kernel, 2, (kernel - 1) // 2, more)]
+        extra = kernel % 2  # an odd kernel needs a pixel more on one side
+        up = [nn.ConvTranspose2d(channels, half, kernel, 2, (kernel - 1) // 2, extra)]
     elif upsampling == "sub-pixel":
         up = [_conv(channels, 4 * half), nn.PixelShuffle(2)]
     else:

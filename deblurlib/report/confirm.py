@@ -1,9 +1,9 @@
-"""Whether what is published still is what the code leads to.
+"""Check whether the current code still leads to the published chapters.
 
-A page is *current* (the code that published it is that of today), *confirmed* (its proof was
-replayed with the code of today, and came out the same), *changed* (it did not), or *not replayed
-since*. Confirming writes the entry ``confirmed`` of ``reports/results/NN.json``, and nothing else;
-a proof is replaced only on request, and where it holds.
+A page is *current* (it was published with the code of today), *confirmed* (its proof was replayed
+with the code of today and came out the same), *changed* (the proof came out otherwise), or *not
+replayed* since the code changed. Confirming writes only the entry ``confirmed`` of
+``reports/results/NN.json``. A proof is replaced only on request, and only if it still holds.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from . import proofs, sameness, stamp
 
 @dataclass(frozen=True)
 class State:
-    """What is known of a page; as text, in words."""
+    """The state of a published page; ``str()`` puts it into words."""
 
     word: str  # "current", "confirmed", "changed" or "not replayed"
-    changed: tuple[str, ...] = ()  # what has, if anything
-    missing: tuple[str, ...] = ()  # data sets that were not here
-    since: str = ""  # a date, where it was not replayed since
+    changed: tuple[str, ...] = ()  # the parts that have changed
+    missing: tuple[str, ...] = ()  # data sets that are not on this machine
+    since: str = ""  # the last replay's date, if it is "not replayed"
 
     def __str__(self) -> str:
         if self.word == "changed":
@@ -39,30 +39,30 @@ class State:
         return self.word + but
 
 
-WHOLE = State("confirmed")  # with all its data
+WHOLE = State("confirmed")  # with all of its data at hand
 
 
 @dataclass(frozen=True)
 class Page:
-    """What is published of a chapter."""
+    """A published chapter: its notebook, and its results."""
 
     notebook: Path
     results: dict
-    path: Path  # of the results
+    path: Path  # of the results file
 
     @cached_property
     def code(self) -> str:
-        """A hash of the code of today, as the stamp would have it."""
+        """The hash of the code of today, computed like the one in the stamp."""
         return stamp.code_hash(self.notebook, self.results["stamp"]["data"])
 
     @property
     def proof_path(self) -> Path:
-        """Where its proof lies, see :mod:`deblurlib.report.proofs`."""
+        """The file of the chapter's proof, see :mod:`deblurlib.report.proofs`."""
         return self.path.with_name(f"{self.path.stem}_proof.json")
 
     @property
     def state(self) -> State:
-        """Whether it still is what the code leads to, as far as that is known."""
+        """Whether the code of today still leads to this page, as far as it is known already."""
         code, last = self.code, self.results.get("confirmed", {})
         changed, missing = (tuple(last.get(key, ())) for key in ("changed", "missing"))
         if last.get("code") == code and changed:
@@ -76,7 +76,7 @@ class Page:
 
 
 def published(notebook: Path, root: Path) -> Page | None:
-    """What is published of a notebook, if anything is."""
+    """The published page of a notebook, or ``None`` if there is none."""
     path = root / "reports" / "results" / f"{notebook.name[:2]}.json"
     if not path.exists():
         return None
@@ -84,10 +84,10 @@ def published(notebook: Path, root: Path) -> Page | None:
 
 
 def confirm(page: Page, show: proofs.Show = str) -> Page:
-    """Replay a page's proof, and note how that came out; return the page as it then is.
+    """Replay a page's proof, write the outcome into its results file, and return the new page.
 
     Raises:
-        InputError: it has no proof, or a damaged one; or the code was changed meanwhile.
+        InputError: the page has no proof or a damaged one, or the code was changed meanwhile.
     """
     if not page.proof_path.exists():
         raise InputError(f"{page.path}: published without a proof; publish it anew")
@@ -100,29 +100,31 @@ def confirm(page: Page, show: proofs.Show = str) -> Page:
     more_is_known = page.state.word in ("current", "changed") or page.state == WHOLE
     if missing and not changed and more_is_known:
         return page
-    noted = note(code) | {"missing": missing, "changed": changed}
-    noted = {key: value for key, value in noted.items() if value != []}
-    text = sameness.with_entry(page.path.read_text("utf-8"), "confirmed", noted)
+    entry = note(code) | {"missing": missing, "changed": changed}
+    entry = {key: value for key, value in entry.items() if value != []}
+    text = sameness.with_entry(page.path.read_text("utf-8"), "confirmed", entry)
     write_whole(page.path, text)
-    return Page(page.notebook, page.results | {"confirmed": noted}, page.path)
+    return Page(page.notebook, page.results | {"confirmed": entry}, page.path)
 
 
 def record_anew(page: Page, show: proofs.Show = str) -> None:
-    """Replace the proof of a page by one made with the code of today, with which the old one holds.
+    """Replace a page's proof by one made with the code of today, if the old one still holds.
 
     Raises:
-        InputError: it does not, or nobody has looked.
+        InputError: the old proof does not hold, or was not replayed with the code of today.
     """
     if page.state not in (State("current"), WHOLE):
         raise InputError(f"chapter {page.path.stem}: {page.state}; its proof stays as it is")
     old = _read(page.proof_path)
-    more = [Recipe(**one["recipe"]) for one in old.get("recipes", {}).values() if "recipe" in one]
-    text = proofs.to_text(proofs.make(page.notebook, page.results, more=more, show=show))
+    own_recipes = [
+        Recipe(**entry["recipe"]) for entry in old.get("recipes", {}).values() if "recipe" in entry
+    ]
+    text = proofs.to_text(proofs.make(page.notebook, page.results, more=own_recipes, show=show))
     write_whole(page.proof_path, text)
 
 
 def note(code: str) -> dict:
-    """The entry of something that was found to hold now."""
+    """An entry that says with which code and commit, and on which day, something was confirmed."""
     date = datetime.now(UTC).date().isoformat()
     return {"code": code, "commit": stamp.commit(), "date": date}
 

@@ -1,4 +1,4 @@
-"""Execute chapters with papermill, in process, and hold them to what they promise."""
+"""Execute chapters with papermill, in process, and check that they keep their promises."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ def project_root() -> Path:
 
 
 def find_chapters(chapters: Sequence[str], root: Path) -> list[Path]:
-    """The notebooks of some chapters (``"01"``, or all if none are named), in order."""
+    """The notebooks of the named chapters (as ``"01"``), in order; if none is named, of all."""
     notebooks = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     by_number = {path.name[:2]: path for path in notebooks}
     for chapter in chapters:
         if chapter not in by_number:
-            known = ", ".join(by_number)
-            raise InputError(f"there is no chapter {chapter!r}; there are: {known}")
+            available = ", ".join(by_number)
+            raise InputError(f"there is no chapter {chapter!r}; there are: {available}")
     return [by_number[c] for c in sorted(set(chapters))] if chapters else notebooks
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> None:
-    """Refuse parameters that the notebook's ``parameters`` cell does not name, and odd profiles."""
-    known = papermill.inspect_notebook(str(notebook))
-    unknown = sorted(set(parameters) - set(known))
+    """Refuse parameters that the notebook's ``parameters`` cell lacks, and unknown profiles."""
+    allowed = papermill.inspect_notebook(str(notebook))
+    unknown = sorted(set(parameters) - set(allowed))
     if unknown:
         raise InputError(
-            f"{notebook.name} has no parameter {unknown[0]!r}; it has {', '.join(known)}"
+            f"{notebook.name} has no parameter {unknown[0]!r}; it has {', '.join(allowed)}"
         )
     if parameters.get("profile", PROFILES[0]) not in PROFILES:
         raise InputError(f"profile {parameters['profile']!r} is none of {', '.join(PROFILES)}")
@@ -116,7 +116,7 @@ def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) ->
 
 
 def join_streams(executed: nbformat.NotebookNode) -> None:
-    """Make one output of what a cell printed in a row; in how many pieces it came is chance."""
+    """Join what a cell printed in a row into one output; how it was split up is chance."""
     for cell in executed.cells:
         joined: list[nbformat.NotebookNode] = []
         for output in cell.get("outputs", []):
@@ -130,7 +130,10 @@ def join_streams(executed: nbformat.NotebookNode) -> None:
 
 
 def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, dict]:
-    """The results that a chapter recorded; apart from them, its rows, timings and archive."""
+    """The results that a chapter recorded and, apart from them, its rows, timings and archive.
+
+    ``(None, {})`` if it recorded nothing.
+    """
     for output in _outputs(executed):
         if MIME in output.get("data", {}):
             results = dict(output["data"][MIME])
@@ -142,7 +145,10 @@ def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, dict]:
 
 
 def missing_artefacts(executed: nbformat.NotebookNode) -> str | None:
-    """Name the artefacts that the notebook's metadata promises and its outputs do not hold."""
+    """A message that names the artefacts which the metadata promise and the outputs lack.
+
+    ``None`` if nothing is missing.
+    """
     promised = executed.metadata.get("deblurlib", {}).get("artefacts", [])
     held = {o.get("metadata", {}).get("deblurlib", {}).get("artefact") for o in _outputs(executed)}
     missing = [name for name in promised if name not in held]

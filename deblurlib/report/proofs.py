@@ -1,7 +1,8 @@
-"""The proofs of what is published: ``reports/results/NN_proof.json``, made and replayed.
+"""Make and replay the proofs of published chapters, ``reports/results/NN_proof.json``.
 
-Of a chapter that trains, each recipe's proof (:mod:`deblurlib.runs.proof`), with the batches of all
-seeds and the scores of an untrained network; of another one, a tenth of its rows with all digits.
+For a chapter that trains, a proof holds each recipe's proof (:mod:`deblurlib.runs.proof`) with the
+batches of all seeds and the scores of the untrained network. For any other chapter, it holds a
+tenth of the rows, with all digits.
 """
 
 from __future__ import annotations
@@ -31,52 +32,54 @@ def make(
     more: Sequence[Recipe] = (),
     show: Show = str,
 ) -> dict:
-    """The proof of what a chapter has recorded, made with the code as it is.
+    """Make the proof of what a chapter has recorded, with the current code.
 
     Args:
-        results: as recorded, with its stamp.
-        rows: as recorded, with all digits; by default the chapter is executed for them.
+        results: the chapter's results as recorded, with their stamp.
+        rows: its rows as recorded, with all digits; by default the chapter is executed for them.
         more: recipes that the chapter has trained besides those of its study, on data that may be
             gone by now.
+        show: is called with the name of each recipe before its proof is made.
     """
     chapter, about = results["chapter"], results["stamp"]
     source = about["data"][0]["name"]
-    made = {"code": stamp.code_hash(notebook, about["data"]), "commit": stamp.commit()}
-    made |= {"date": datetime.now(UTC).date().isoformat(), "machine": machine.arithmetic()}
-    found = {"schema": SCHEMA_VERSION, "chapter": chapter, "profile": results["profile"]}
-    found |= {"seeds": about["seeds"], "data": source, "made": made}
+    origin = {"code": stamp.code_hash(notebook, about["data"]), "commit": stamp.commit()}
+    origin |= {"date": datetime.now(UTC).date().isoformat(), "machine": machine.arithmetic()}
+    contents = {"schema": SCHEMA_VERSION, "chapter": chapter, "profile": results["profile"]}
+    contents |= {"seeds": about["seeds"], "data": source, "made": origin}
     if chapter not in studies.CHAPTERS:
-        rows = rows_proof.execute_again(notebook, found, show).rows if rows is None else rows
-        return found | {"rows": rows_proof.some(rows)}
-    scoring = json.loads(json.dumps(studies.scoring_of(chapter)))  # as it is read again
-    found |= {"scoring": scoring, "sets": {}, "tests": {}, "recipes": {}}
+        rows = rows_proof.execute_again(notebook, contents, show).rows if rows is None else rows
+        return contents | {"rows": rows_proof.some(rows)}
+    # as in the file: tuples become lists
+    scoring = json.loads(json.dumps(studies.scoring_of(chapter)))
+    contents |= {"scoring": scoring, "sets": {}, "tests": {}, "recipes": {}}
     for recipe in studies.recipes(chapter, results["profile"], about["seeds"][0], source):
         show(recipe.name)
-        found["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
-        found["sets"][recipe.data] = inputs.open_training_images(recipe).fingerprint
-        found["tests"][recipe.data] = inputs.open_test_images(recipe).fingerprint
+        contents["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
+        contents["sets"][recipe.data] = inputs.open_training_images(recipe).fingerprint
+        contents["tests"][recipe.data] = inputs.open_test_images(recipe).fingerprint
     for recipe in more:
-        if recipe.name not in found["recipes"]:
+        if recipe.name not in contents["recipes"]:
             steps, parts = proof.of_recipe(recipe)
-            one = {"steps": steps, "recipe": asdict(recipe), "parts": parts}
-            found["recipes"][recipe.name] = one
-    return found
+            entry = {"steps": steps, "recipe": asdict(recipe), "parts": parts}
+            contents["recipes"][recipe.name] = entry
+    return contents
 
 
 def replay(
     notebook: Path, old: Mapping, folder: Path, show: Show = str
 ) -> tuple[list[str], list[str]]:
-    """Make a proof anew: what has changed, and the names of data sets that are not here.
+    """Replay a proof: say what has changed, and which data sets are not on this machine.
 
-    The published summary is compared, too: with what the published rows come to today or, of a
-    chapter without trainings, with what it records today.
+    The published summary is checked, too: against the published rows or, for a chapter without
+    trainings, against what the chapter records today.
 
     Args:
-        folder: of the published results.
+        folder: the folder of the published results.
 
     Returns:
-        ``["batches 0, weights: 02/motion, 02/motion-5", ...]``, and ``["anime-faces"]``: then what
-        needs these has not been looked at.
+        the changes, such as ``["batches 0, weights: 02/motion, 02/motion-5", ...]``, and the names
+        of missing data sets, such as ``["anime-faces"]``; what needs these was not checked.
     """
     if "rows" in old:
         if not sources.is_here(old["data"]):
@@ -89,10 +92,10 @@ def replay(
     ]
     changed = {n: "not published" for n in sorted(by_seed[0].keys() - old["recipes"].keys())}
     missing = set()
-    for name, one in old["recipes"].items():
+    for name, entry in old["recipes"].items():
         show(name)
-        if "recipe" in one:  # the chapter's own
-            parts = proof.replay(one["parts"], Recipe(**one["recipe"]), one["steps"], alike)
+        if "recipe" in entry:  # trained by the chapter itself, not by its study
+            parts = proof.replay(entry["parts"], Recipe(**entry["recipe"]), entry["steps"], alike)
         elif name not in by_seed[0]:
             parts = ["gone"]
         else:
@@ -100,8 +103,8 @@ def replay(
             source = recipes[0].data
             is_here = sources.is_here(source)
             missing |= set() if is_here else {source}
-            known = {part: old.get(part, {}).get(source) for part in ("sets", "tests")}
-            parts = _changes(one, recipes, known, is_here, alike)
+            fingerprints = {part: old.get(part, {}).get(source) for part in ("sets", "tests")}
+            parts = _changes(entry, recipes, fingerprints, is_here, alike)
         if parts:
             changed[name] = ", ".join(parts)
     sentences = _by_part(changed, len(old["recipes"]))
@@ -109,69 +112,71 @@ def replay(
 
 
 def _changes(
-    one: Mapping, recipes: Sequence[Recipe], known: Mapping, is_here: bool, alike: bool
+    entry: Mapping, recipes: Sequence[Recipe], fingerprints: Mapping, is_here: bool, alike: bool
 ) -> list[str]:
-    """What of a published recipe has changed.
+    """The parts of a published recipe and its proof that have changed.
 
     Args:
         recipes: as they are today, one for each seed.
         known: the fingerprints of the data that it was published with.
     """
-    if known["sets"] is None:
-        return ["recipe"]  # of other data
-    ids = {str(r.seed): r.run_id(known["sets"]) for r in recipes}
-    parts = [] if ids == one["runs"] else ["recipe"]
-    parts += proof.replay(one["parts"], recipes[0], one["steps"], alike)
+    if fingerprints["sets"] is None:
+        return ["recipe"]  # it was published with other data
+    ids = {str(r.seed): r.run_id(fingerprints["sets"]) for r in recipes}
+    parts = [] if ids == entry["runs"] else ["recipe"]
+    parts += proof.replay(entry["parts"], recipes[0], entry["steps"], alike)
     if not is_here:
         return parts
     images = inputs.open_training_images(recipes[0])
-    if images.fingerprint != known["sets"]:
+    if images.fingerprint != fingerprints["sets"]:
         return [*parts, "data"]
-    if known["tests"] not in (None, inputs.open_test_images(recipes[0]).fingerprint):
+    if fingerprints["tests"] not in (None, inputs.open_test_images(recipes[0]).fingerprint):
         return [*parts, "test data"]
-    return parts + signature.differences(one["parts"], _of_data(recipes, images), alike)
+    return parts + signature.differences(entry["parts"], _of_data(recipes, images), alike)
 
 
 def is_whole(old: object) -> bool:
-    """Whether this is a proof, and not what is left of a damaged file."""
+    """Whether ``old`` has the form of a proof; the content of a damaged file has not."""
     if not isinstance(old, Mapping) or not {"made", "seeds", "profile", "data"} <= old.keys():
         return False
     if "rows" in old:
         return isinstance(old["rows"], list) and "machine" in old["made"]
-    found = old.get("recipes")
-    return isinstance(found, Mapping) and all(
-        isinstance(one, Mapping) and "steps" in one and signature.is_whole(one.get("parts"))
-        for one in found.values()
+    recipes = old.get("recipes")
+    return isinstance(recipes, Mapping) and all(
+        isinstance(entry, Mapping) and "steps" in entry and signature.is_whole(entry.get("parts"))
+        for entry in recipes.values()
     )
 
 
-def to_text(made: Mapping) -> str:
-    """A proof as JSON, a line for each part or row, so that a difference shows where it is."""
+def to_text(contents: Mapping) -> str:
+    """A proof as JSON text, a line for each part or row, so that a diff shows what changed."""
 
     def line(value: object) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
-    entries = [f' "{key}": {line(made[key])}' for key in made if key not in ("recipes", "rows")]
-    if "rows" in made:
-        entries.append(' "rows": [\n  ' + ",\n  ".join(map(line, made["rows"])) + "\n ]")
-    if "recipes" in made:
+    entries = [
+        f' "{key}": {line(contents[key])}' for key in contents if key not in ("recipes", "rows")
+    ]
+    if "rows" in contents:
+        entries.append(' "rows": [\n  ' + ",\n  ".join(map(line, contents["rows"])) + "\n ]")
+    if "recipes" in contents:
         blocks = []
-        for name, one in made["recipes"].items():
-            parts = ",\n    ".join(f"{line(k)}: {line(v)}" for k, v in one["parts"].items())
-            rest = ", ".join(f"{line(k)}: {line(v)}" for k, v in one.items() if k != "parts")
+        for name, entry in contents["recipes"].items():
+            parts = ",\n    ".join(f"{line(k)}: {line(v)}" for k, v in entry["parts"].items())
+            rest = ", ".join(f"{line(k)}: {line(v)}" for k, v in entry.items() if k != "parts")
             blocks.append(f'  {line(name)}: {{{rest}, "parts": {{\n    {parts}}}}}')
         entries.append(' "recipes": {\n' + ",\n".join(blocks) + "\n }")
     return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
 def _by_part(changed: Mapping[str, str], count: int) -> list[str]:
-    """A sentence for all recipes in which the same has changed."""
-    names: dict[str, list[str]] = {}
+    """A line for each set of changed parts, with the recipes in which they have changed."""
+    names_by_parts: dict[str, list[str]] = {}
     for name, parts in changed.items():
-        names.setdefault(parts, []).append(name)
+        names_by_parts.setdefault(parts, []).append(name)
     return [
-        f"{parts}: {f'all {count} recipes' if len(some) == count else ', '.join(some)}"
-        for parts, some in names.items()
+        f"{parts}: {f'all {count} recipes' if len(names) == count else ', '.join(names)}"
+        for parts, names in names_by_parts.items()
     ]
 
 
@@ -194,11 +199,11 @@ def _of_data(recipes: Sequence[Recipe], images: ImageSet | PairSet) -> dict[str,
 
 
 def still_holds(notebook: Path, old: Mapping, new: Mapping, folder: Path, show: Show = str) -> bool:
-    """Whether a proof is of what is published now, as ``new`` is, and comes out the same.
+    """Whether an old proof belongs to new results, too, and comes out the same when replayed.
 
     Args:
-        new: ``results``, ``rows`` and ``recipes``, as recorded.
-        folder: of the results that were published before.
+        new: the entries ``results``, ``rows`` and ``recipes``, as recorded.
+        folder: the folder of the results that were published before.
     """
     results, about = new["results"], new["results"]["stamp"]
     header = (results["profile"], about["seeds"], about["data"][0]["name"])
@@ -208,9 +213,9 @@ def still_holds(notebook: Path, old: Mapping, new: Mapping, folder: Path, show: 
         return False
     if "rows" in old:
         return not rows_proof.others(old, new["rows"])
-    own = {name: one["recipe"] for name, one in old["recipes"].items() if "recipe" in one}
+    extra = {name: entry["recipe"] for name, entry in old["recipes"].items() if "recipe" in entry}
     for recipe in new["recipes"]:
-        values = json.loads(recipe.with_seed(own.get(recipe.name, {}).get("seed", 0)).to_json())
-        if recipe.name not in old["recipes"] or values != own.get(recipe.name, values):
+        values = json.loads(recipe.with_seed(extra.get(recipe.name, {}).get("seed", 0)).to_json())
+        if recipe.name not in old["recipes"] or values != extra.get(recipe.name, values):
             return False
     return replay(notebook, old, folder, show) == ([], [])

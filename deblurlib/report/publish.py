@@ -1,10 +1,10 @@
-"""Publishing a chapter: its page, results and figures, into the repository.
+"""Publish a chapter: write its page, results and figures into the repository.
 
-This alone writes ``reports/NN_name.md``, ``reports/results/NN.json``, ``NN_rows.csv.gz``,
+Only this module writes ``reports/NN_name.md``, ``reports/results/NN.json``, ``NN_rows.csv.gz``,
 ``NN_timings.json``, ``NN_proof.json``, what an archive keeps (:mod:`deblurlib.studies.archive`) and
-``figures/NN_*.png``. Everything is made in a scratch folder; then what is not there yet, or says
-something else than what is there (:mod:`deblurlib.report.sameness`), is moved. So a failure leaves
-what was there before, and so does a publication that comes to the same: it only notes in
+``figures/NN_*.png``. Everything is made in a scratch folder first. Then the files that are new, or
+say something else than the published ones (:mod:`deblurlib.report.sameness`), are moved to their
+places. So a failure changes nothing, and a publication that comes to the same only notes in
 ``NN.json``, as ``confirmed``, which code came to it, and when.
 """
 
@@ -28,11 +28,12 @@ from .results import write_archive, write_files
 from .site import for_reading
 
 PUBLISHABLE = ("report", "full")  # profiles
+#: endings of the files that hold what a chapter measured
 MEASURED = (".json", "_rows.csv.gz", "_history.csv.gz", "_pictures.npz")
 
 
 def check_profile(profile: str) -> None:
-    """Only results of a size that means something are published."""
+    """Raise an :class:`InputError` if a profile's results are too small to be published."""
     if profile not in PUBLISHABLE:
         raise InputError(
             f"profile {profile!r} is not for publishing; use {' or '.join(PUBLISHABLE)}"
@@ -50,24 +51,24 @@ def publish(execution: Execution, root: Path) -> list[Path]:
         raise InputError(f"chapter {execution.chapter} is not published: {reason}")
     check_profile(execution.results["profile"])
     with tempfile.TemporaryDirectory(dir=root) as scratch:
-        made = Path(scratch)
+        new_root = Path(scratch)
         for folder in ("reports/results", "figures"):
-            (made / folder).mkdir(parents=True)
+            (new_root / folder).mkdir(parents=True)
         executed = nbformat.read(execution.copy, as_version=4)
         sources = {line for cell in executed.cells for line in cell.source.split("\n")}
-        page = render(executed, execution.chapter, made / "figures")
-        (made / "reports" / f"{execution.notebook.stem}.md").write_text(page, "utf-8")
-        folder = made / "reports" / "results"
+        page = render(executed, execution.chapter, new_root / "figures")
+        (new_root / "reports" / f"{execution.notebook.stem}.md").write_text(page, "utf-8")
+        folder = new_root / "reports" / "results"
         write_files(folder, execution.results, execution.rows, execution.timings, strict=True)
         write_archive(folder.parent, execution.chapter, execution.archive)
         _prove(execution, root, folder)
-        stale = _no_longer_made(made, root, execution.chapter)
-        _drop_what_is_the_same(made, root, execution, sources)
+        stale = _no_longer_made(new_root, root, execution.chapter)
+        _drop_what_is_the_same(new_root, root, execution, sources)
         written = []
-        files = [path for path in made.rglob("*") if path.is_file()]
-        last = f"{execution.chapter}.json"  # the results say what the others are of
+        files = [path for path in new_root.rglob("*") if path.is_file()]
+        last = f"{execution.chapter}.json"  # moved last, for it says what the others belong to
         for path in sorted(files, key=lambda path: (path.name == last, path)):
-            target = root / path.relative_to(made)
+            target = root / path.relative_to(new_root)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, target)
             written.append(target)
@@ -77,41 +78,41 @@ def publish(execution: Execution, root: Path) -> list[Path]:
 
 
 def _prove(execution: Execution, root: Path, folder: Path) -> None:
-    """Make the proof of what is published; an old one stays if it comes out the same."""
+    """Write the proof of the new results, unless the old one comes out the same with them."""
     path = folder / f"{execution.chapter}_proof.json"
     old = root / path.relative_to(folder.parents[1])
     recipes = [Recipe.from_json(text) for text in execution.archive.get("recipes", ())]
     new = {"results": execution.results, "rows": execution.rows, "recipes": recipes}
     if old.exists() and _holds(execution.notebook, old, new):
         return
-    made = proofs.make(execution.notebook, execution.results, execution.rows, recipes)
-    path.write_text(proofs.to_text(made), "utf-8")
+    contents = proofs.make(execution.notebook, execution.results, execution.rows, recipes)
+    path.write_text(proofs.to_text(contents), "utf-8")
 
 
 def _holds(notebook: Path, old: Path, new: Mapping) -> bool:
     try:
-        known = json.loads(old.read_text("utf-8"))
-        return proofs.still_holds(notebook, known, new, old.parent)
-    except (ValueError, KeyError, TypeError):  # damaged, or of another time: made anew
+        old_proof = json.loads(old.read_text("utf-8"))
+        return proofs.still_holds(notebook, old_proof, new, old.parent)
+    except (ValueError, KeyError, TypeError):  # damaged, or of an older form: made anew
         return False
 
 
-def _no_longer_made(made: Path, root: Path, chapter: str) -> list[Path]:
-    """What is published of the chapter and this publication has none of: figures, for instance."""
-    there = [*(root / "figures").glob(f"{chapter}_*")]
+def _no_longer_made(new_root: Path, root: Path, chapter: str) -> list[Path]:
+    """The chapter's published files, such as figures, that this publication no longer makes."""
+    published = [*(root / "figures").glob(f"{chapter}_*")]
     results = root / "reports" / "results"
-    there += (results / f"{chapter}{end}" for end in ("_timings.json", *MEASURED[2:]))
-    there += (p for p in (root / "reports" / "weights" / chapter).rglob("*") if p.is_file())
-    return [p for p in there if p.exists() and not (made / p.relative_to(root)).exists()]
+    published += (results / f"{chapter}{end}" for end in ("_timings.json", *MEASURED[2:]))
+    published += (p for p in (root / "reports" / "weights" / chapter).rglob("*") if p.is_file())
+    return [p for p in published if p.exists() and not (new_root / p.relative_to(root)).exists()]
 
 
 def _drop_what_is_the_same(
-    made: Path, root: Path, execution: Execution, sources: Collection[str]
+    new_root: Path, root: Path, execution: Execution, sources: Collection[str]
 ) -> None:
-    """Take from what was made all that says the same as what is there."""
+    """Delete those of the new files that say the same as the published ones."""
     page = Path("reports", f"{execution.notebook.stem}.md")
-    names = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
-    same = {name for name in names if _is_same(root / name, made / name, sources)}
+    names = {path.relative_to(new_root) for path in new_root.rglob("*") if path.is_file()}
+    same = {name for name in names if _is_same(root / name, new_root / name, sources)}
     measured = [Path("reports", "results", execution.chapter + ending) for ending in MEASURED]
     results, timings = measured[0], Path("reports", "results", f"{execution.chapter}_timings.json")
     if all(name in same for name in measured if name in names):
@@ -120,14 +121,14 @@ def _drop_what_is_the_same(
     else:
         same -= {results, page, timings}  # the stamp on them is that of what was measured now
     for name in same:
-        (made / name).unlink()
+        (new_root / name).unlink()
     if results in same:
         stamp = execution.results["stamp"]
         entry = {"code": stamp["code"], "commit": stamp["commit"], "date": stamp["finished"][:10]}
         old = (root / results).read_bytes()
         new = sameness.with_entry(old.decode("utf-8"), "confirmed", entry).encode("utf-8")
         if new != old:
-            (made / results).write_bytes(new)
+            (new_root / results).write_bytes(new)
 
 
 def _is_same(old: Path, new: Path, sources: Collection[str]) -> bool:
@@ -160,11 +161,11 @@ def render(executed: nbformat.NotebookNode, chapter: str, figures: Path) -> str:
 
 
 def _folded(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """The code of a cell tagged ``hide-input``, to be unfolded by the reader; then its outputs."""
+    """The cell; if it is tagged ``hide-input``, its code folded up, and then its outputs."""
     if cell.cell_type != "code" or "hide-input" not in cell.metadata.get("tags", []):
         return [cell]
     code = f"<details><summary>Code</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
-    cell.metadata["transient"] = {"remove_source": True}  # a word of nbconvert's templates
+    cell.metadata["transient"] = {"remove_source": True}  # nbconvert's templates read it
     return [nbformat.v4.new_markdown_cell(code), cell]
 
 

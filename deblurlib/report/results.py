@@ -29,7 +29,7 @@ SCHEMA = json.loads(Path(__file__).with_name("results.schema.json").read_text("u
 
 
 class DataSet(Protocol):
-    """What a result says of its data; image sets and pair sets have it."""
+    """What results need to know of their data; image sets and pair sets offer it."""
 
     name: str
     fingerprint: str
@@ -90,7 +90,7 @@ def record(
 
 
 def _published(line: Mapping[str, object]) -> dict[str, object]:
-    """A line without what the identity's own line and the rows say."""
+    """A line of the summary without what the identity's own line and the rows say already."""
     return {key: value for key, value in line.items() if key != "identity_perfect"}
 
 
@@ -135,9 +135,10 @@ def _check_rows(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def published_verdicts(chapter: str) -> dict[str, str]:
-    """Claim -> verdict, as the checkout's ``reports/results/`` has it.
+    """The verdicts of a chapter's claims, by their ids, as published in ``reports/results/``.
 
-    Empty if it has none, or if the last replay of its proof found that numbers have moved.
+    Empty if the chapter is not published, or if the last replay of its proof found that numbers
+    have moved.
     """
     path = Path(__file__).parents[2] / "reports" / "results" / f"{chapter}.json"
     if not path.is_file():
@@ -149,7 +150,7 @@ def published_verdicts(chapter: str) -> dict[str, str]:
 
 
 def _as_text(archive: Archive) -> dict[str, object]:
-    """What an archive gave, such that it can be written into a notebook."""
+    """What an archive has handed out, as text that can be written into a notebook."""
 
     def text(content: bytes) -> str:
         return base64.b64encode(content).decode()
@@ -170,7 +171,7 @@ def _as_text(archive: Archive) -> dict[str, object]:
 
 
 def write_archive(reports: Path, chapter: str, archive: Mapping) -> None:
-    """Write what a chapter's archive gave, as :class:`deblurlib.studies.Archive` reads it.
+    """Write what a chapter's archive handed out, as :class:`deblurlib.studies.Archive` reads it.
 
     Raises:
         InputError: the weights are too large to be published.
@@ -197,7 +198,7 @@ def write_files(
     """Write ``NN.json``, ``NN_rows.csv.gz`` and, if anything was timed, ``NN_timings.json``.
 
     Raises:
-        ValueError: ``strict``, and there are numbers that are none, or infinite, in ``NN.json``.
+        ValueError: ``strict`` is set, and ``NN.json`` would hold NaN or infinity.
     """
 
     def as_json(value: Mapping) -> str:

@@ -1,4 +1,4 @@
-"""Whole trainings made anew: where their scores lie, beside those published and their seeds'."""
+"""Train published runs anew, and compare their scores with the published ones."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
         count: how many, drawn with ``seed`` from those that were scored.
 
     Returns:
-        a line a run: ``recipe``, ``seed``, mean PSNR over the test images as ``published`` and
-        ``now``; of the recipe's published seeds the ``least`` and ``greatest``, and from ``lo`` to
-        ``hi`` the interval in which one more seed lies, 95 times of 100 (Student's t; ``None`` of
-        one seed).
+        a line for each run: ``recipe``, ``seed``, the mean PSNR over the test images as
+        ``published`` and ``now``, the ``least`` and ``greatest`` among the recipe's published
+        seeds, and from ``lo`` to ``hi`` the interval in which one more seed lies 95 times of 100
+        (Student's t; ``None`` if the recipe has a single seed).
     """
     chapter, profile = page.results["chapter"], page.results["profile"]
     source = page.results["stamp"]["data"][0]["name"]
     seeds = page.results["stamp"]["seeds"]
     recipes = {(r.name, s): r for s in seeds for r in studies.recipes(chapter, profile, s, source)}
-    known: dict[tuple[str, int], dict[str, float]] = {}
+    scores_of_run: dict[tuple[str, int], dict[str, float]] = {}
     for row in read_rows(page.path.with_name(f"{chapter}_rows.csv.gz")):
         if (row["method"], row.get("seed")) in recipes:
-            known.setdefault((row["method"], row["seed"]), {})[row["image"]] = row["psnr"]
-    means = {which: sum(found.values()) / len(found) for which, found in known.items()}
+            scores_of_run.setdefault((row["method"], row["seed"]), {})[row["image"]] = row["psnr"]
+    means = {key: sum(scores.values()) / len(scores) for key, scores in scores_of_run.items()}
     chosen = np.random.default_rng(seed).permutation(len(means))[:count]
     lines = []
     for name, number in (sorted(means)[i] for i in chosen):
-        others = [mean for (one, _), mean in means.items() if one == name]
+        seed_means = [mean for (other, _), mean in means.items() if other == name]
         with tempfile.TemporaryDirectory() as folder:
             run = runs.train_or_load(recipes[name, number], folder=Path(folder))
             scoring = studies.scoring_of(chapter)
             rows = studies.score([run], **scoring)
-        images = known[name, number]
+        images = scores_of_run[name, number]
         now = [r["psnr"] for r in rows if r["method"] == name and r["image"] in images]
         line = {"recipe": name, "seed": number, "published": means[name, number]}
-        line |= {"now": sum(now) / len(now), "least": min(others), "greatest": max(others)}
-        lines.append(line | dict(zip(("lo", "hi"), _one_more(others), strict=True)))
+        line |= {"now": sum(now) / len(now), "least": min(seed_means), "greatest": max(seed_means)}
+        lines.append(line | dict(zip(("lo", "hi"), _one_more(seed_means), strict=True)))
     return lines
 
 
 def _one_more(values: list[float]) -> tuple[float, float] | tuple[None, None]:
-    """Where the next of some values lies, with a confidence of 95 %."""
+    """Where one more value lies with a confidence of 95 %; ``None`` twice if only one is known."""
     n = len(values)
     if n < 2:
         return None, None

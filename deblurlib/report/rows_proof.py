@@ -17,12 +17,13 @@ from ..studies.rows import from_csv, read_rows, to_csv
 from . import execute, sameness
 
 SHARE = 10  # one row of so many is kept
-SAME_ROW = ("method", "data", "channels", "degradation", "draw", "image")  # what a row is of
-Show = Callable[[str], None]  # told what is replayed now
+#: the columns that identify a row
+SAME_ROW = ("method", "data", "channels", "degradation", "draw", "image")
+Show = Callable[[str], None]  # is called with the name of what is replayed next
 
 
 def some(rows: Sequence[Mapping]) -> list[dict]:
-    """A tenth of the rows, at least one, in their order; without what they took."""
+    """A random tenth of the rows, at least one, in order, without seconds, scene, run and seed."""
     count = math.ceil(len(rows) / SHARE)
     places = np.random.default_rng(0).choice(len(rows), count, replace=False)
     left_out = ("seconds", "scene", "run", "seed")
@@ -31,54 +32,56 @@ def some(rows: Sequence[Mapping]) -> list[dict]:
 
 
 def _finite(value: object) -> object:
-    """JSON has no infinity; a perfect restoration's PSNR is ``None``."""
+    """The value, or ``None`` if it is not finite, such as a perfect PSNR: JSON has no infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def replay(notebook: Path, old: Mapping, folder: Path, show: Show) -> list[str]:
-    """Execute the chapter as it was published, and look at all that it records."""
+    """Execute a chapter as it was published, and name the rows and parts that have changed."""
     execution = execute_again(notebook, old, show)
     other = others(old, execution.rows)
     changed = [f"row: {', '.join(map(str, _key(row)))}" for row in other]
     rows = read_rows(folder / f"{old['chapter']}_rows.csv.gz")
     results = json.loads((folder / f"{old['chapter']}.json").read_text("utf-8"))
     published = {"rows": rows} | {part: results[part] for part in ("summary", "claims")}
-    # once written and read again, as those published
-    made = {"rows": from_csv(to_csv(execution.rows))} | execution.results
+    # written and read again, as the published rows were
+    recorded = {"rows": from_csv(to_csv(execution.rows))} | execution.results
     close = sameness.in_six_digits if machine.is_alike(old["made"]["machine"]) else _elsewhere
     return changed + [
-        part for part in published if not sameness.same_values(published[part], made[part], close)
+        part
+        for part in published
+        if not sameness.same_values(published[part], recorded[part], close)
     ]
 
 
 def others(old: Mapping, rows: Sequence[Mapping]) -> list[Mapping]:
-    """The rows of a proof that are not among some others, or came out with other numbers."""
+    """The rows of a proof that are not among ``rows``, or have other numbers there."""
     alike = machine.is_alike(old["made"]["machine"])
-    made = {_key(row): row for row in rows}
+    new_rows = {_key(row): row for row in rows}
     return [
         row
         for row in old["rows"]
-        if _key(row) not in made or _is_other(row, made[_key(row)], alike)
+        if _key(row) not in new_rows or _is_other(row, new_rows[_key(row)], alike)
     ]
 
 
 def _elsewhere(old: float, new: float) -> bool:
-    """Whether two numbers are the same but for what rounding does on another kind of machine."""
-    one, two = ({"scores": of_numbers([value])} for value in (old, new))
-    return not differences(one, two, alike=False)
+    """Whether two numbers differ by no more than rounding does between two kinds of machines."""
+    old_parts, new_parts = ({"scores": of_numbers([value])} for value in (old, new))
+    return not differences(old_parts, new_parts, alike=False)
 
 
 def execute_again(notebook: Path, published: Mapping, show: Show) -> execute.Execution:
-    """A chapter executed as it was published.
+    """Execute a chapter with the profile, data and seed that it was published with.
 
     Raises:
-        InputError: it fails, or its kernel does: nothing is said of its numbers.
+        InputError: it fails, or records no rows, so that nothing can be said of its numbers.
     """
     show(notebook.stem)
-    given = {key: published[key] for key in ("profile", "data")}
-    given["seed"] = published["seeds"][0]
+    parameters = {key: published[key] for key in ("profile", "data")}
+    parameters["seed"] = published["seeds"][0]
     with tempfile.TemporaryDirectory() as folder:
-        execution = execute.run_chapter(notebook, Path(folder) / notebook.name, given)
+        execution = execute.run_chapter(notebook, Path(folder) / notebook.name, parameters)
     if execution.error or not execution.rows:
         reason = (execution.error or "it recorded no rows").split("\n")[0]
         raise InputError(f"{notebook.name}: {reason}")
@@ -88,8 +91,8 @@ def execute_again(notebook: Path, published: Mapping, show: Show) -> execute.Exe
 def _is_other(row: Mapping, new: Mapping, alike: bool) -> bool:
     """Whether a row came out with other numbers."""
     values = [(v, new.get(k)) for k, v in row.items() if k not in SAME_ROW]
-    one, two = (of_numbers(side) for side in zip(*values, strict=True))
-    return bool(differences({"scores": one}, {"scores": two}, alike))
+    old_scores, new_scores = (of_numbers(side) for side in zip(*values, strict=True))
+    return bool(differences({"scores": old_scores}, {"scores": new_scores}, alike))
 
 
 def _key(row: Mapping) -> tuple:

@@ -1,8 +1,8 @@
-"""Whether what is newly made says the same as what is published: texts, results, figures.
+"""Whether new texts, results and figures say the same as the published ones.
 
-A number is the same within one unit of its last digit, that of the coarser one if two are written
-to different precision: 25.66 is 25.67 and 25.6612, but not 25.68. Whole numbers, and digits within
-names, dates, versions and hashes, must be equal.
+Two numbers are the same if they differ by at most one unit in the last digit of the coarser one:
+25.66 is 25.67 and 25.6612, but not 25.68. Whole numbers, and digits within names, dates, versions
+and hashes, must be equal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from decimal import Decimal
 import numpy as np
 from PIL import Image
 
-#: of ``stamp``: what differs between two executions that come to the same
+#: entries of a stamp that may differ between two executions with the same results
 VOLATILE = ("code", "commit", "dirty", "device", "versions", "wall_seconds", "finished")
 DIGITS = 6  # of the floats in rows; one that is written with fewer ends in zeros
 #: a number that stands alone: not part of a word, a path, a version, a date or a range
@@ -33,7 +33,7 @@ def near(old: str, new: str, digits: int = 0) -> bool:
     """Whether two numbers, as they are written, are the same.
 
     Args:
-        digits: how many the numbers have, should they show fewer; 0: those they show.
+        digits: how many both numbers have, even if they show fewer; 0: as many as they show.
     """
     a, b = Decimal(old), Decimal(new)
     if a == b:
@@ -87,7 +87,7 @@ def same_rows(old: bytes, new: bytes) -> bool:
 
 
 def same_results(old: str, new: str) -> bool:
-    """Whether two results files say the same, whichever code said it, and who confirmed it."""
+    """Whether two results files say the same, whatever their stamps and confirmations say."""
     try:
         files = [json.loads(text) for text in (old, new)]
     except json.JSONDecodeError:
@@ -121,7 +121,7 @@ def same_values(
 
 
 def same_figure(old: bytes, new: bytes) -> bool:
-    """Whether two images have one size, and each pixel's channels are at most 1 of 255 apart."""
+    """Whether two images have the same size, and no channel differs by more than 1 of 255."""
     if old == new:
         return True
     try:

@@ -1,4 +1,4 @@
-"""The HTML site: start page, executed chapters, API reference, by Sphinx and MyST-NB.
+"""Build the HTML site with Sphinx and MyST-NB: start page, executed chapters, API reference.
 
 Nothing on a page is fetched from a network: the formulas' MathJax is copied into the site, and
 explorers are self-contained.
@@ -27,7 +27,7 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
 
     Args:
         root: the checkout.
-        out: the build folder; the site comes to ``out/site``, replacing an earlier one.
+        out: the build folder; the site goes to ``out/site`` and replaces an earlier one.
 
     Raises:
         InputError: Sphinx is not installed or failed; the message holds what it said.
@@ -41,8 +41,8 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     pages = {"data.md": root / "data" / "README.md"}
     pages |= {"model-card.md": weights / "srn" / "README.md"}
     pages |= {"denoiser-card.md": weights / "denoiser" / "README.md"}
-    for page, text in pages.items():
-        shutil.copy(text, source / page)
+    for page, path in pages.items():
+        shutil.copy(path, source / page)
     chapters = source / "chapters"
     chapters.mkdir()
     for execution in executions:
@@ -65,7 +65,7 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
 
 
 def for_reading(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """An executed chapter as a page: descriptions on figures, explorers in their static face."""
+    """Prepare an executed chapter for the site: figures described, explorers static."""
     executed.cells = [c for c in executed.cells if not _is_scaffolding(c)]
     for cell in executed.cells:
         if cell.cell_type != "code":
@@ -80,14 +80,14 @@ def for_reading(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _is_scaffolding(cell: nbformat.NotebookNode) -> bool:
-    """Cells that papermill added; the stamp tells what they said."""
+    """Whether papermill added the cell; the stamp says the same."""
     return bool(
         {"injected-parameters", "papermill-error-cell-tag"} & set(cell.metadata.get("tags", []))
     )
 
 
 def chapter_table(executions: Sequence[Execution], root: Path) -> str:
-    """The start page's table: chapter, question, time here, state of what is published."""
+    """The start page's table in Markdown: chapter, question, time here, published state."""
     lines = [
         "| chapter | the question it answers | time here | published |",
         "| :--- | :--- | ---: | :--- |",
@@ -103,6 +103,6 @@ def chapter_table(executions: Sequence[Execution], root: Path) -> str:
 
 
 def published_state(notebook: Path, root: Path) -> str:
-    """With which profile a chapter is published, and whether that still holds."""
+    """With which profile a chapter is published, and whether that still holds; or "not yet"."""
     page = confirm.published(notebook, root)
     return "not yet" if page is None else f"{page.results['profile']}, {page.state}"

@@ -38,12 +38,12 @@ def commit() -> str | None:
 def code_hash(notebook: Path, data: Sequence[Mapping[str, object]]) -> str:
     """A hash of the library's code, the notebook's code, the data, and the weights it uses.
 
-    Text and layout are free. Of the networks that ship count those whose names the notebook's
+    Text and layout do not count. Of the networks that ship, those count whose names the notebook's
     metadata list under ``weights``.
     """
-    read = nbformat.read(notebook, as_version=4)
-    source = "\n".join(cell.source for cell in read.cells if cell.cell_type == "code")
-    used = read.metadata.get("deblurlib", {}).get("weights", [])
+    parsed = nbformat.read(notebook, as_version=4)
+    source = "\n".join(cell.source for cell in parsed.cells if cell.cell_type == "code")
+    used = parsed.metadata.get("deblurlib", {}).get("weights", [])
     return fingerprint.of_bytes(
         fingerprint.of_package(PACKAGE).encode(),
         fingerprint.of_source(source).encode(),
@@ -66,8 +66,8 @@ def write_on(
         title = f"How this page was made: profile {results['profile']}, data {names}"
         parts.append(f"<details><summary>{title}</summary>\n\n{sentence(results)}\n\n</details>")
     elif not error:
-        given = ", ".join(f"{k} = {v}" for k, v in parameters.items()) or "its defaults"
-        parts.append(f"Executed with {given}; it records no results.")
+        settings = ", ".join(f"{k} = {v}" for k, v in parameters.items()) or "its defaults"
+        parts.append(f"Executed with {settings}; it records no results.")
     text = "\n\n".join(parts)
     cell = nbformat.v4.new_markdown_cell(text, id="stamp", metadata={"tags": [TAG]})
     executed.cells.insert(1, cell)

@@ -9,12 +9,12 @@ from .. import evaluation
 from ..studies.rows import read_rows
 from .sameness import same_values
 
-#: of a summary: what the rows alone say
+#: entries of a summary that follow from the rows alone
 KEYS = ("n", "psnr", "ssim", "identity_psnr", "identity_ssim", "psnr_gain", "win_rate", "perfect")
 
 
 def other_summary(folder: Path, chapter: str) -> list[str]:
-    """Whether the published rows come to another summary than the published one today."""
+    """Name the published summary if the published rows no longer lead to it; else nothing."""
     path = folder / f"{chapter}.json"
     if not path.exists():
         return []
@@ -23,10 +23,10 @@ def other_summary(folder: Path, chapter: str) -> list[str]:
     rows = [r for r in read_rows(folder / f"{chapter}_rows.csv.gz") if r["method"] in wanted]
     cases = {evaluation.case_of(row) for row in rows if row["method"] != "identity"}
     rows = [r for r in rows if r["method"] != "identity" or evaluation.case_of(r) in cases]
-    found = {line["method"]: line for line in evaluation.summary(rows)}
+    computed = {line["method"]: line for line in evaluation.summary(rows)}
     same = (
-        key in found.get(line["method"], {})
-        and same_values(value, found[line["method"]][key], _of_rows)
+        key in computed.get(line["method"], {})
+        and same_values(value, computed[line["method"]][key], _of_rows)
         for line in published
         for key, value in line.items()
         if key in KEYS
@@ -34,6 +34,6 @@ def other_summary(folder: Path, chapter: str) -> list[str]:
     return [] if all(same) else ["the summary of the published rows"]
 
 
-def _of_rows(published: float, found: float) -> bool:
-    """Whether a mean is what rows of six digits come to."""
-    return abs(published - found) <= 2e-5 * max(1.0, abs(published))
+def _of_rows(published: float, computed: float) -> bool:
+    """Whether two means agree as closely as those of rows rounded to six digits can."""
+    return abs(published - computed) <= 2e-5 * max(1.0, abs(published))

@@ -23,11 +23,11 @@ from .tiles import Progress
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture."""
+    """How the restoration of one picture ended."""
 
     source: str
     target: Path | None  # what was written
-    error: str | None = None  # one sentence, if nothing was
+    error: str | None = None  # one sentence, if nothing was written
     size: tuple[int, int] = (0, 0)  # width, height
     seconds: float = 0.0  # reading, restoring and writing
     lost: tuple[str, ...] = ()  # what its format cannot hold, see write_photo
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Found:
-    """An image file that is to be restored, or what was given and is none."""
+    """An image file to restore or, with an ``error``, an argument that names none."""
 
     source: str
     path: Path | None = None
@@ -47,10 +47,10 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Found
     """The image files meant by paths, folders and patterns, each with its name below the output.
 
     A folder stands for all image files below it, hidden ones and those in ``out`` left out, and its
-    tree is kept; a pattern such as ``*.jpg`` for what it matches. For what is not there, or is no
-    image, there is an entry with an error.
+    tree is kept; a pattern such as ``*.jpg`` for what it matches. What does not exist, or is no
+    image, comes as a :class:`Found` with an ``error``.
     """
-    made = None if out is None else Path(os.path.realpath(out))
+    output = None if out is None else Path(os.path.realpath(out))
     for text in given:
         path = Path(text)
         try:
@@ -59,7 +59,7 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Found
             yield Found(text, error=f"{text}: {error.strerror}")
             continue
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if _is_photo(p, path, made))
+            inside = sorted(p for p in path.rglob("*") if _is_photo(p, path, output))
             yield from (Found(str(p), p, p.relative_to(path)) for p in inside)
             if not inside:
                 yield Found(text, error=f"{text}: no image file in this folder")
@@ -79,19 +79,19 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Found
 
 
 def _kind(path: Path) -> str:
-    """``image``, ``video`` or another, judged by the name; empty where it says nothing."""
+    """A file's kind by its name: ``image``, ``video`` or another; empty if it is not known."""
     if path.suffix.lower() in FORMATS:  # not every system's list of types knows them all
         return "image"
     return (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
 
 
-def _is_photo(path: Path, folder: Path, made: Path | None) -> bool:
+def _is_photo(path: Path, folder: Path, output: Path | None) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     if hidden or path.suffix.lower() not in FORMATS or path.is_dir():
         return False
     real = Path(os.path.realpath(path))
     # where the folder itself is the output, its files are inputs all the same
-    return made is None or Path(os.path.realpath(folder)) == made or made not in real.parents
+    return output is None or Path(os.path.realpath(folder)) == output or output not in real.parents
 
 
 def restore_files(
@@ -103,7 +103,7 @@ def restore_files(
     progress: Progress = lambda share: None,
     kernel: torch.Tensor | None = None,
 ) -> Iterator[Outcome]:
-    """Restore image files, one after the other; a bad one hinders no other.
+    """Restore image files, one after the other; a bad file does not stop the others.
 
     Args:
         given: see :func:`find_photos`.
@@ -114,14 +114,14 @@ def restore_files(
     Raises:
         InputError: ``out`` is a file's name, but several files are to be restored.
     """
-    found = list(find_photos(given, out))
+    photos = list(find_photos(given, out))
     single = bool(_kind(out)) and not out.is_dir()
-    if single and (len(found) != 1 or Path(given[0]).is_dir()):
+    if single and (len(photos) != 1 or Path(given[0]).is_dir()):
         raise InputError(f"{out}: several images need a folder to go to, not a file")
     # not Path.resolve, which raises where links go in a circle
-    sources = {os.path.realpath(f.path): f.path for f in found if f.error is None}
+    sources = {os.path.realpath(f.path): f.path for f in photos if f.error is None}
     taken: dict[str, Path] = {}
-    for photo in found:
+    for photo in photos:
         if photo.error is not None:
             yield Outcome(photo.source, None, photo.error)
             continue
@@ -147,7 +147,7 @@ def _restored(
     progress: Progress,
     kernel: torch.Tensor | None,
 ) -> Outcome:
-    """Restore one picture into a file; what goes wrong with it is told, not raised."""
+    """Restore one picture into a file; an error is part of the outcome, and not raised."""
     began = time.perf_counter()
     try:
         photo = load()
@@ -169,7 +169,7 @@ def _restored(
 def _check_target(
     source: Path, target: Path, taken: dict[str, Path], sources: dict[str, Path]
 ) -> None:
-    """No picture is written over another, be it one still to be read or one just written."""
+    """Raise an :class:`InputError` if a picture would be written over another, or cannot be."""
     place = os.path.realpath(target)
     if place in taken:
         raise InputError(f"{source}: would be written over what {taken[place]} was restored to")

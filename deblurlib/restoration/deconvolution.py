@@ -1,4 +1,4 @@
-"""Deconvolution as the methods use it, with less left open. Taught in chapter 06."""
+"""Deconvolution with some parameters fixed, as the methods use it. Taught in chapter 06."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit add
 
 
 def noise_level(y: torch.Tensor) -> torch.Tensor:
-    """The noise in each image ``(B,)`` as it looks, but at least that of rounding to 8 bit."""
+    """The estimated noise of each image ``(B,)``, at least that of rounding to 8 bit."""
     return classical.estimate_noise(y).clamp(min=ROUNDING)
 
 
@@ -23,7 +23,7 @@ def wiener_by_noise(y: torch.Tensor, k: torch.Tensor, factor: float = 1.0) -> to
 def fast_richardson_lucy(
     y: torch.Tensor, k: torch.Tensor, iterations: int, tv: float = 0.0
 ) -> torch.Tensor:
-    """Accelerated Richardson-Lucy from the image itself, what surrounds it being unknown."""
+    """Accelerated Richardson-Lucy that begins with ``y`` and takes its surroundings as unknown."""
     start = y.clamp(min=ROUNDING)
     return classical.richardson_lucy(y, k, iterations, "valid", True, tv=tv, start=start)
 

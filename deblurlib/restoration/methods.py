@@ -1,7 +1,7 @@
 """Methods by name: functions from a blurred image, and maybe its kernel, to a restored one.
 
-What the deconvolutions leave open was chosen on other photographs than those they are scored on,
-see :mod:`deblurlib.studies.classical.choose`. Taught in chapter 01 (what a method may know) and 07.
+The deconvolutions' parameters were chosen on other photographs than those they are scored on, see
+:mod:`deblurlib.studies.classical.choose`. Taught in chapter 01 (what a method may know) and 07.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Method:
     name: str
     function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
     describes: str  # one line for a reader
-    blind: bool = True  # needs no kernel
-    run: runs.Run | None = None  # that it comes from
+    blind: bool = True  # it needs no kernel
+    run: runs.Run | None = None  # the run that it comes from
     #: side of the square of input pixels that an output pixel depends on; None: it may on all
     receptive_field: int | None = None
     device: torch.device | None = None  # where its model is; None: it has none
@@ -180,13 +180,13 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
         return METHODS[name]
     if name in shipped():
         model, card = models.load_shipped(name, device)
-        more = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}
-        return of_model(name, model, card["describes"], **more)
+        options = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}
+        return of_model(name, model, card["describes"], **options)
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except NoSuchRun as error:
-        known = ", ".join([*METHODS, *shipped()])
-        raise InputError(f"no method {name!r}: it is none of {known}; {error}") from None
+        names = ", ".join([*METHODS, *shipped()])
+        raise InputError(f"no method {name!r}: it is none of {names}; {error}") from None
     return of_run(run, device)
 
 
@@ -195,7 +195,7 @@ def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
     return of_model(run.recipe.name, run.model().to(device), f"run {run.id}", run=run)
 
 
-def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:
+def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
     """The method that applies a model of :data:`deblurlib.models.MODELS`."""
     first = next(model.parameters(), None)
     return Method(
@@ -205,7 +205,7 @@ def of_model(name: str, model: nn.Module, describes: str, **more) -> Method:
         receptive_field=model.receptive_field,
         device=None if first is None else first.device,
         multiple=model.multiple,
-        **more,
+        **options,
     )
 
 

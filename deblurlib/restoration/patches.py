@@ -59,7 +59,7 @@ def grid_spans(
     size: tuple[int, int], grid: tuple[int, int], overlap: int
 ) -> tuple[list[Span], list[Span]]:
     """The rows and the columns of a grid of patches; see :func:`restore_patches`."""
-    found = []
+    axes = []
     for length, count in zip(size, grid, strict=True):
         side = -(-(length + (count - 1) * overlap) // count)
         fits = overlap >= 0 and (side > overlap or count == 1)
@@ -68,8 +68,8 @@ def grid_spans(
             raise InputError(
                 f"{length} pixels cannot be cut into {count} patches that overlap by {overlap}"
             )
-        found.append(cut)
-    return found[0], found[1]
+        axes.append(cut)
+    return axes[0], axes[1]
 
 
 def seams(size: tuple[int, int], grid: tuple[int, int], overlap: int) -> tuple[list[int], ...]:

@@ -72,7 +72,7 @@ def tile_difference(
     Image and kernel are those of :func:`restore`. Infinite where they are equal.
     """
     image = values.as_floats(image)
-    kernel = None if kernel is None else as_kernel(kernel)  # what is mended is said once
+    kernel = None if kernel is None else as_kernel(kernel)  # warns once of what it mends
     whole = images.quantise(method(image[None], kernel)[0])
     tiled = images.quantise(restore(image, method, kernel, tile=tile))
     return -10 * (whole - tiled).double().square().mean().log10().item()
@@ -88,8 +88,8 @@ def _ready(method, best, asked, kernel) -> tuple[Method, torch.device | str, tor
 
 def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tensor:
     floats = image.is_floating_point()
-    known = floats or image.dtype in values.LEVELS
-    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or not known:
+    supported = floats or image.dtype in values.LEVELS
+    if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or not supported:
         raise InputError(
             "an image tensor is of floats, uint8 or uint16, (C, H, W) or (B, C, H, W) with 1 or 3 "
             f"channels, not {tuple(image.shape)} of {image.dtype}"
@@ -117,8 +117,8 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
     channels = image.shape[-1] if image.ndim > 2 else 1
     if not image.dtype.isnative:  # of another machine's byte order
         native = image.astype(image.dtype.newbyteorder("="))
-        found = _restore_array(native, method, device, kernel, tile, progress)
-        return found.astype(image.dtype)
+        restored = _restore_array(native, method, device, kernel, tile, progress)
+        return restored.astype(image.dtype)
     if image.dtype not in (*KINDS, *FLOATS) or image.ndim not in (2, 3) or channels > 4:
         raise InputError(
             "an image array is of floats, uint8 or uint16, (H, W) or (H, W, C) with 1 to 4 "
@@ -132,7 +132,7 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
         values.check_restorable(torch.from_numpy(np.array(seen, order="C")))
     method, device, kernel = _ready(method, device or machine.best_device(), device, kernel)
     x_hat = image.copy()  # alpha stays
-    made = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
+    target = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
 
     def take(rows: slice, columns: slice) -> torch.Tensor:
         part = seen[rows, columns]
@@ -143,7 +143,7 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
     def put(rows: slice, band: torch.Tensor) -> None:
         pixels = band[0].clamp(0, 1).permute(1, 2, 0)
         levels = pixels if floats else values.as_levels(pixels, getattr(torch, image.dtype.name))
-        made[rows] = levels.numpy()
+        target[rows] = levels.numpy()
 
     in_tiles(method, take, put, image.shape[:2], kernel, tile, progress)
     return x_hat

@@ -42,7 +42,7 @@ def spans(length: int, tile: int, overlap: int, halo: int) -> list[Span]:
     starts = [0]
     while starts[-1] + tile < length:
         starts.append(starts[-1] + step)
-    found = []
+    pieces = []
     rise = _rise(overlap, halo)
     for start in starts:
         stop = min(start + tile, length)
@@ -51,8 +51,8 @@ def spans(length: int, tile: int, overlap: int, halo: int) -> list[Span]:
             weight[:overlap] = rise
         if stop < length:
             weight[tile - overlap :] -= rise
-        found.append(Span(start, stop, weight))
-    return found
+        pieces.append(Span(start, stop, weight))
+    return pieces
 
 
 def _rise(overlap: int, halo: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Train a recipe's model on its images: what a run keeps, and what a proof looks at."""
+"""Train a recipe's model on its images; runs and proofs both use this."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def fit(
     rows: list[dict],
     **options,
 ) -> Iterator[tuple[training.State, Score | None]]:
-    """As :func:`deblurlib.training.fit`, with all that a recipe says; nothing is written.
+    """Call :func:`deblurlib.training.fit` with all that a recipe says; nothing is written.
 
     Args:
-        images: the recipe's, of which a part is held out.
+        images: the recipe's images, of which a part is held out.
         rows: the history, which grows by a row at each end of an interval.
-        options: of :func:`deblurlib.training.fit`: how it is begun, watched and stopped.
+        options: of :func:`deblurlib.training.fit`: how the training begins, saves and stops.
 
     Yields:
-        where it stands, and what scored it; ``None`` but in the first process.
+        the training's state and the function that scores models, ``None`` but in the first process.
     """
     first = fabric.global_rank == 0
     rest, held_out = data.hold_out(images, recipe.holdout)

@@ -33,7 +33,7 @@ def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
 
 
 def check(recipe: Recipe, model: nn.Module) -> None:
-    """Refuse what would fail in the first step."""
+    """Raise an :class:`InputError` if a recipe and its model do not fit together."""
     if model.channels != (channels := recipe.grey or 3):
         raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
     if recipe.crop % model.multiple:

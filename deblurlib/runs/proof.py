@@ -1,11 +1,12 @@
-"""What a recipe comes to at its start: by it, changed numbers are told from changed code.
+"""Proofs: the beginning of a recipe's training, which tells whether changed code changes numbers.
 
-A training is chaotic: on another processor its last bits differ in the first step, and by tenths of
-a decibel at its end. Its beginning is not. So a proof holds what a *miniature* of the recipe comes
-to (a dozen steps on ``sample``, through all that a training goes through), its *rates*, and of its
-real data some *batches* and two *scores*. On one kind of machine, equal means to the bit; between
-two kinds, within the tolerances of :mod:`deblurlib.runs.signature`. What lies between a training's
-beginning and its end is sampled, not proved.
+A training is chaotic: on another processor its last bits differ in the first step, and its score by
+tenths of a decibel in the end. Its beginning is not chaotic. So a proof holds the results of a
+*miniature* of the recipe (a dozen steps on ``sample``, through all that a training goes through),
+its *rates*, and from its real data some *batches* and two *scores*. On one kind of machine they
+must be equal to the bit; between two kinds, within the tolerances of
+:mod:`deblurlib.runs.signature`. What lies between a training's beginning and its end is sampled,
+not proved.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ OTHER = 1000  # added to a seed for the second miniature
 
 
 def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
-    """What a run keeps as its proof.
+    """The proof that a run keeps.
 
     Args:
         sharp: the recipe's images.
@@ -48,8 +49,8 @@ def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
 def replay_run(old: Mapping, recipe: Recipe, sharp: ImageSet | PairSet) -> tuple[str, ...]:
     """The names of the parts in which :func:`of_run` comes out otherwise than it did."""
     alike = machine.is_alike(old["machine"])
-    found = replay(old["parts"], recipe, old["steps"], alike)
-    return (*found, *differences(old["parts"], _of_images(recipe, sharp), alike))
+    changed = replay(old["parts"], recipe, old["steps"], alike)
+    return (*changed, *differences(old["parts"], _of_images(recipe, sharp), alike))
 
 
 def of_recipe(recipe: Recipe) -> tuple[int, dict[str, Signature]]:
@@ -72,12 +73,12 @@ def replay(old: Mapping[str, Signature], recipe: Recipe, steps: int, alike: bool
     and Adam takes a whole step for each of its weights, however small their gradients. That hardly
     happens to two miniatures, so there either of two seeds is enough.
     """
-    found = differences(old, of_miniature(recipe, steps), alike)
-    if found and not alike:
+    changed = differences(old, of_miniature(recipe, steps), alike)
+    if changed and not alike:
         other = of_miniature(recipe.with_seed(recipe.seed + OTHER), steps)
         another = {name: old.get(f"{name} of another seed") for name in other}
-        found = found if None in another.values() or differences(another, other, alike) else []
-    return found + differences(old, {"rates": of_rates(recipe)}, alike)
+        changed = changed if None in another.values() or differences(another, other, alike) else []
+    return changed + differences(old, {"rates": of_rates(recipe)}, alike)
 
 
 def of_miniature(recipe: Recipe, steps: int) -> dict[str, Signature]:
@@ -203,7 +204,7 @@ def _images_of(small: Recipe) -> Iterator[ImageSet | PairSet]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """So that the number of cores has no part in it; such small work is no slower."""
+    """Compute with one thread, whatever the number of cores; such small work is no slower."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Whether a run is still what its recipe leads to: by its code, by its proof, by its data."""
+"""Whether a run is still what its recipe leads to, judged by its code, its proof and its data."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def code_of(recipe: Recipe) -> str:
 
 
 def _source(definition: object) -> str:
-    """A hash of what neither we nor PyTorch defined."""
+    """A hash of a definition; empty for those of PyTorch and of this library."""
     if definition.__module__.split(".")[0] in ("torch", "deblurlib"):
         return ""
     return fingerprint.of_source(textwrap.dedent(inspect.getsource(definition)))
 
 
 def standing(run: Run) -> str:
-    """What is known of a run without computing anything.
+    """Whether a run still stands, as far as that is known without computing anything.
 
     ``"same code"``; ``"proved"``: the code is another, and the run's proof came out the same with
     it; ``"other code"``: nobody has looked yet; ``"other data"``. Nothing is said of data that are
@@ -56,24 +56,24 @@ def standing(run: Run) -> str:
     return standings([run])[run.id]
 
 
-def standings(found: Sequence[Run]) -> dict[str, str]:
+def standings(runs: Sequence[Run]) -> dict[str, str]:
     """:func:`standing` of several runs, by their ids."""
-    prints, found_to_be = {}, {}
-    for run in found:
+    fingerprints, standing_of = {}, {}
+    for run in runs:
         recipe, env = run.recipe, run.env
         source = (recipe.data, recipe.degradation is None, recipe.images)
-        if source not in prints:
+        if source not in fingerprints:
             try:
-                prints[source] = inputs.open_training_images(recipe).fingerprint
+                fingerprints[source] = inputs.open_training_images(recipe).fingerprint
             except InputError:
-                prints[source] = None
-        if prints[source] not in (None, env["data"]["fingerprint"]):
-            found_to_be[run.id] = "other data"
+                fingerprints[source] = None
+        if fingerprints[source] not in (None, env["data"]["fingerprint"]):
+            standing_of[run.id] = "other data"
         elif env["code"] == code_of(recipe):
-            found_to_be[run.id] = "same code"
+            standing_of[run.id] = "same code"
         else:
-            found_to_be[run.id] = "proved" if is_proved(run) else "other code"
-    return found_to_be
+            standing_of[run.id] = "proved" if is_proved(run) else "other code"
+    return standing_of
 
 
 def is_proved(run: Run) -> bool:
@@ -83,7 +83,7 @@ def is_proved(run: Run) -> bool:
 
 
 def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
-    """What of a run, or a checkpoint, has changed since: parts of its proof, or ``code``.
+    """What has changed since a run or checkpoint was made: parts of its proof, or ``code``.
 
     With equal code nothing is computed; a run without a proof stands and falls with its code. A
     proof that comes out the same is noted beside the run.

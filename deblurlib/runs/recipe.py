@@ -48,8 +48,8 @@ class Recipe:
     def __post_init__(self):
         if not re.fullmatch(r"[0-9]{2}/[a-z0-9][a-z0-9-]*", self.name):
             raise InputError(f"a recipe's name is NN/slug, such as 02/motion, not {self.name!r}")
-        known = {"model": MODELS, "loss": LOSSES, "degradation": SETTINGS}
-        for key, table in known.items():
+        tables = {"model": MODELS, "loss": LOSSES, "degradation": SETTINGS}
+        for key, table in tables.items():
             value = getattr(self, key)
             if value not in table and not (key == "degradation" and value is None):
                 raise InputError(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
@@ -79,8 +79,8 @@ class Recipe:
     def run_id(self, data: str) -> str:
         """The name of the run with data of fingerprint ``data``: a short hash of both."""
         values = json.loads(self.to_json())
-        given = {f.name: values[f.name] for f in fields(self) if values[f.name] != _default(f)}
-        return fingerprint.of_bytes(json.dumps(given, sort_keys=True).encode(), data.encode())
+        changed = {f.name: values[f.name] for f in fields(self) if values[f.name] != _default(f)}
+        return fingerprint.of_bytes(json.dumps(changed, sort_keys=True).encode(), data.encode())
 
 
 def _default(f) -> object:

@@ -4,7 +4,7 @@
 
     recipe.json         what was asked for
     env.json            what it was made with: code, data, versions, device
-    proof.json          of a longer one: by what it is known that changed code still leads to it
+    proof.json          of a longer training: what tells whether changed code still leads to it
     proved.json         the code of today, if that is another, and the proof came out the same
     config.json, model.safetensors      the model, as from_pretrained of its class reads it
     state.safetensors   all that fit would need to go on
@@ -37,7 +37,7 @@ class Run:
     """A complete run in the store, or the last checkpoint of one that was stopped."""
 
     folder: Path
-    #: how it was come by: "hit", "trained", "resumed", "stale" (loaded although what it was made
+    #: how it was obtained: "hit", "trained", "resumed", "stale" (loaded although what it was made
     #: with has changed) or "stopped" (for time: not complete)
     outcome: str = "hit"
     changed: tuple[str, ...] = ()  # "code", "data", parts of its proof; stale if there is anything
@@ -142,7 +142,7 @@ class Run:
             raise self.damaged(error) from None
 
     def damaged(self, error: Exception) -> InputError:
-        """The error that says so of this run, or that it may not be read."""
+        """The error to raise for this run: it is damaged, or may not be read."""
         if (closed := files.unreadable(self.folder, error)) is not None:
             return closed
         if isinstance(error, TypeError):  # a field that is not known here
@@ -179,7 +179,7 @@ def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]
 
 
 def write_metrics(folder: Path, values: Mapping[str, object]) -> None:
-    """How the training ended; the file by which a complete run is known."""
+    """Write ``metrics.json``: how the training ended. A run that has it is complete."""
     (folder / "metrics.json").write_text(json.dumps(values, indent=1), "utf-8")
 
 
@@ -191,7 +191,7 @@ def write_records(
     rows: Sequence[Mapping[str, float]],
     checkpoint: tuple[dict[str, torch.Tensor], dict[str, float]],
 ) -> None:
-    """What a checkpoint and a complete run have in common."""
+    """Write the files that checkpoints and complete runs have in common."""
     (folder / "recipe.json").write_text(recipe.to_json(), "utf-8")
     (folder / "env.json").write_text(json.dumps(env, indent=1), "utf-8")
     if proof is not None:

@@ -1,4 +1,4 @@
-"""A training that is asked to stop ends its step and saves, then stops."""
+"""Let a training that is asked to stop end its step and save before it stops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def noted() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM are only noted, in the list; the second time they do what they always do.
+    """Only note Ctrl-C and SIGTERM, in the list; the second time they do what they always do.
 
     Outside the main thread they are left as they are.
     """

@@ -22,7 +22,7 @@ Signature = dict[str, object]  # "hash": of all bits; "values": a few in which a
 
 
 def of_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> Signature:
-    """Of the weights before and after a training, and of the way between them.
+    """The signature of the weights before and after a training, and of the way between them.
 
     The first value, to which the others are compared, is the way's length. Then its projection on
     the direction in which all weights grow, and on random ones; then the same of where it began.
@@ -46,11 +46,11 @@ def of_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Ten
 
 
 def of_numbers(values: Sequence[float | None]) -> Signature:
-    """Of some numbers; one that is not finite is ``None``."""
-    known = [None if v is None or not math.isfinite(v) else float(v) for v in values]
+    """The signature of some numbers; one that is not finite counts as ``None``."""
+    finite = [None if v is None or not math.isfinite(v) else float(v) for v in values]
     return {
-        "hash": fingerprint.of_bytes(repr(known).encode()),
-        "values": [shortened(v) for v in known],
+        "hash": fingerprint.of_bytes(repr(finite).encode()),
+        "values": [shortened(v) for v in finite],
     }
 
 
@@ -61,45 +61,47 @@ def of_tensors(tensors: Iterable[torch.Tensor]) -> str:
 
 
 def shortened(value: float | None) -> float | None:
-    """To nine digits, more than any tolerance asks for; ``None`` for what is not finite."""
+    """The value to nine digits, more than any tolerance needs; ``None`` if it is not finite."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.9g}")
 
 
 def is_whole(signatures: object) -> bool:
-    """Whether these are signatures by their names, and not what is left of a damaged file."""
+    """Whether this has the form of signatures by name; the content of a damaged file has not."""
     return isinstance(signatures, Mapping) and all(
-        isinstance(one, Mapping) and isinstance(one.get("values"), list) and "hash" in one
-        for one in signatures.values()
+        isinstance(signature, Mapping)
+        and isinstance(signature.get("values"), list)
+        and "hash" in signature
+        for signature in signatures.values()
     )
 
 
 def differences(
     old: Mapping[str, Signature], new: Mapping[str, Signature], alike: bool
 ) -> list[str]:
-    """The names of the parts of ``new`` that ``old`` has otherwise, or not at all.
+    """The names of the parts of ``new`` that differ from ``old``, or are missing there.
 
     Args:
-        alike: both come from one kind of machine, see :func:`deblurlib.machine.arithmetic`.
+        alike: whether both come from one kind of machine, see :func:`deblurlib.machine.arithmetic`.
     """
-    found = []
+    changed = []
     for name in sorted(new):
         if name not in old:
-            found.append(f"{name} (not in the proof)")
+            changed.append(f"{name} (not in the proof)")
             continue
         if old[name]["hash"] == new[name]["hash"]:
             continue
         near = _near(old[name]["values"], new[name]["values"], name)
         if alike or not near:
-            found.append(f"{name} (by rounding)" if near else name)
-    return found
+            changed.append(f"{name} (by rounding)" if near else name)
+    return changed
 
 
 def _near(old: Sequence[float | None], new: Sequence[float | None], part: str) -> bool:
     if len(old) != len(new):
         return False
-    known = [abs(v) for v in old if v is not None]
+    sizes = [abs(v) for v in old if v is not None]
     # the first of weights is the way's length, the largest of batches a root of mean squares
-    scales = {"weights": known[:1], "batches": [max(known, default=0.0)]}
+    scales = {"weights": sizes[:1], "batches": [max(sizes, default=0.0)]}
     for a, b in zip(old, new, strict=True):
         if (a is None) != (b is None):
             return False

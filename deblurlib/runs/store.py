@@ -26,8 +26,8 @@ def root() -> Path:
 
     A notebook's kernel runs in the notebook's folder, so "here" would be one store a folder.
     """
-    if given := os.environ.get("DEBLURLIB_RUNS"):
-        return Path(given)
+    if folder := os.environ.get("DEBLURLIB_RUNS"):
+        return Path(folder)
     checkout = Path(__file__).resolve().parents[2]
     return (checkout if (checkout / "notebooks").is_dir() else Path.cwd()) / "runs"
 
@@ -50,7 +50,7 @@ def listed(store: Path) -> list[Run]:
 
 
 def _inside(folder: Path, pattern: str) -> list[Path]:
-    """What of a folder fits a pattern, sorted; nothing if there is no such folder."""
+    """The entries of a folder that match a pattern, sorted; none if there is no such folder."""
     try:
         # not Path.glob: for it, a folder that may not be looked into is empty
         return sorted(p for p in folder.iterdir() if p.match(pattern))
@@ -96,22 +96,24 @@ def _is_locked(path: Path) -> bool:
 
 
 def find(store: Path, wanted: str, by_name: bool = True) -> Run:
-    """The run whose id begins with ``wanted`` or, unless that is ruled out, whose recipe has it
-    as its name.
+    """The run whose id begins with ``wanted`` or, if none does, whose recipe has that name.
+
+    Args:
+        by_name: whether a recipe's name is looked for at all.
 
     Raises:
         NoSuchRun: there is none.
         InputError: there are several; the message lists them.
     """
     runs = listed(store)
-    found = [r for r in runs if wanted and r.id.startswith(wanted)]
-    if by_name and not found:
-        found = [r for r in runs if r.name == wanted]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    matches = [r for r in runs if wanted and r.id.startswith(wanted)]
+    if by_name and not matches:
+        matches = [r for r in runs if r.name == wanted]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise NoSuchRun(f"no run {wanted!r} in {store}; deblur runs list shows what there is")
-    ids = "; ".join(f"{r.id} ({r.title})" for r in found)
+    ids = "; ".join(f"{r.id} ({r.title})" for r in matches)
     raise InputError(f"{wanted!r} can be any of these runs: {ids}; name one by its id")
 
 
@@ -201,7 +203,7 @@ def lock(store: Path, run_id: str, wait: bool = True) -> Iterator[None]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder such that it is there or not, never in part."""
+    """Remove a folder at once: it is there or not, never in part."""
     if folder.exists():
         gone = folder.with_name(f".{folder.name}.old")
         shutil.rmtree(gone, ignore_errors=True)

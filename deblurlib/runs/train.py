@@ -67,8 +67,8 @@ def train_or_load(
             # The first process decides for all; another one may just have trained the run.
             if fabric.global_rank == 0:
                 again = store.complete(folder, run_id) is not None or not alone
-                there = (folder, recipe, run_id, images, stale)
-                run = _usable(*there, say=not alone) if again else None
+                arguments = (folder, recipe, run_id, images, stale)
+                run = _usable(*arguments, say=not alone) if again else None
             run = fabric.broadcast(run)
             if run is None:
                 run = _train(recipe, images, folder / run_id, max_minutes, tensorboard, fabric)
@@ -102,8 +102,8 @@ def _usable(
             return run
         if stale == "load":
             return replace(run, outcome="stale", changed=changed)
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        why = ", ".join(changed[:3]) + more
+        rest = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        why = ", ".join(changed[:3]) + rest
     else:
         others = [r for r in store.listed(folder) if r.outcome == "hit" and not r.trouble]
         same = (r for r in others if r.recipe.to_json() == recipe.to_json())
@@ -133,7 +133,7 @@ def _train(
         "versions": machine.versions(),
         "device": machine.device_name(fabric.device),
         "processes": fabric.world_size,
-        "before": [],  # the same of the parts that were trained elsewhere
+        "before": [],  # the same, of the parts that were trained elsewhere
     }
     rows, start = _resume(target, env, images, fabric)
     kept = proof.of_run(recipe, images) if first and recipe.steps >= PROVED_STEPS else None
@@ -164,9 +164,9 @@ def _train(
 def _resume(
     target: Path, env: dict, images: ImageSet | PairSet, fabric: Fabric
 ) -> tuple[list[dict], tuple | None]:
-    """The history and the checkpoint to go on from: none, if it no longer stands.
+    """The history and the checkpoint to go on from; empty and ``None`` if none still stands.
 
-    The first process finds it; ``env`` is told where it was made.
+    The first process looks for it. Where it was made is added to ``env``.
     """
     last = None
     if fabric.global_rank == 0:
@@ -177,10 +177,10 @@ def _resume(
     last = fabric.broadcast(last)
     if last is None:
         return [], None
-    made = Run(last, "stopped").env
-    here = {k: env[k] for k in ("code", "versions", "device", "processes")}
-    there = {k: made[k] for k in here}
-    env["before"] = made["before"] + ([there] if there != here else [])
+    old_env = Run(last, "stopped").env
+    now = {k: env[k] for k in ("code", "versions", "device", "processes")}
+    earlier = {k: old_env[k] for k in now}
+    env["before"] = old_env["before"] + ([earlier] if earlier != now else [])
     return read_history(last), read_state(last)
 
 
@@ -218,7 +218,7 @@ def _write(
 
 @contextmanager
 def _alone(folder: Path, run_id: str, fabric: Fabric) -> Iterator[None]:
-    """The first process holds the run for all."""
+    """Lock the run: the first process holds it for all."""
     first = fabric.global_rank == 0
     with store.lock(folder, run_id, wait=fabric.world_size == 1) if first else nullcontext():
         fabric.barrier()

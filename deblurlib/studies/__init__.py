@@ -1,7 +1,7 @@
 """The chapters' experiments: which recipes at which profile, and how they are scored.
 
-One file a chapter; it has ``recipes(profile, seed, data)``. A profile sets sizes only, never what
-is computed.
+Each chapter has a module with a function ``recipes(profile, seed, data)``. A profile sets sizes
+only, never what is computed.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def find_recipe(name: str, profile: str, seed: int = 0, data: str = "sample") ->
     """A recipe by its name, ``NN/slug``."""
     chapter = name.partition("/")[0]
     chapters = [chapter] if chapter in CHAPTERS else list(CHAPTERS)
-    known = [recipe for c in chapters for recipe in recipes(c, profile, seed, data)]
-    for recipe in known:
+    candidates = [recipe for c in chapters for recipe in recipes(c, profile, seed, data)]
+    for recipe in candidates:
         if recipe.name == name:
             return recipe
-    raise InputError(f"no recipe {name!r}; there are: {', '.join(r.name for r in known)}")
+    raise InputError(f"no recipe {name!r}; there are: {', '.join(r.name for r in candidates)}")
 
 
 def scoring_of(chapter: str) -> Mapping[str, object]:
-    """How a chapter scores: options of :func:`score`."""
+    """The options of :func:`score` that a chapter uses; empty if it uses the defaults."""
     return getattr(CHAPTERS[chapter], "SCORING", {})
 
 
@@ -58,11 +58,11 @@ def train(
     """The runs of all recipes of a chapter for some seeds.
 
     Args:
-        get: what gives the run of a recipe, such as an archive's :meth:`Archive.run`.
+        get: returns the run of a recipe, such as an archive's :meth:`Archive.run`.
         options: of :func:`deblurlib.runs.train_or_load`.
 
     Raises:
-        InputError: one was stopped for time, see ``max_minutes``; those before it are complete.
+        InputError: a run was stopped for time, see ``max_minutes``; those before it are complete.
     """
     done = []
     for seed in seeds:

@@ -1,6 +1,6 @@
 """A chapter's runs and what its pictures show: from the store or, without it, as published.
 
-So a page's text and figures are made anew without a training. Published are, under
+So a page's text and figures can be made anew without training. Published are, under
 ``reports/results/``, the histories (``NN_history.csv.gz``), the images that the figures show
 (``NN_pictures.npz``) and the scores (``NN_rows.csv.gz``); of a few small networks also the weights,
 in half precision, under ``reports/weights/NN/``.
@@ -32,18 +32,19 @@ from .rows import in_order, read_rows, rounded
 from .scoring import score, scores_at_start
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ("ending", "parameters", "val_loss_identity", "val_psnr_identity")  # of a run's metrics
+#: the metrics of a run that are published
+KEPT = ("ending", "parameters", "val_loss_identity", "val_psnr_identity")
 
 
 @dataclass(frozen=True)
 class PublishedRun:
-    """A run that is not in the store, as far as it is published; read it as a :class:`Run`."""
+    """What is published of a run that is not in the store; it is read like a :class:`Run`."""
 
     id: str
     recipe: Recipe
     history: Sequence[Mapping[str, float]]
     metrics: Mapping[str, object]
-    weights: Path  # where they lie, if they are published
+    weights: Path  # their folder; it exists if they are published
     outcome: str = "published"
     changed: tuple[str, ...] = ()
 
@@ -65,20 +66,20 @@ class PublishedRun:
 
 
 class Archive:
-    """The one place a chapter asks for its runs and pictures; it remembers what it gave."""
+    """Hands a chapter its runs and pictures, and remembers which it has handed out."""
 
     def __init__(self, chapter: str, root: Path | None = None):
         """Read what is published of a chapter, if anything is.
 
         Args:
             chapter: its two digits.
-            root: of the checkout; by default the one that this library lies in.
+            root: the checkout; by default the one that this library lies in.
         """
         root = ROOT if root is None else root
         self.given: dict[str, Run | PublishedRun] = {}
         self.shown: dict[str, np.ndarray] = {}
         self.with_weights: set[str] = set()
-        self._replayed: dict[str, bool] = {}  # by recipe: its proof came out otherwise
+        self._replayed: dict[str, bool] = {}  # recipe -> whether its proof came out otherwise
         results = root / "reports" / "results"
         self._weights = root / "reports" / "weights" / chapter
         self._rows = results / f"{chapter}_rows.csv.gz"
@@ -86,11 +87,11 @@ class Archive:
         try:
             self._histories = _read_histories(results / f"{chapter}_history.csv.gz")
             self._pictures = _read_pictures(results / f"{chapter}_pictures.npz")
-            made = json.loads(path.read_text("utf-8")) if path.exists() else {}
+            published_proof = json.loads(path.read_text("utf-8")) if path.exists() else {}
         except (OSError, EOFError, ValueError, KeyError, zlib.error, BadZipFile) as error:
             damaged = InputError(f"{results}: a damaged file of chapter {chapter} ({error})")
             raise files.unreadable(results, error) or damaged from None
-        self._proof = {"recipes": {}, "tests": {}, "scoring": {}} | made
+        self._proof = {"recipes": {}, "tests": {}, "scoring": {}} | published_proof
 
     def run(self, recipe: Recipe) -> Run | PublishedRun:
         """The run of a recipe: the store's; without it, the published one; else it is trained.
@@ -111,11 +112,11 @@ class Archive:
     def picture(
         self, run: Run | PublishedRun, key: str, make: Callable[[], Iterable[torch.Tensor]]
     ) -> list[torch.Tensor]:
-        """Images ``(1, C, H, W)`` that a figure shows of a run, rounded to 8 bit.
+        """The images ``(1, C, H, W)`` that a figure shows of a run, rounded to 8 bit.
 
         Args:
-            key: what they show of it, to find them again; where other things are shown, another.
-            make: gives them; called if the run is at hand.
+            key: names what the images show; they are found again by it.
+            make: returns the images; not called where the published ones are used.
         """
         name = f"{run.id}-{key}"
         if isinstance(run, PublishedRun) and name in self._pictures:
@@ -127,8 +128,8 @@ class Archive:
     def score(
         self, trained: Sequence[Run | PublishedRun], test: ImageSet | None = None, **options
     ) -> list[dict]:
-        """As :func:`deblurlib.studies.score`, to six digits, in one order; of published runs, the
-        published rows.
+        """The rows of :func:`deblurlib.studies.score`, sorted, to six digits; published runs have
+        their published rows.
 
         Raises:
             InputError: a run of the chapter's study was published with other options.
@@ -139,24 +140,24 @@ class Archive:
         if not wanted:
             return in_order(rows)
         asked = json.loads(json.dumps({key: options.get(key) for key in self._proof["scoring"]}))
-        known = self._proof["recipes"]
-        own = [run for run in trained if run.id in wanted and "runs" in known[run.recipe.name]]
-        if own and asked != self._proof["scoring"]:
-            raise InputError(f"{own[0].recipe.name} was published with {self._proof['scoring']}")
+        recipes = self._proof["recipes"]
+        study = [r for r in trained if r.id in wanted and "runs" in recipes[r.recipe.name]]
+        if study and asked != self._proof["scoring"]:
+            raise InputError(f"{study[0].recipe.name} was published with {self._proof['scoring']}")
         published = read_rows(self._rows)
         images = None if test is None else set(test.names)
         published = [row for row in published if images is None or row["image"] in images]
-        own = [row for row in published if row.get("run") in wanted]
-        cases = {case_of(row) for row in own} - {case_of(row) for row in rows}
-        base = [r for r in published if r["method"] == "identity" and case_of(r) in cases]
-        return in_order(rows + base + own)
+        own_rows = [row for row in published if row.get("run") in wanted]
+        cases = {case_of(row) for row in own_rows} - {case_of(row) for row in rows}
+        identities = [r for r in published if r["method"] == "identity" and case_of(r) in cases]
+        return in_order(rows + identities + own_rows)
 
     def keep_weights(self, run: Run | PublishedRun) -> None:
-        """Have a small network's weights published, in half precision."""
+        """Note that a small network's weights are to be published, in half precision."""
         self.with_weights.add(run.id)
 
     def histories(self) -> list[dict]:
-        """A row for each row of the histories of all runs that were given, without their times."""
+        """The rows of the histories of all runs that were handed out, without their times."""
         rows = []
         for run in sorted(self.given.values(), key=lambda run: (run.recipe.name, run.recipe.seed)):
             which = {"run": run.id, "recipe": run.recipe.name, "seed": run.recipe.seed}
@@ -166,16 +167,16 @@ class Archive:
         return rows
 
     def weights(self) -> dict[tuple[str, str], bytes]:
-        """The files of each model that is to be published, by the run's id and their names."""
-        found = {}
+        """The files of the models that are to be published, by the runs' ids and their names."""
+        blobs = {}
         for run_id in sorted(self.with_weights):
             run = self.given[run_id]
             whole = run.model().state_dict().items()
             half = {k: v.half() if v.is_floating_point() else v for k, v in whole}
             arguments = json.dumps(dict(run.recipe.model_args), indent=1, sort_keys=True) + "\n"
-            found[run_id, "config.json"] = arguments.encode()
-            found[run_id, "model.safetensors"] = save({k: v.contiguous() for k, v in half.items()})
-        return found
+            blobs[run_id, "config.json"] = arguments.encode()
+            blobs[run_id, "model.safetensors"] = save({k: v.contiguous() for k, v in half.items()})
+        return blobs
 
     def _published(
         self, recipe: Recipe, run_id: str, sharp: ImageSet | PairSet
@@ -187,28 +188,28 @@ class Archive:
 
     def _has_changed(self, recipe: Recipe, run_id: str, sharp: ImageSet | PairSet) -> bool:
         """Whether a run's published proof is missing, or comes out otherwise today."""
-        known = self._proof["recipes"].get(recipe.name)
-        if known is None:
+        published = self._proof["recipes"].get(recipe.name)
+        if published is None:
             return True
         alike = machine.is_alike(self._proof["made"]["machine"])
         key = recipe.with_seed(0).to_json()
         if key not in self._replayed:
-            own = known.get("recipe")  # the chapter's, not its study's
-            seed = own["seed"] if own else self._proof["seeds"][0]
+            own_recipe = published.get("recipe")  # trained by the chapter itself, not by its study
+            seed = own_recipe["seed"] if own_recipe else self._proof["seeds"][0]
             first = recipe.with_seed(seed)
-            found = proof.replay(known["parts"], first, known["steps"], alike)
-            if own is None:
+            parts = proof.replay(published["parts"], first, published["steps"], alike)
+            if own_recipe is None:
                 test = inputs.open_test_images(recipe).fingerprint
-                found += [] if test == self._proof["tests"].get(recipe.data) else ["test data"]
+                parts += [] if test == self._proof["tests"].get(recipe.data) else ["test data"]
                 now = {"scores": scores_at_start(first, self._proof["scoring"])}
-                found += signature.differences(known["parts"], now, alike)
-            self._replayed[key] = bool(found)
+                parts += signature.differences(published["parts"], now, alike)
+            self._replayed[key] = bool(parts)
         changed = self._replayed[key]
-        if run_id in known.get("runs", {}).values():  # else its beginning, ended early
+        if run_id in published.get("runs", {}).values():  # else it was ended early
             rest, _ = data.hold_out(sharp, recipe.holdout)
             with proof.one_thread():
                 now = {f"batches {recipe.seed}": proof.of_batches(recipe, rest)}
-            changed = changed or bool(signature.differences(known["parts"], now, alike))
+            changed = changed or bool(signature.differences(published["parts"], now, alike))
         return changed
 
 
@@ -225,19 +226,19 @@ def history_text(rows: Sequence[Mapping]) -> str:
 
 
 def _read_histories(path: Path) -> dict[str, tuple[list[dict], dict]]:
-    """By the run's id: the rows of its history, and its metrics."""
+    """Each published run's history and metrics, by its id."""
     if not path.exists():
         return {}
-    found: dict[str, tuple[list[dict], dict]] = {}
+    histories: dict[str, tuple[list[dict], dict]] = {}
     for row in csv.DictReader(io.StringIO(gzip.decompress(path.read_bytes()).decode())):
         which = {key: row.pop(key) for key in ("run", "recipe", "seed", *KEPT)}
-        known = {k: float(v) for k, v in row.items()} | {"step": int(row["step"])}
-        history, metrics = found.setdefault(which["run"], ([], {}))
-        history.append(known)
-        metrics |= {k: None if not np.isfinite(v) else v for k, v in known.items()}
+        values = {k: float(v) for k, v in row.items()} | {"step": int(row["step"])}
+        history, metrics = histories.setdefault(which["run"], ([], {}))
+        history.append(values)
+        metrics |= {k: None if not np.isfinite(v) else v for k, v in values.items()}
         metrics |= {"ending": which["ending"], "parameters": int(which["parameters"])}
         metrics |= {k: float(which[k]) for k in KEPT if k.endswith("_identity")}
-    return found
+    return histories
 
 
 def _read_pictures(path: Path) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from ..runs.inputs import open_training_images
 from ..stats import Interval
 
 LEVEL = 0.05  # of Holm's adjusted p-values
-ENOUGH_SEEDS = 5  # fewer, from 3 on, must agree one by one
+ENOUGH_SEEDS = 5  # of 3 or 4 seeds, each must agree on its own
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Claim:
 
     @property
     def interval(self) -> Interval | None:
-        """Of the mean; ``None`` where one seed, or one scene, cannot give one."""
+        """The confidence interval of the mean; ``None`` if seeds or scenes are too few."""
         if len(set(self.scenes)) > 1:
             return stats.bootstrap(self.values, self.seeds, self.scenes)
         if len(self.values) > 1 and not self.scenes:
@@ -61,16 +61,16 @@ class Claim:
     def verdict(self, p_adjusted: float) -> str:
         """``confirmed``, ``refuted`` or ``undecided``.
 
-        Decided only if the interval lies on one side of the margin, also after Holm's adjustment,
-        and, of three or four seeds, if each seed's own mean does.
+        It is decided only if the interval lies on one side of the margin, also after Holm's
+        adjustment, and, of three or four seeds, if each seed's own mean does.
         """
         interval = self.interval
         if interval is None or interval.n_seeds < 3 or p_adjusted >= LEVEL:
             return "undecided"
-        found = self._judge(interval)
-        alone = [self._judge(Interval(m, m, m, 1, 1, 1)) for m in self.by_seed]
-        agree = interval.n_seeds >= ENOUGH_SEEDS or set(alone) == {found}
-        return found if agree else "undecided"
+        overall = self._judge(interval)
+        by_seed = [self._judge(Interval(m, m, m, 1, 1, 1)) for m in self.by_seed]
+        agree = interval.n_seeds >= ENOUGH_SEEDS or set(by_seed) == {overall}
+        return overall if agree else "undecided"
 
     def _judge(self, interval: Interval) -> str:
         if self.sign == 0:
@@ -79,7 +79,7 @@ class Claim:
 
 
 def judge(claims: Sequence[Claim], final: bool) -> list[dict]:
-    """The rows of a results file, see :func:`deblurlib.report.record`.
+    """The claims as a results file holds them, see :func:`deblurlib.report.record`.
 
     Args:
         claims: all of a chapter, for Holm's adjustment counts them.
@@ -108,48 +108,56 @@ def losses(trained: Sequence[Run]) -> dict[str, np.ndarray]:
 
     A run that diverged has none (NaN) from then on.
     """
-    found: dict[str, list[list[float]]] = {}
+    losses_of: dict[str, list[list[float]]] = {}
     for run in sorted(trained, key=lambda run: run.recipe.seed):
         values = [row["val_loss"] for row in run.history]
         values += [math.nan] * (-(-run.recipe.steps // run.recipe.interval) - len(values))
-        found.setdefault(run.recipe.name.partition("/")[2], []).append(values)
-    return {name: np.array(values) for name, values in found.items()}
+        losses_of.setdefault(run.recipe.name.partition("/")[2], []).append(values)
+    return {name: np.array(values) for name, values in losses_of.items()}
 
 
 def scores(rows: Sequence[Mapping], key: str = "psnr") -> dict[tuple[str, str], np.ndarray]:
-    """Scores (seeds, images) by method, without the chapter, and degradation.
+    """Tables of scores (seeds, images), by the method's name without the chapter and degradation.
 
-    Those of the identity, which has no seed, are (1, images). To the degradation of grey images,
-    ``, grey`` is added. Both axes are in order: seeds and images are the same in all tables.
+    Those of the identity, which has no seed, are (1, images). ``, grey`` is added to the
+    degradation of grey images. Both axes are in order: seeds and images are the same in all tables.
 
     Raises:
         InputError: a method lacks an image, or a seed, that others have, or has one twice.
     """
-    found: dict[tuple[str, str], dict[tuple, float]] = {}
+    tables: dict[tuple[str, str], dict[tuple, float]] = {}
     for row in rows:
         blur = row["degradation"] + (", grey" if row["channels"] == "grey" else "")
         where = (row["method"].partition("/")[2] or row["method"], blur)
         place = (row.get("seed"), row["image"])
-        own = found.setdefault(where, {})
-        require(place not in own, f"{where[0]} on {where[1]}: two scores of {_words(*place)}")
-        own[place] = row[key]
+        cells = tables.setdefault(where, {})
+        require(place not in cells, f"{where[0]} on {where[1]}: two scores of {_words(*place)}")
+        cells[place] = row[key]
     images = sorted({row["image"] for row in rows})
-    seeds = sorted({seed for own in found.values() for seed, _ in own if seed is not None})
-    return {where: _table(where, own, seeds, images) for where, own in found.items()}
+    seeds = sorted({seed for cells in tables.values() for seed, _ in cells if seed is not None})
+    return {where: _table(where, cells, seeds, images) for where, cells in tables.items()}
 
 
 def _table(
-    where: tuple[str, str], own: Mapping[tuple, float], seeds: Sequence[int], images: Sequence[str]
+    where: tuple[str, str],
+    cells: Mapping[tuple, float],
+    seeds: Sequence[int],
+    images: Sequence[str],
 ) -> np.ndarray:
     """One method's scores on one degradation, none missing."""
-    of = [None] if all(seed is None for seed, _ in own) else seeds
-    missing = [(seed, image) for seed in of for image in images if (seed, image) not in own]
+    own_seeds = [None] if all(seed is None for seed, _ in cells) else seeds
+    missing = [
+        (seed, image) for seed in own_seeds for image in images if (seed, image) not in cells
+    ]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        lacking = f"no score of {_words(*missing[0])}{more}, which others have"
+        rest = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        lacking = f"no score of {_words(*missing[0])}{rest}, which others have"
         raise InputError(f"{where[0]} on {where[1]}: {lacking}")
-    require(len(own) == len(of) * len(images), f"{where[0]} on {where[1]}: scores without a seed")
-    return np.array([[own[seed, image] for image in images] for seed in of])
+    require(
+        len(cells) == len(own_seeds) * len(images),
+        f"{where[0]} on {where[1]}: scores without a seed",
+    )
+    return np.array([[cells[seed, image] for image in images] for seed in own_seeds])
 
 
 def _words(seed: int | None, image: str) -> str:
@@ -157,10 +165,10 @@ def _words(seed: int | None, image: str) -> str:
 
 
 def decibels(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """How much lower ``second`` is than ``first``, both losses: dB."""
+    """By how many dB the loss ``second`` is lower than the loss ``first``."""
     return 10 * np.log10(first / second)
 
 
 def validation_images(run: Run) -> int:
-    """How many images a run's validation losses are of."""
+    """The number of images that a run is validated on."""
     return len(data.hold_out(open_training_images(run.recipe), run.recipe.holdout)[1])

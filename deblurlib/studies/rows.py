@@ -1,4 +1,4 @@
-"""Rows of results: one an image and method, as text and as ``NN_rows.csv.gz``."""
+"""Rows of results, one for each image and method, as text and as ``NN_rows.csv.gz``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a chapter's runs are scored on the test images, the identity beside them."""
+"""Score a chapter's runs, and the identity beside them, on the test images."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def score(
 
     Args:
         test: the sharp test images; by default the ``test`` split of the run's data, all of it.
-        side: of the middle of each image that is restored, pixels; by default all of it.
+        side: pixels of the middle square of each image that is restored; by default all of it.
         device: by default a GPU where there is one.
         options: ``measures`` and ``border`` of :func:`deblurlib.evaluation.evaluate`.
     """
     device = machine.best_device() if device is None else device
-    alike: dict[tuple, list[Run]] = {}
+    groups: dict[tuple, list[Run]] = {}
     for run in trained:
         recipe = run.recipe
-        alike.setdefault((recipe.data, recipe.degradation, recipe.grey), []).append(run)
-    rows, known = [], set()
-    for (name, degradation, grey), some in alike.items():
-        by_id = {run.id: run.recipe for run in some}
-        methods = [replace(restoration.of_run(run, device), name=run.id) for run in some]
+        groups.setdefault((recipe.data, recipe.degradation, recipe.grey), []).append(run)
+    rows, seen_cases = [], set()
+    for (name, degradation, grey), group in groups.items():
+        by_id = {run.id: run.recipe for run in group}
+        methods = [replace(restoration.of_run(run, device), name=run.id) for run in group]
         common = {"data": name, "channels": "grey" if grey else "rgb"}
         common["degradation"] = degradation or "recorded"
         common |= {"draw": DRAW} if degradation else {}
-        pairs = cases(some[0].recipe, test, side)
+        pairs = cases(group[0].recipe, test, side)
         for row in evaluation.evaluate(methods, pairs, protocols, device, **options):
             method = row.pop("method")
             if method in by_id:
                 recipe = by_id[method]
-                own = {"method": recipe.name, "run": method, "seed": recipe.seed}
-                rows.append(own | common | row)
-            elif (case := evaluation.case_of(common | row)) not in known:
-                known.add(case)
+                labels = {"method": recipe.name, "run": method, "seed": recipe.seed}
+                rows.append(labels | common | row)
+            elif (case := evaluation.case_of(common | row)) not in seen_cases:
+                seen_cases.add(case)
                 rows.append({"method": method} | common | row)
     return rows
 
@@ -64,7 +64,7 @@ def score(
 def cases(
     recipe: Recipe, test: ImageSet | None = None, side: int | None = None
 ) -> Iterator[evaluation.Case]:
-    """What a recipe's runs are scored on, see :func:`score`."""
+    """The cases that a recipe's runs are scored on, see :func:`score`."""
     images = open_test_images(recipe) if test is None or recipe.degradation is None else test
     if recipe.degradation is None:
         return evaluation.cases_of_pairs(images, recipe.grey)

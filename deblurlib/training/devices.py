@@ -22,7 +22,7 @@ PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def start_fabric(precision: str = "32", alone: bool = False) -> Fabric:
-    """Fabric on one GPU, or on the processor where there is none; under ``torchrun``, this process.
+    """Start Fabric on a GPU, or on the processor if there is none; or as ``torchrun`` says.
 
     ``torchrun --nproc-per-node 4 -m deblurlib train ...`` starts four processes, on as many
     GPUs; its other options add machines.
@@ -59,7 +59,7 @@ def start_fabric(precision: str = "32", alone: bool = False) -> Fabric:
 
 @cache  # held until the process ends
 def claim_gpu() -> int:
-    """The first GPU that no other training of this user on this machine has; else the first."""
+    """The number of the first GPU that no other training of this user has; else 0."""
     for i in range(torch.cuda.device_count()):
         name = f"deblurlib-{os.getuid()}-{torch.cuda.get_device_properties(i).uuid}.lock"
         lock = FileLock(Path(tempfile.gettempdir()) / name)

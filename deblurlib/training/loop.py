@@ -1,4 +1,4 @@
-"""Training: one loop, on Lightning Fabric, that yields where it stands and writes nothing."""
+"""The training loop, on Lightning Fabric: it yields its state and writes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class State:
 
     @property
     def best(self) -> nn.Module:
-        """What to use: the model with the average of its weights if there is one, or as it is."""
+        """The model to use: with the average of its weights if there is one, else as it is."""
         return self.average.module if self.average else self.model
 
     def count(self, error: torch.Tensor) -> None:
@@ -52,8 +52,8 @@ class State:
         if self.average:
             tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for i, entries in self.optimiser.state_dict()["state"].items():
-            known = {key: value for key, value in entries.items() if value is not None}
-            tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in known.items()}
+            moments = {key: value for key, value in entries.items() if value is not None}
+            tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
         tensors |= {"total": self.total, **self.random}
         numbers = {"step": self.step, "seconds": self.seconds}
         numbers |= {f"scaler.{k}": v for k, v in self.precision.state_dict().items()}
@@ -63,7 +63,7 @@ class State:
         }, numbers
 
     def resume(self, tensors: Mapping[str, torch.Tensor], numbers: Mapping[str, float]) -> None:
-        """Stand where :meth:`checkpoint` returned these."""
+        """Go back to where :meth:`checkpoint` returned these."""
         self.step, self.seconds = int(numbers["step"]), float(numbers["seconds"])
         self.model.load_state_dict(_below("model.", tensors))
         if self.average:
@@ -209,7 +209,7 @@ def _begin(
 def _look(
     state: State, fabric: Fabric, steps: int, every: int, wanted: Callable[[], str | None]
 ) -> None:
-    """After a step: does an interval end here, how large was the loss, is it time to stop?"""
+    """Update the state after a step: does an interval end, how large is the loss, is it time?"""
     state.row, state.loss = state.step == steps or state.step % every == 0, math.nan
     if state.row:
         summed = fabric.all_reduce(state.total.clone(), reduce_op="sum")

@@ -62,7 +62,7 @@ def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.op
 
 
 def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
-    """What the learning rate is multiplied by in a step, counted from 0, of ``steps``.
+    """The factor of the learning rate in a step, counted from 0, of ``steps``.
 
     >>> rate_factor({"name": "polynomial", "power": 0.3}, 50, 100)  # the scale-recurrent network's
     0.8122523963562356
@@ -88,8 +88,8 @@ def set_rates(
 
 
 def named(model: nn.Module, prefix: str) -> nn.ParameterList:
-    """The parameters whose names begin so; an error if there are none."""
-    found = [p for name, p in model.named_parameters() if name.startswith(prefix)]
-    if not found:
+    """The parameters whose names begin with ``prefix``; an error if there are none."""
+    parameters = [p for name, p in model.named_parameters() if name.startswith(prefix)]
+    if not parameters:
         raise InputError(f"no parameter's name begins with {prefix!r}")
-    return nn.ParameterList(found)
+    return nn.ParameterList(parameters)

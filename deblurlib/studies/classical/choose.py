@@ -1,4 +1,4 @@
-"""Choose what the classical methods leave open, on photographs that nothing else learns from.
+"""Choose the classical methods' parameters on photographs that nothing else learns from.
 
 ::
 
@@ -24,12 +24,12 @@ from ...restoration import deconvolution
 
 SHARE = 0.1  # of the train split: what the recipe 06/denoiser keeps back
 SIDE = 224  # pixels
-SEEDS = (0, 1, 2)  # a draw of blur and noise each
+SEEDS = (0, 1, 2)  # each draws other blurs and noise
 Restore = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def validation(generator: torch.Generator) -> Degradation:
-    """A shaken camera's kernel or a Gaussian, as likely, with noise from 0.001 to 0.02."""
+    """Draw a shaken camera's kernel or a Gaussian, equally likely, and noise of 0.001 to 0.02."""
     kind, width, strength = torch.rand(3, generator=generator).tolist()
     noise = math.exp(math.log(0.001) + strength * math.log(20))
     shaken = psf.shake(generator, 8 + 16 * width, 25)
@@ -40,16 +40,16 @@ def validation(generator: torch.Generator) -> Degradation:
 def pairs(source: str) -> list[Pair]:
     """The pairs that candidates are tried on."""
     _, sharp = hold_out(open_images(source, "train"), SHARE)
-    made = []
+    blurred = []
     for seed in SEEDS:
         for i, key in enumerate(sharp.keys):
             x = images.centre_crop(sharp[i], SIDE + 24)[None]
-            made.append(degrade.sample(x, validation, seed, [key]))
-    return made
+            blurred.append(degrade.sample(x, validation, seed, [key]))
+    return blurred
 
 
 def candidates() -> Iterator[tuple[str, Restore]]:
-    """Names and functions, method by method."""
+    """The candidates' names and functions, method by method."""
     grids: dict[str, tuple[Callable[..., torch.Tensor], tuple[Sequence, ...]]] = {
         "inverse": (classical.inverse, ((0.05, 0.1, 0.15, 0.2),)),
         "tikhonov": (classical.tikhonov, ((1e-3, 3e-3, 1e-2, 3e-2), ("gradient", "laplacian"))),
@@ -72,12 +72,12 @@ def candidates() -> Iterator[tuple[str, Restore]]:
         "blind-richardson-lucy-gaussian": (blind_from_gaussian, ((2, 3, 5, 10),)),
     }
     for name, (function, values) in grids.items():
-        for given in itertools.product(*values):
-            yield f"{name} {given}", lambda y, k, f=function, g=given: f(y, k, *g)
+        for arguments in itertools.product(*values):
+            yield f"{name} {arguments}", lambda y, k, f=function, g=arguments: f(y, k, *g)
 
 
 def stopped_richardson_lucy(y: torch.Tensor, k: torch.Tensor, factor: float) -> torch.Tensor:
-    """Plain, until what it leaves of the image is as small as ``factor`` times its noise."""
+    """Plain Richardson-Lucy until the residual is as small as ``factor`` times the noise."""
     rule = classical.discrepancy(factor * deconvolution.noise_level(y).item())
     return classical.richardson_lucy(y, k, 200, "valid", stop=rule)
 

@@ -1,4 +1,4 @@
-"""Make a set of pairs, with kernels, of Levin and others' measured blur.
+"""Convert the measured blur of Levin and others into a set of pairs with kernels.
 
 A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blind deconvolution
 algorithms", CVPR 2009: photographs of a flat scene by a shaken camera, 255 x 255 pixels, grey, and
@@ -27,8 +27,8 @@ from ...errors import InputError
 from ...files import Photo, matlab, read_bytes, unreadable, write_photo
 
 FARTHEST = 6  # pixels that a kernel may be off
-MARGIN = 35  # pixels from the border within which it is not judged
-LEAST = 35.0  # dB between y and the sharp image blurred by the kernel, or it is not its kernel
+MARGIN = 35  # pixels along the border in which a kernel is not judged
+LEAST = 35.0  # dB between y and the sharp image blurred by the kernel; below, it is refused
 
 Case = tuple[str, str, np.ndarray, np.ndarray, np.ndarray]  # stem, scene, sharp, blurred, kernel
 
@@ -61,16 +61,16 @@ def read(source: Path) -> Iterator[Case]:
         if not files:
             raise InputError(f"{source}: no .mat file in it")
         for file in files:
-            found = matlab.numbers(read_bytes(file), str(file))
-            if missing := {*"xyf"} - found.keys():
+            variables = matlab.numbers(read_bytes(file), str(file))
+            if missing := {*"xyf"} - variables.keys():
                 raise InputError(f"{file}: not one of Levin's files ({min(missing)} is not in it)")
-            arrays = [np.asarray(found[name], np.float64) for name in "xyf"]
+            arrays = [np.asarray(variables[name], np.float64) for name in "xyf"]
             yield file.stem, file.stem.partition("_")[0], *arrays
         return
     try:
-        with np.load(source, allow_pickle=False) as found:
-            for n, (image, kernel) in enumerate(found["image_kernel"].tolist()):
-                arrays = (found["sharp"][n], found["blurred"][n], found[f"kernel{kernel}"])
+        with np.load(source, allow_pickle=False) as archive:
+            for n, (image, kernel) in enumerate(archive["image_kernel"].tolist()):
+                arrays = (archive["sharp"][n], archive["blurred"][n], archive[f"kernel{kernel}"])
                 yield f"im{image:02d}_ker{kernel:02d}", f"im{image:02d}", *arrays
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         wrong = InputError(f"{source}: not an .npz of Levin's set ({error})")
@@ -81,7 +81,7 @@ def aligned(x: np.ndarray, y: np.ndarray, stored: np.ndarray, name: str) -> torc
     """The kernel in convolution orientation, moved to where it explains ``y`` best.
 
     Raises:
-        InputError: it does not explain it, wherever it is moved to.
+        InputError: the kernel does not explain ``y``, wherever it is moved to.
     """
     sharp, blurred = (torch.from_numpy(np.asarray(z, np.float32))[None, None] for z in (x, y))
     turned = torch.from_numpy(np.asarray(stored, np.float64)[::-1, ::-1].copy())
@@ -91,11 +91,11 @@ def aligned(x: np.ndarray, y: np.ndarray, stored: np.ndarray, name: str) -> torc
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     # moving the kernel moves the blurred image: one blur is enough to try all places
-    made = degrade.convolve(sharp, k)
+    y_hat = degrade.convolve(sharp, k)
     inner = (..., slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
     offsets = range(-FARTHEST, FARTHEST + 1)
     errors = {
-        (down, right): (made.roll((down, right), (-2, -1)) - blurred)[inner].square().mean().item()
+        (down, right): (y_hat.roll((down, right), (-2, -1)) - blurred)[inner].square().mean().item()
         for down in offsets
         for right in offsets
     }

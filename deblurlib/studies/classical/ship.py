@@ -26,9 +26,9 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None) -> dict:
     """Write ``config.json``, ``model.safetensors`` and ``card.json``; return the card.
 
     Args:
-        run: complete.
+        run: a complete run of ``06/denoiser``.
         test: photographs that it is scored on, made grey.
-        folder: by default where ``plug-and-play`` looks.
+        folder: where to write; by default where ``plug-and-play`` looks.
     """
     model = run.model().eval()
     card = run.origin | {

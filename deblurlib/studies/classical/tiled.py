@@ -21,8 +21,8 @@ def main() -> None:
     for method in restoration.METHODS.values():
         if method.receptive_field is None:
             k = None if method.blind else kernel
-            found = (restoration.tile_difference(y, method, restoration.TILE, k) for y in photos)
-            print(f"{method.name}: {min(found):.1f} dB", flush=True)
+            scores = (restoration.tile_difference(y, method, restoration.TILE, k) for y in photos)
+            print(f"{method.name}: {min(scores):.1f} dB", flush=True)
 
 
 if __name__ == "__main__":

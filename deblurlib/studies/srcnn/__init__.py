@@ -55,9 +55,9 @@ SCORING = {
 
 
 def scored(trained: Sequence[Run]) -> list[Run]:
-    """Those of the runs to score on the test images; of the others, the losses say enough.
+    """The runs to score on the test images; for all others, their validation losses are enough.
 
-    Of the trainings with SGD, those at the rates that the validation images chose.
+    Of the trainings with SGD, those at the rates with the lowest validation losses are scored.
     """
     loss_of = losses(trained)
     chosen = [f"sgd-motion-{best_rate(loss_of, which)}-{which}" for which in ("same", "tenth")]
@@ -73,15 +73,17 @@ def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
 
     Args:
         trained: runs of all its recipes, for some seeds.
-        rows: of :func:`deblurlib.studies.score`, with all of :data:`SCORING`.
+        rows: as of :func:`deblurlib.studies.score`, with the options :data:`SCORING`.
     """
     seeds = sorted({run.recipe.seed for run in trained})
     loss_of = losses(trained)
     n_images = validation_images(trained[0])
-    made = [Claim(**one, seeds=seeds, n_images=n_images) for one in on_losses.values(loss_of)]
+    measured = [
+        Claim(**fields, seeds=seeds, n_images=n_images) for fields in on_losses.values(loss_of)
+    ]
     psnr, looks = scores(rows), {name: scores(rows, name) for name in MEASURES}
     images = sorted({row["image"] for row in rows})
     each = {"seeds": np.repeat(seeds, len(images)).tolist(), "scenes": images * len(seeds)}
-    for one in on_scores.values(loss_of, psnr, looks):
-        made.append(Claim(**one | {"values": one["values"].ravel()} | each))
-    return sorted(made, key=lambda claim: claim.id)
+    for fields in on_scores.values(loss_of, psnr, looks):
+        measured.append(Claim(**fields | {"values": fields["values"].ravel()} | each))
+    return sorted(measured, key=lambda claim: claim.id)

@@ -15,10 +15,10 @@ from .recipes import BLURS, MODELS, RATES
 
 
 def values(loss_of: Mapping[str, np.ndarray]) -> list[dict]:
-    """The claims' fields; ``values`` has one number a seed.
+    """The fields of the claims; each has one number a seed as its ``values``.
 
     Args:
-        loss_of: of :func:`deblurlib.studies.claims.losses`.
+        loss_of: as of :func:`deblurlib.studies.claims.losses`.
     """
     return [
         *_of_rates(loss_of),
@@ -29,7 +29,7 @@ def values(loss_of: Mapping[str, np.ndarray]) -> list[dict]:
 
 
 def _apart(loss_of: Mapping[str, np.ndarray], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """By how much the second recipe's average loss is lower: dB (seeds,), mean over pairs."""
+    """By how many dB the second recipe's average loss is lower: (seeds,), the mean over pairs."""
     return np.mean([decibels(loss_of[a].mean(1), loss_of[b].mean(1)) for a, b in pairs], axis=0)
 
 

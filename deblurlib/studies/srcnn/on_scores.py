@@ -17,7 +17,7 @@ Table = Mapping[tuple[str, str], np.ndarray]  # of deblurlib.studies.claims.scor
 def values(
     loss_of: Mapping[str, np.ndarray], psnr: Table, looks: Mapping[str, Table]
 ) -> list[dict]:
-    """The claims' fields; ``values`` has a row a seed and a column an image.
+    """The fields of the claims; their ``values`` have a row a seed and a column an image.
 
     The identity's scores have one row, so that their differences have one for each seed.
 
@@ -25,10 +25,10 @@ def values(
         loss_of: the losses, by which SGD's rates are chosen.
         looks: by perceptual measure; a claim about looks is judged on each by its name.
     """
-    found = [*_of_gains(psnr), *_of_outputs(psnr), *_of_reach(psnr), _of_sgd(loss_of, psnr)]
+    fields = [*_of_gains(psnr), *_of_outputs(psnr), *_of_reach(psnr), _of_sgd(loss_of, psnr)]
     for letter, name in zip("bcd", MEASURES, strict=True):
-        found += _of_looks(letter, name, looks[name])
-    return found
+        fields += _of_looks(letter, name, looks[name])
+    return fields
 
 
 def grey(blur: str) -> str:
@@ -41,11 +41,11 @@ def _of_looks(letter: str, name: str, looks: Table) -> list[dict]:
 
     def mean(model: str, rates: Sequence[str], blurs: Sequence[str]) -> np.ndarray:
         at = product(blurs, rates)
-        found = [looks[f"reset-{b}-{model}-{r}", grey(b)] for b, r in at]
-        return measure.better * np.mean(found, axis=0)  # higher is better
+        scores = [looks[f"reset-{b}-{model}-{r}", grey(b)] for b, r in at]
+        return measure.better * np.mean(scores, axis=0)  # higher is better
 
-    one, two, three = (mean(m, list(RATES), ["motion"]) for m in MODELS)
-    better = one if one.mean() > three.mean() else three
+    model_1, model_2, model_3 = (mean(m, list(RATES), ["motion"]) for m in MODELS)
+    better = model_1 if model_1.mean() > model_3.mean() else model_3
     deep = {r: mean("9-1-1-1-5", [r], BLURS) for r in RATES}
     words = name.replace("_", " ")
     common = {"unit": measure.unit, "margin": measure.margin, "sign": 1}
@@ -56,7 +56,7 @@ def _of_looks(letter: str, name: str, looks: Table) -> list[dict]:
             "other two, as it looks much clearlt",
             "estimand": f"{words}: by how much 9-3-1-5 is better than the better of the other two, "
             "on motion; mean over 2 rates",
-            "values": two - better,
+            "values": model_2 - better,
             **common,
         },
         {
@@ -127,7 +127,7 @@ def _of_outputs(psnr: Table) -> list[dict]:
 
 
 def _of_reach(psnr: Table) -> list[dict]:
-    def more(length: int) -> np.ndarray:
+    def gain_from(length: int) -> np.ndarray:
         line = grey("motion" if length == 15 else f"motion-{length}")
         return psnr[f"reach-{length}-19", line] - psnr[f"reach-{length}-15", line]
 
@@ -137,7 +137,7 @@ def _of_reach(psnr: Table) -> list[dict]:
             "id": "02ka",
             "quote": "A longer reach alone, with no parameter more, helps on motion of 15 px",
             "estimand": "PSNR of 9-3-1-5 with a reach of 19 px less that with 15 px, line of 15",
-            "values": more(15),
+            "values": gain_from(15),
             "sign": 1,
             **common,
         },
@@ -155,7 +155,7 @@ def _of_reach(psnr: Table) -> list[dict]:
             "id": "02kc",
             "quote": "On motion of 5 px, which all reach over, it makes no difference",
             "estimand": "PSNR of 9-3-1-5 with a reach of 19 px less that with 15 px, line of 5",
-            "values": more(5),
+            "values": gain_from(5),
             "sign": 0,
             **common,
         },

@@ -42,10 +42,13 @@ def shrink_and_enlarge(x: torch.Tensor, scale: int = SCALE) -> torch.Tensor:
 def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
     """Write the pairs of both sets into ``folder``; return the name they are now known by.
 
-    Each image is a scene of its own; an error where two of a set have one stem.
+    Each image is a scene of its own.
+
+    Raises:
+        InputError: two images of a set have the same stem.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = data.register(f"{train.name}-x{SCALE}={folder}")
+    source = data.register(f"{train.name}-x{SCALE}={folder}")
     rows = []
     for split, sharp in (("train", train), ("test", test)):
         stems = [Path(name).stem for name in sharp.names]
@@ -61,7 +64,7 @@ def make_pairs(train: ImageSet, test: ImageSet, folder: Path) -> str:
             files.write_image(folder / split / "blur" / f"{stem}.png", y)
             rows.append((split, stem, f"{split}/{sharp.names[i]}"))
     scenes.write(folder, rows)
-    return known
+    return source
 
 
 def recipe(profile: str, seed: int, pairs: str) -> Recipe:

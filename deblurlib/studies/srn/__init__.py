@@ -26,12 +26,12 @@ def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     Recorded pairs are taken as they are; sharp images are blurred by a camera's path.
     """
     setting = None if holds_pairs(data) else "s4-camera"
-    made = (published(profile), shipped(profile))
-    return [Recipe(**one, data=data, degradation=setting, seed=seed) for one in made]
+    variants = (published(profile), shipped(profile))
+    return [Recipe(**fields, data=data, degradation=setting, seed=seed) for fields in variants]
 
 
 def published(profile: str) -> dict:
-    """The paper's network and training, its clip of the recurrent layer really applied."""
+    """The paper's network and training; its clip of the recurrent layer is really applied."""
     return {
         "name": "05/srn",
         "model": "srn",
@@ -44,8 +44,10 @@ def published(profile: str) -> dict:
 
 
 def shipped(profile: str) -> dict:
-    """The method ``srn``: half the width, learns the difference; trained on the set that
-    :mod:`deblurlib.studies.srn.mixture` gathers."""
+    """The training of the method ``srn``: half the width, and it learns the difference.
+
+    It is trained on the set that :mod:`deblurlib.studies.srn.mixture` gathers.
+    """
     return {
         "name": "05/shipped",
         "model": "srn",

@@ -32,8 +32,10 @@ SAME_SCENE = {"gopro_patches": "gopro_scenes-square"}
 def gather(folder: Path) -> int:
     """Write the mixture into ``folder/train``; return how many pairs.
 
-    The sources' train splits only; tiles lie on a grid, the last one flush with the edge. An error
-    where there is such a folder, for what is left in it would be read, too.
+    Only the sources' train splits are used; tiles lie on a grid, the last one flush with the edge.
+
+    Raises:
+        InputError: there is such a folder; what is left in it would be read, too.
     """
     if (folder / "train").exists():
         raise InputError(f"{folder / 'train'}: exists already; remove it or choose another folder")
@@ -50,7 +52,7 @@ def gather(folder: Path) -> int:
 
 
 def camera(generator: torch.Generator) -> Degradation:
-    """A hand-held camera's path of 3 to 20 pixels with up to half a degree of roll; some noise."""
+    """Draw a hand-held camera's path of 3 to 20 pixels, up to half a degree of roll, and noise."""
     length, roll, noise = (
         low + (high - low) * torch.rand((), generator=generator).item()
         for low, high in ((3.0, 20.0), (0.0, 0.5), (0.0, 0.01))
@@ -61,10 +63,10 @@ def camera(generator: torch.Generator) -> Degradation:
 
 def _recorded() -> Iterator[tuple[str, str, torch.Tensor, torch.Tensor]]:
     for source, stride in PAIRS.items():
-        found = data.open_pairs(source, "train")
-        for i, scene in enumerate(found.scenes):
+        pairs = data.open_pairs(source, "train")
+        for i, scene in enumerate(pairs.scenes):
             scene = SAME_SCENE.get(source, f"{source}-{Path(scene).name}")
-            pair = torch.stack(found[i])
+            pair = torch.stack(pairs[i])
             name = f"{source}-{i:03d}"
             for top in _starts(pair.shape[-2], stride):
                 for left in _starts(pair.shape[-1], stride):

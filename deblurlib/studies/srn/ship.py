@@ -34,11 +34,11 @@ def ship(
     """Write ``config.json``, ``model.safetensors`` and ``card.json``; return the card.
 
     Args:
-        run: complete.
-        photos: higher and wider than a tile; restored in tiles and whole, they tell the least
-            agreement.
+        run: a complete run.
+        photos: photographs higher and wider than a tile; the least agreement between restoring
+            them in tiles and whole goes into the card.
         scores: what ``deblur evaluate --json`` wrote of the run.
-        folder: by default where ``srn`` is looked for.
+        folder: where to write; by default where ``srn`` is looked for.
     """
     method = restoration.of_run(run)
     agreements = []
@@ -51,7 +51,7 @@ def ship(
         "describes": DESCRIBES,
         "contaminated": CONTAMINATED,
         "tiled_psnr": round(min(agreements), 2),
-        "scores": [{k: one[k] for k in KEPT} for one in scores],
+        "scores": [{k: score[k] for k in KEPT} for score in scores],
     }
     models.ship(run.model(), card, folder or models.WEIGHTS / "srn")
     return card
@@ -62,9 +62,9 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--photos", nargs="+", type=Path, required=True)
     parser.add_argument("--scores", nargs="+", type=Path, required=True)
-    given = parser.parse_args()
-    scores = [json.loads(path.read_text("utf-8")) for path in given.scores]
-    print(json.dumps(ship(runs.find(runs.root(), given.run), given.photos, scores), indent=1))
+    options = parser.parse_args()
+    scores = [json.loads(path.read_text("utf-8")) for path in options.scores]
+    print(json.dumps(ship(runs.find(runs.root(), options.run), options.photos, scores), indent=1))
 
 
 if __name__ == "__main__":
