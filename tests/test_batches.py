@@ -38,10 +38,10 @@ def decoded(x):
     return [*zip(*(t.tolist() for t in (number[:, 0, 0], top, left, step == -1)), strict=True)]
 
 
-def delta(height=1, width=1, right=0):
-    """The degradation that only moves the image to the right."""
+def delta(height=1, width=1):
+    """The degradation that changes nothing, by a kernel of this size."""
     k = torch.zeros(height, width)
-    k[height // 2, width // 2 + right] = 1
+    k[height // 2, width // 2] = 1
     return lambda generator: degrade.Degradation(k)
 
 
@@ -51,10 +51,12 @@ def assert_same(a, b):
     assert a.parameters == b.parameters
 
 
-@pytest.mark.parametrize("name", degrade.SETTINGS)
+@pytest.mark.parametrize("name", ["s1-motion", "s2-gaussian", "s4-camera-light"])
 def test_a_sample_is_the_same_to_the_bit_however_steps_and_ranks_share_it(held, name):
-    def make(step, batch, **share):
-        return batches.training_batch(held, degrade.SETTINGS[name], step, batch, CROP, 7, **share)
+    def make(step, batch, seed=7, **share):
+        return batches.training_batch(
+            held, degrade.SETTINGS[name], step, batch, CROP, seed, **share
+        )
 
     whole = make(3, 8)  # before any other step
     assert whole.y.shape == whole.x.shape == (8, 3, CROP, CROP)
@@ -63,7 +65,7 @@ def test_a_sample_is_the_same_to_the_bit_however_steps_and_ranks_share_it(held, 
         assert torch.equal(torch.cat([p.y for p in parts]), whole.y)
         assert torch.equal(torch.cat([p.x for p in parts]), whole.x)
         assert [d for p in parts for d in p.parameters] == whole.parameters
-    other = batches.training_batch(held, degrade.SETTINGS[name], 3, 8, CROP, 8)
+    other = make(3, 8, seed=8)
     assert not any(torch.equal(a, b) for a, b in zip(other.y, whole.y, strict=True))
 
 
@@ -77,14 +79,14 @@ def test_a_sample_is_degrade_sample_of_a_larger_crop_by_its_number(name, margin)
         assert torch.equal(torch.cat([alone.y, alone.x]), torch.stack([pair.y[j], pair.x[j]]))
 
 
-@pytest.mark.parametrize(("count", "batch"), [(5, 5), (12, 8), (6, 4)])
-def test_each_image_is_seen_once_an_epoch_in_an_order_of_its_own(count, batch):
-    held, steps = coded(count, 9, 9), range(6 * count // batch)
-    made = [batches.training_batch(held, delta(), step, batch, 8, 0).x for step in steps]
+def test_each_image_is_seen_once_an_epoch_in_an_order_of_its_own():
+    count, batch = 12, 8
+    held = coded(count, 9, 9)
+    made = [batches.training_batch(held, delta(), step, batch, 8, 0).x for step in range(9)]
     seen = [image for image, *_ in decoded(torch.cat(made))]
     epochs = [seen[i : i + count] for i in range(0, len(seen), count)]
     assert all(sorted(epoch) == list(range(count)) for epoch in epochs)
-    assert len({*map(tuple, epochs)}) == len(epochs) > 2
+    assert len({*map(tuple, epochs)}) == len(epochs) == 6
     other = decoded(batches.training_batch(held, delta(), 0, count, 8, 1).x)
     assert [image for image, *_ in other] != epochs[0]
 
@@ -114,75 +116,35 @@ def test_margins_of_the_blur_lie_inside_the_image_and_are_not_square():
     assert decoded(whole.x) == [(0, 1, 3, False)] * 9
 
 
-def test_y_and_x_show_the_same_pixels_and_what_y_needs_from_beyond_is_real():
-    held = coded(3, 20, 24)
-    moved = batches.training_batch(held, delta(3, 3, right=1), 1, 8, 10, 2)
-    for y, (image, top, left, flip) in zip(decoded(moved.y), decoded(moved.x), strict=True):
-        assert y == (image, top, left + (1 if flip else -1), flip)
-
-
-@pytest.mark.parametrize("boundary", ["reflect", "circular", "zero"])
-def test_other_boundaries_take_the_crop_alone(held, boundary):
+def test_other_boundaries_take_the_crop_alone(held):
     draw = degrade.SETTINGS["s2-gaussian"]
-    pair = batches.training_batch(held, draw, 1, 4, CROP, 3, boundary=boundary)
+    pair = batches.training_batch(held, draw, 1, 4, CROP, 3, boundary="reflect")
     assert pair.x.shape == (4, 3, CROP, CROP)
-    assert_same(pair, degrade.sample(pair.x, draw, 3, range(4, 8), boundary))
+    assert_same(pair, degrade.sample(pair.x, draw, 3, range(4, 8), "reflect"))
 
 
 @pytest.mark.parametrize(("height", "width"), [(45, 99), (99, 45)])
 def test_a_too_small_image_is_named_with_both_sizes(height, width):
     held = [*coded(1, 99, 99), *coded(1, height, width)]
-    words = f"image 1 has {height} x {width} pixels; a crop needs 46 x 46 with what the blur"
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=f"image 1 has {height} x {width} .* needs 46 x 46"):
         batches.training_batch(held, degrade.SETTINGS["s1-box"], 0, 2, CROP, 0)
 
 
-def test_pairs_and_sharp_images_are_not_taken_for_each_other():
+def test_pairs_sharp_images_and_nothing_are_not_taken_for_each_other():
     sharp = coded(2, 40, 40)
     with pytest.raises(InputError, match="training_batch blurs them"):
         batches.training_pairs(sharp, 0, 2, 6, 0)
     with pytest.raises(InputError, match="training_pairs takes them"):
         batches.training_batch([torch.stack([x, x]) for x in sharp], delta(), 0, 2, 6, 0)
-
-
-def test_grey_images_are_made_grey_before_they_are_degraded(tmp_path, save_picture):
-    save_picture(tmp_path / "a.png", 1, 40, 44)
-    items, draw = data.open_images(str(tmp_path)), degrade.SETTINGS["s1-box"]
-    (held,) = batches.hold(items, grey=True)
-    grey = images.quantise(images.grey(items[0]))
-    assert torch.equal(held.float() / 255, grey)
-    (pair,) = batches.evaluation_pairs(items, draw, 4, grey=True)
-    assert_same(pair, degrade.sample(grey[None], draw, 4, items.keys))
-
-
-def test_grey_images_may_have_three_equal_channels(tmp_path, save_picture):
-    for seed, name in enumerate(["blur/a.png", "sharp/a.png"]):
-        save_picture(tmp_path / "s" / name, seed, 40, 44)
-    draw = degrade.SETTINGS["s1-box"]
-    items, pairs = data.open_images(str(tmp_path / "s/sharp")), data.open_pairs(str(tmp_path))
-    for some, shape in ((items, (3, 40, 44)), (pairs, (2, 3, 40, 44))):
-        ones, threes = (batches.hold(some, grey=channels) for channels in (1, 3))
-        for one, three in zip(ones, threes, strict=True):
-            assert (three.dtype, three.shape) == (torch.uint8, shape)
-            assert torch.equal(three, one.expand(shape))
-    ones, threes = (batches.evaluation_pairs(items, draw, 4, grey=c) for c in (1, 3))
-    for one, three in zip(ones, threes, strict=True):
-        assert three.y.shape == (1, 3, 34, 38)
-        assert torch.equal(three.x, one.x.expand(three.x.shape))
-        torch.testing.assert_close(three.y, one.y.expand(three.y.shape), rtol=0, atol=1 / 254)
-        assert torch.equal(three.y[:, :2], three.y[:, 1:])
-
-
-def test_nothing_to_train_on_is_an_error():
     with pytest.raises(InputError, match="no image"):
-        batches.training_batch([], degrade.SETTINGS["s1-box"], 0, 4, 16, 0)
+        batches.training_batch([], delta(), 0, 2, 6, 0)
 
 
 @pytest.mark.parametrize(
-    ("batch", "rank", "world"), [(5, 0, 2), (4, 2, 2), (4, -1, 2), (4, 1, 1), (0, 0, 1), (4, 0, 0)]
+    ("batch", "rank", "world"), [(5, 0, 2), (4, 2, 2), (4, -1, 2), (0, 0, 1), (4, 0, 0)]
 )
 def test_a_batch_that_cannot_be_shared_is_an_error(held, batch, rank, world):
-    words = f"a batch of {batch} cannot be shared by rank {rank} of {world} processes"
+    words = f"a batch of {batch} .* rank {rank} of {world}"
     with pytest.raises(InputError, match=words):
         batches.training_batch(held, delta(), 0, batch, CROP, 0, rank=rank, world=world)
     with pytest.raises(InputError, match=words):
@@ -195,18 +157,34 @@ def test_held_images_are_exact_bytes_and_16_bit_ones_are_rounded(tmp_path, save_
     cv2.imwrite(str(tmp_path / "2.png"), deep)
     arrays.append(np.dstack([(deep.astype(int) + 128) // 257] * 3))
     held = batches.hold(data.open_images(str(tmp_path)))
-    assert [image.dtype for image in held] == [torch.uint8] * 3
     for image, array in zip(held, arrays, strict=True):
+        assert image.dtype == torch.uint8
         assert np.array_equal(image.permute(1, 2, 0), array)
 
 
-def test_held_pairs_are_blurred_and_sharp(tmp_path, save_picture):
+@pytest.fixture
+def pairs(tmp_path, save_picture):
     for seed, name in enumerate(["blur/a.png", "sharp/a.png", "blur/b.png", "sharp/b.png"]):
-        save_picture(tmp_path / "s" / name, seed, 20, 30)
-    pairs = data.open_pairs(str(tmp_path))
-    held = batches.hold(pairs)
-    assert [(pair.dtype, pair.shape) for pair in held] == [(torch.uint8, (2, 3, 20, 30))] * 2
-    assert all(torch.equal(h / 255, torch.stack(p)) for h, p in zip(held, pairs, strict=True))
+        save_picture(tmp_path / "s" / name, seed, 40, 44)
+    return data.open_pairs(str(tmp_path))
+
+
+@pytest.mark.parametrize("channels", [0, 1, 3])
+def test_images_and_pairs_are_made_grey_before_they_are_held_or_degraded(pairs, tmp_path, channels):
+    items, draw = data.open_images(str(tmp_path / "s/sharp")), degrade.SETTINGS["s1-box"]
+
+    def made(x):
+        return images.quantise(images.grey(x, channels)) if channels else x
+
+    blurred_and_sharp = torch.stack([torch.stack([made(y), made(x)]) for y, x in pairs])
+    sharp = blurred_and_sharp[:, 1]
+    for some, expected in ((pairs, blurred_and_sharp), (items, sharp)):
+        held = torch.stack(batches.hold(some, grey=channels))
+        assert held.dtype == torch.uint8
+        assert torch.equal(held / 255, expected)
+    given = batches.evaluation_pairs(items, draw, 4, grey=channels)
+    for pair, x, key in zip(given, sharp, items.keys, strict=True):
+        assert_same(pair, degrade.sample(x[None], draw, 4, [key]))
 
 
 def test_recorded_pairs_are_drawn_as_sharp_images_are():
@@ -219,10 +197,9 @@ def test_recorded_pairs_are_drawn_as_sharp_images_are():
     assert torch.equal(x, batches.training_batch(sharp, delta(), 2, 8, 6, 5).x)
     for half in (0, 1):
         mine = slice(4 * half, 4 * half + 4)
-        ranked = batches.training_pairs(held, 2, 8, 6, 5, rank=half, world=2)
-        for part in (ranked, batches.training_pairs(held, 4 + half, 4, 6, 5)):
-            assert torch.equal(part.y, y[mine])
-            assert torch.equal(part.x, x[mine])
+        part = batches.training_pairs(held, 2, 8, 6, 5, rank=half, world=2)
+        assert torch.equal(part.y, y[mine])
+        assert torch.equal(part.x, x[mine])
     straight = batches.training_pairs(held, 2, 8, 6, 5, flip=False).x
     assert decoded(straight) == [(*place[:3], False) for place in decoded(x)]
 
@@ -249,7 +226,7 @@ def test_an_evaluation_pair_is_the_same_whatever_else_is_in_the_set(photographs)
     whole = photographs("one", names)
     wanted = evaluate(whole, side=32)
     few = photographs("two", ["aa.png", *names[1:3]])
-    for other in (whole.first(2), replace(whole, items=whole.items[::-1]), few):
+    for other in (replace(whole, items=whole.items[::-1]), few):
         made = evaluate(other, side=32)
         for name in made.keys() & set(names):
             assert_same(made[name], wanted[name])
@@ -258,11 +235,12 @@ def test_an_evaluation_pair_is_the_same_whatever_else_is_in_the_set(photographs)
     assert not any(torch.equal(other[n].y, wanted[n].y) for n in names)
 
 
-@pytest.mark.parametrize("boundary", ["valid", "reflect"])
-@pytest.mark.parametrize(("name", "margin"), [("s1-motion", 7), ("s4-camera", 20)])
-def test_an_evaluation_pair_is_degrade_sample_of_the_middle(photographs, name, margin, boundary):
+@pytest.mark.parametrize(
+    ("name", "boundary", "around"),
+    [("s1-motion", "valid", 14), ("s4-camera", "valid", 40), ("s1-motion", "reflect", 0)],
+)
+def test_an_evaluation_pair_is_degrade_sample_of_the_middle(photographs, name, boundary, around):
     sharp = photographs("one", ["a.png", "b.png"])
-    around = 2 * margin if boundary == "valid" else 0
     pairs = evaluate(sharp, name, side=50, boundary=boundary)
     wholes = evaluate(sharp, name, boundary=boundary)
     for i, (pair, whole) in enumerate(zip(pairs.values(), wholes.values(), strict=True)):
@@ -271,7 +249,8 @@ def test_an_evaluation_pair_is_degrade_sample_of_the_middle(photographs, name, m
             expected = degrade.sample(x[None], degrade.SETTINGS[name], 4, [sharp.keys[i]], boundary)
             assert_same(made, expected)
         assert whole.y.shape == (1, 3, 111 - around, 122 - around)
-    with pytest.raises(InputError, match=f"cannot cut {112 + around} x {112 + around} out of 111"):
+    side = 112 + around
+    with pytest.raises(InputError, match=rf"a\.png: .*cut {side} x {side} out of 111"):
         evaluate(sharp, name, side=112, boundary=boundary)
 
 

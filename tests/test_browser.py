@@ -183,23 +183,19 @@ def test_no_page_holds_a_path_of_the_machine(built):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_needs_no_network_and_reports_no_error(visit, name):
+def test_a_page_needs_no_network_reports_no_error_and_does_not_scroll_sideways(visit, name):
     visited = visit(name)
+    for width in (WIDE, NARROW):
+        visited.page.set_viewport_size({"width": width, "height": 900})
+        assert visited.page.evaluate("document.documentElement.scrollWidth") <= width + 1
     assert visited.asked
     assert [url for url in visited.asked if not url.startswith(ON_DISK)] == []
     assert [text for text in visited.errors if THEME_NOTICE not in text] == []
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_does_not_scroll_sideways(visit, name, width):
-    page = visit(name).page
-    page.set_viewport_size({"width": width, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width + 1
-
-
-def test_figures_are_loaded_and_described(chapter):
-    images = chapter.locator(".cell_output img").evaluate_all(
+def test_figures_are_loaded_and_described_and_a_dark_theme_leaves_them_as_they_are(chapter):
+    pictures = chapter.locator(".cell_output img")
+    images = pictures.evaluate_all(
         "images => images.map(i => [i.alt, i.naturalWidth, !i.closest('.deblurlib-explorer')])"
     )
     assert sum(is_figure for *_, is_figure in images) == promised("figure")
@@ -207,19 +203,24 @@ def test_figures_are_loaded_and_described(chapter):
         assert width > 0, alt
         assert alt.strip()
         assert not re.search(r"_images|\.(png|jpe?g)$", alt), "the default: the file's name"
-
-
-def test_a_dark_theme_leaves_the_pictures_as_they_are(chapter):
     chapter.emulate_media(color_scheme="dark")
     expect(chapter.locator("html")).to_have_attribute("data-theme", "dark")
-    styles = chapter.locator(".cell_output img").evaluate_all(
+    styles = pictures.evaluate_all(
         "images => images.map(i => getComputedStyle(i)).map(s => [s.filter, s.padding])"
     )
-    assert styles
     assert all(style == ["none", "0px"] for style in styles), styles
 
 
-def test_formulas_are_typeset(chapter):
+def test_the_stamp_is_on_the_page_tables_are_tables_and_formulas_are_typeset(chapter):
+    stamp = chapter.locator("details", has_text="How this page was made")
+    expect(stamp).to_be_visible()
+    stamp.locator("summary").click()
+    line = stamp.locator("p", has_text="Profile smoke")
+    expect(line).to_be_visible()
+    assert "data sample" in line.inner_text()
+
+    expect(chapter.locator(".cell_output table:has(th):has(td)")).to_have_count(promised("table"))
+    assert not re.search(r"\|\s*:?---", chapter.locator("article").inner_text())
     expect(chapter.locator("mjx-container[display=true] svg").first).to_be_visible()
     chapter.evaluate("MathJax.startup.promise")
     chapter.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
@@ -228,11 +229,6 @@ def test_formulas_are_typeset(chapter):
     assert "Takeaways" in text
     assert re.findall(r".*(?:\$|\\\(|\\\[).*", text) == []
     expect(chapter.locator("[data-mjx-error]")).to_have_count(0)
-
-
-def test_tables_are_tables(chapter):
-    expect(chapter.locator(".cell_output table:has(th):has(td)")).to_have_count(promised("table"))
-    assert not re.search(r"\|\s*:?---", chapter.locator("article").inner_text())
 
 
 def test_the_explorer_steps_through_its_pictures(chapter):
@@ -247,12 +243,3 @@ def test_the_explorer_steps_through_its_pictures(chapter):
     slider.press("Home")
     expect(line).to_have_text(text)
     assert loaded(pictures) == first
-
-
-def test_the_stamp_is_on_the_page(chapter):
-    stamp = chapter.locator("details", has_text="How this page was made")
-    expect(stamp).to_be_visible()
-    stamp.locator("summary").click()
-    line = stamp.locator("p", has_text="Profile smoke")
-    expect(line).to_be_visible()
-    assert "data sample" in line.inner_text()

@@ -1,25 +1,36 @@
-"""The classical methods by name: that each is what it says, and does some good."""
+"""The classical methods by name: that each is what it says, and does some good.
+
+And the denoiser of plug-and-play: what it is told, and how it is trained.
+"""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_cli_engine import assert_refused
-from test_evaluation import write_pairs
 
-from deblurlib import classical, degrade, evaluation, files, images, metrics, psf, studies
+from deblurlib import degrade, evaluation, files, images, metrics, models, psf, runs, studies
 from deblurlib.data import open_images, open_pairs
-from deblurlib.degrade import Degradation
 from deblurlib.errors import InputError
-from deblurlib.restoration import METHODS, deconvolution, restore, tile_difference, tiles
+from deblurlib.models import WEIGHTS, Denoiser
+from deblurlib.restoration import (
+    METHODS,
+    deconvolution,
+    find_method,
+    restore,
+    shipped,
+    tile_difference,
+    tiles,
+)
 from deblurlib.studies.classical import choose
+from deblurlib.studies.classical.ship import LEVELS, score, ship
 
-NAMES = [m.name for m in deconvolution.DECONVOLUTIONS]
-KNOWING = [m.name for m in deconvolution.DECONVOLUTIONS if not m.blind]
-BLIND = [name for name in NAMES if name not in KNOWING]
+BLIND = ["blind-richardson-lucy", "blind-richardson-lucy-gaussian"]
+KNOWING = [name for name, method in METHODS.items() if not method.blind]
+NAMES = [*KNOWING, *BLIND]
 #: what the methods leave open, as choose.py names it
 CHOSEN = {
     "inverse": "inverse (0.1,)",
@@ -32,35 +43,41 @@ CHOSEN = {
     "blind-richardson-lucy": "blind-richardson-lucy (5, 3)",
     "blind-richardson-lucy-gaussian": "blind-richardson-lucy-gaussian (3,)",
 }
+CARD = json.loads((WEIGHTS / "denoiser" / "card.json").read_text("utf-8"))
+
 over_methods = pytest.mark.parametrize("name", NAMES)
+
+
+def sample_crop(height, width, number=0, split="test"):
+    return images.centre_crop(open_images("sample", split)[number], height, width)[None]
 
 
 @pytest.fixture(scope="module")
 def blurred():
     """A crop of a photograph, slightly blurred and noisy, and its kernel."""
-    x = images.centre_crop(open_images("sample", "test")[0], 136, 150)
-    shaken = Degradation(psf.shake(torch.Generator().manual_seed(3), 9, 9), noise=0.003)
-    pair = degrade.sample(x[None], lambda generator: shaken, 0, [0])
-    return pair.y, pair.x, shaken.blur
+    x, k = sample_crop(128, 142), psf.shake(torch.Generator().manual_seed(3), 9, 9)
+    pair = degrade.sample(x, lambda generator: degrade.Degradation(k, noise=0.003), 0, [0])
+    return pair.y, pair.x, k
 
 
-def test_the_names_that_the_course_promises_are_there():
-    assert {"wiener", "richardson-lucy", "blind-richardson-lucy"} <= set(NAMES) <= set(METHODS)
-    assert set(BLIND) == {"blind-richardson-lucy", "blind-richardson-lucy-gaussian"}
+def gain(name, y, x, k=None):
+    """By how many dB restoring brings ``y`` nearer to ``x``."""
+    return (metrics.psnr(METHODS[name](y, k).clamp(0, 1), x) - metrics.psnr(y, x)).item()
 
 
-@pytest.mark.parametrize("name", KNOWING)
-def test_a_method_that_knows_the_kernel_gains_much(blurred, name):
+def test_the_methods_that_knew_no_kernel_are_the_blind_ones():
+    assert [*KNOWING, *BLIND] == NAMES
+    assert set(NAMES) <= set(METHODS)
+    assert "denoiser" not in {*shipped(), *METHODS}  # it is no method of its own
+
+
+def test_a_method_that_knows_the_kernel_gains_much_and_a_wrong_kernel_shows(blurred):
     y, x, k = blurred
-    gain = metrics.psnr(METHODS[name](y, k).clamp(0, 1), x) - metrics.psnr(y, x)
-    assert gain > 2
-
-
-@pytest.mark.parametrize("name", KNOWING)
-def test_a_wrong_kernel_shows(blurred, name):
-    y, x, k = blurred
-    right, turned = (metrics.psnr(METHODS[name](y, z).clamp(0, 1), x) for z in (k, k.flip(0, 1)))
-    assert right > turned + 1
+    gains = {name: gain(name, y, x, k) for name in KNOWING}
+    assert min(gains.values()) > 2, gains
+    assert gains["plug-and-play"] > gains["wiener"]  # which it builds on
+    for name in KNOWING:
+        assert gain(name, y, x, k.flip(0, 1)) < gains[name] - 1
 
 
 @pytest.mark.parametrize("name", KNOWING)
@@ -70,26 +87,23 @@ def test_without_a_kernel_it_is_refused(rand, name):
 
 
 @pytest.mark.parametrize("name", BLIND)
-def test_a_blind_method_makes_no_use_of_the_kernel(rand, name):
-    y = rand(1, 3, 20, 24)
-    assert torch.equal(METHODS[name](y), METHODS[name](y, psf.box(3)))
-
-
-@pytest.mark.parametrize("name", BLIND)
-def test_a_blind_method_sharpens_a_little_blur(name):
-    x = images.centre_crop(open_images("sample", "test")[0], 120, 120)[None]
+def test_a_blind_method_sharpens_a_little_blur_and_makes_no_use_of_a_kernel(name):
+    x = sample_crop(80, 80)
     y = images.quantise(degrade.convolve(x, psf.gaussian(1.6)))
-    assert metrics.psnr(METHODS[name](y).clamp(0, 1), x) > metrics.psnr(y, x)
+    assert gain(name, y, x) > 0
+    assert torch.equal(METHODS[name](y), METHODS[name](y, psf.box(3)))
 
 
 @over_methods
 def test_each_image_is_restored_on_its_own_with_its_own_kernel(rand, name):
     y = rand(2, 3, 17, 20)
     y[1] *= 0.3
-    kernels = torch.stack([psf.gaussian(1.0, 5), psf.motion(5, 45, 5)])
-    whole = METHODS[name](y, kernels)
+    before, k = y.clone(), torch.stack([psf.gaussian(1.0, 5), psf.motion(5, 45, 5)])
+    whole = METHODS[name](y, k)
     for i in range(2):
-        assert torch.equal(METHODS[name](y[i : i + 1], kernels[i]), whole[i : i + 1])
+        assert torch.equal(METHODS[name](y[i : i + 1], k[i]), whole[i : i + 1])
+    whole.clamp_(0.4, 0.6)  # an ordinary tensor of its own
+    assert torch.equal(y, before)
 
 
 @over_methods
@@ -99,8 +113,7 @@ def test_it_restores_any_size(rand, name, shape):
     x_hat = restore(y, name, psf.gaussian(1.5) if name in KNOWING else None)
     assert x_hat.shape == y.shape
     assert torch.isfinite(x_hat).all()
-    assert x_hat.min() >= 0
-    assert x_hat.max() <= 1
+    assert 0 <= x_hat.min() <= x_hat.max() <= 1
 
 
 @over_methods
@@ -111,7 +124,7 @@ def test_a_plain_area_stays_plain(name, value):
     assert (x_hat - y).abs().max() < 0.02
 
 
-def test_the_noise_is_at_least_that_of_rounding(rand):
+def test_the_noise_is_at_least_that_of_rounding():
     flat = torch.full((2, 1, 32, 32), 0.5)
     flat[1] += 0.1 * torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0))
     low, high = deconvolution.noise_level(flat).tolist()
@@ -120,104 +133,92 @@ def test_the_noise_is_at_least_that_of_rounding(rand):
     assert high == pytest.approx(0.1, rel=0.1)
 
 
-def test_scored_on_pairs_each_gets_its_kernel_from_its_file(tmp_path, command):
-    pairs = open_pairs(write_pairs(tmp_path / "known", kernels=range(4)), "test")
-    given = ("--pairs", tmp_path / "known", "--json", tmp_path / "scores.json")
-    code, _, err = command("evaluate", "--method", "wiener", *given)
+def assert_refused(result, message):
+    code, out, err = result
+    assert (code, out) == (2, "")
+    assert err.startswith("deblur: ")
+    assert len(err.strip().splitlines()) == 1
+    assert message in err
+
+
+def test_scored_on_pairs_each_gets_its_kernel_from_its_file(tmp_path, command, rand):
+    known = {"blur": [], "sharp": [], "kernel": []}
+    for side in known:
+        (tmp_path / "known" / "test" / "a" / side).mkdir(parents=True)
+    for i in range(2):
+        x, k = rand(1, 3, 20, 26, seed=i), psf.gaussian(0.5 + i)
+        for side, image in (("blur", degrade.convolve(x, k)), ("sharp", x)):
+            files.write_image(tmp_path / "known" / "test" / "a" / side / f"{i}.png", image[0])
+        np.save(tmp_path / "known" / "test" / "a" / "kernel" / f"{i}.npy", k.numpy())
+    given = ("evaluate", "--method", "wiener", "--pairs", tmp_path / "known")
+    code, _, err = command(*given, "--json", tmp_path / "scores.json")
     assert (code, err) == (0, "")
     scores = json.loads((tmp_path / "scores.json").read_text("utf-8"))["images"]
+    pairs = open_pairs(str(tmp_path / "known"), "test")
+    assert len(scores) == len(pairs) == 2
     for i, one in enumerate(scores):
         y, x = (z[None] for z in pairs[i])
         x_hat = METHODS["wiener"](y, psf.gaussian(0.5 + i))
         assert one["psnr"] == pytest.approx(metrics.psnr(images.quantise(x_hat), x).item())
-    write_pairs(tmp_path / "unknown", kernels=(0,))
-    refused = command("evaluate", "--method", "wiener", "--pairs", tmp_path / "unknown")
-    assert_refused(*refused, "the method wiener needs the kernel, and none is known")
+    (tmp_path / "known" / "test" / "a" / "kernel" / "1.npy").unlink()
+    assert_refused(command(*given), "the method wiener needs the kernel, and none is known")
 
 
 def test_a_camera_s_path_has_no_kernel_to_give(command):
     given = ("--images", "sample", "--degradation", "s4-camera")
     refused = command("evaluate", "--method", "richardson-lucy", *given)
-    assert_refused(*refused, "the method richardson-lucy needs the kernel, and none is known")
+    assert_refused(refused, "the method richardson-lucy needs the kernel, and none is known")
 
 
 @pytest.fixture
 def photo(tmp_path, monkeypatch):
-    """A blurred file, its kernel's file, and what is to come out of them."""
+    """A blurred file, and its kernel, which is in a file beside it."""
     monkeypatch.chdir(tmp_path)
-    x = images.centre_crop(open_images("sample", "test")[0], 60, 80)
     k = psf.motion(7, 20)
-    y = degrade.convolve(x[None], k)[0]
-    files.write_image("photo.png", y)
+    files.write_image("photo.png", degrade.convolve(sample_crop(60, 80), k)[0])
     np.save("kernel.npy", k.numpy())
+    torch.testing.assert_close(files.read_kernel("kernel.npy"), k)
     return Image.open("photo.png"), k
 
 
-def test_a_photograph_is_restored_with_the_kernel_of_a_file(photo, command):
-    given = ("photo.png", "-o", "out.png", "--method", "wiener", "--kernel", "kernel.npy")
-    code, _, err = command("restore", *given)
+@pytest.mark.parametrize(
+    ("source", "made", "more"),
+    [("photo.png", "out.png", ()), ("clip", "out/clip-000000.png", ("--frames", "0"))],
+)
+def test_a_photograph_or_frame_is_restored_with_the_kernel_of_a_file(
+    photo, command, source, made, more
+):
+    Path("clip").mkdir()
+    photo[0].save("clip/0.png")
+    given = (source, "-o", Path(made).parts[0], "--method", "wiener", "--kernel", "kernel.npy")
+    code, _, err = command("restore", *given, *more)
     assert (code, err) == (0, "")
     expected = restore(photo[0], "wiener", photo[1])
-    assert np.array_equal(Image.open("out.png"), expected)
+    assert np.array_equal(Image.open(made), expected)
     assert not np.array_equal(expected, photo[0])
 
 
-def test_frames_are_restored_with_the_kernel_of_a_file(photo, command):
-    Path("clip").mkdir()
-    photo[0].save("clip/0.png")
-    given = ("clip", "-o", "out", "--frames", "0", "--method", "wiener", "--kernel", "kernel.npy")
-    code, _, err = command("restore", *given)
-    assert (code, err) == (0, "")
-    made = Image.open("out/clip-000000.png")
-    assert np.array_equal(made, restore(photo[0], "wiener", photo[1]))
-
-
 @pytest.mark.parametrize(
-    ("kernel", "message"),
+    ("given", "message"),
     [
-        (None, "the method wiener needs the kernel: --kernel FILE"),
-        ("missing.npy", "missing.npy: no such file"),
-        ("photo.png", "photo.png: a picture of a kernel is grey"),
-        ("negative.npy", "negative.npy: holds negative values"),
-        ("two.npy", "two.npy: not one kernel (h, w), but an array (2, 3, 3)"),
-        ("words.npy", "words.npy: must hold real numbers, not <U1"),
-        ("zip.npy", "zip.npy: not a kernel that can be read; it may be a .npy"),
-        (".", ".: cannot be read (Is a directory)"),
+        (("--method", "wiener"), "the method wiener needs the kernel: --kernel FILE"),
+        (("--method", "wiener", "--kernel", "two.npy"), "two.npy: not one kernel (h, w)"),
+        (("--method", "wiener", "--kernel", "missing.npy"), "missing.npy: no such file"),
+        (("--kernel", "kernel.npy"), "the method srn has no use for a kernel"),
     ],
 )
-def test_what_is_no_kernel_is_refused_before_anything_is_written(photo, command, kernel, message):
-    np.save("negative.npy", np.array([[2.0, -1.0, 0.0]]))
+def test_what_is_no_kernel_is_refused_before_anything_is_written(photo, command, given, message):
     np.save("two.npy", np.full((2, 3, 3), 1 / 9))
-    np.save("words.npy", np.array([["a", "b"]]))
-    Path("zip.npy").write_bytes(b"PK\x03\x04 no archive")
-    given = () if kernel is None else ("--kernel", kernel)
-    refused = command("restore", "photo.png", "-o", "out", "--method", "wiener", *given)
-    assert_refused(*refused, message)
+    assert_refused(command("restore", "photo.png", "-o", "out", *given), message)
     assert not Path("out").exists()
-
-
-def test_a_method_that_makes_no_use_of_a_kernel_says_so(photo, command):
-    refused = command("restore", "photo.png", "-o", "out", "--kernel", "kernel.npy")
-    assert_refused(*refused, "the method srn has no use for a kernel")
-    assert not Path("out").exists()
-
-
-def test_a_kernel_is_read_as_it_was_saved(photo):
-    torch.testing.assert_close(files.read_kernel("kernel.npy"), photo[1])
 
 
 def test_what_is_left_open_is_chosen_among_what_is_tried():
     tried = dict(choose.candidates())
-    names = {name.split(" (")[0] for name in tried}
-    assert set(NAMES) <= names
-    pair = degrade.sample(
-        images.centre_crop(open_images("sample", "train")[0], 60, 60)[None],
-        choose.validation,
-        0,
-        [1],
-    )
-    k = pair.kernels[0]
+    assert set(NAMES) <= {name.split(" (")[0] for name in tried}
     assert list(CHOSEN) == NAMES
+    pair = degrade.sample(sample_crop(60, 60, split="train"), choose.validation, 0, [1])
+    k = pair.kernels[0]
     for name, candidate in CHOSEN.items():
         assert torch.equal(METHODS[name](pair.y, k), tried[candidate](pair.y, k)), name
 
@@ -242,16 +243,7 @@ def test_stopping_by_the_noise_stops_earlier_with_more_noise_allowed(blurred):
     y, _, k = blurred
     wanted = [choose.stopped_richardson_lucy(y, k, factor) for factor in (1.0, 3.0)]
     left = [(degrade.convolve(z, k) - y).square().mean().item() for z in wanted]
-    sigma = classical.estimate_noise(y).item()
-    assert left[0] < left[1] <= 1.5 * (3 * sigma) ** 2
-
-
-@over_methods
-def test_what_comes_back_is_an_ordinary_tensor_of_its_own(rand, name):
-    y = rand(1, 3, 12, 14)
-    before, x_hat = y.clone(), METHODS[name](y, psf.gaussian(1.0))
-    x_hat.clamp_(0.4, 0.6)
-    assert torch.equal(y, before)
+    assert left[0] < left[1] <= 1.5 * (3 * deconvolution.noise_level(y).item()) ** 2
 
 
 def test_tiles_of_a_large_kernel_overlap_by_more():
@@ -268,11 +260,113 @@ UNLIKE = {"inverse", "wiener", "plug-and-play"}
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in UNLIKE])
 def test_tiles_cannot_be_told_from_the_whole(name):
-    photo = images.centre_crop(open_images("sample", "test")[2], 300, 400)
+    photo = sample_crop(200, 300, 2)[0]
     k = None if name in BLIND else psf.shake(torch.Generator().manual_seed(0), 9, 9)
     # tiles far smaller than by default: where they meet must not show even then
     assert tile_difference(photo, METHODS[name], 256, k) >= 45
+    assert METHODS[name].tiled_psnr >= 45  # measured with tiles of the default size
 
 
-def test_tiles_of_the_default_size_were_measured_for_all():
-    assert all(m.tiled_psnr >= 45 for m in deconvolution.DECONVOLUTIONS)
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(0)
+    return Denoiser(width=6, depth=4).double().eval()
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return models.load("denoiser", WEIGHTS / "denoiser")
+
+
+@torch.no_grad()
+def test_brightness_and_noise_may_be_scaled_together(small, rand):
+    y = rand(2, 3, 8, 10).double()
+    once = small.denoise(y, torch.tensor([0.1, 0.2]))
+    torch.testing.assert_close(small.denoise(3 * y, torch.tensor([0.3, 0.6])), 3 * once)
+
+
+@torch.no_grad()
+def test_each_image_has_its_own_noise_and_each_channel_is_an_image(small, rand):
+    y, sigma = rand(2, 3, 8, 10).double(), torch.tensor([0.05, 0.4])
+    whole = small.denoise(y, sigma)
+    for i in range(2):
+        for c in range(3):
+            one = small.denoise(y[i : i + 1, c : c + 1], sigma[i].item())
+            torch.testing.assert_close(one[0, 0], whole[i, c])
+    assert not torch.allclose(whole[1], small.denoise(y, 0.05)[1])
+
+
+@torch.no_grad()
+def test_two_looks_at_an_image_tell_its_noise(small, rand):
+    noise = torch.randn(1, 2, 64, 64, generator=torch.Generator().manual_seed(0)).double()
+    y = rand(1, 1, 64, 64).double() + 0.1 * noise
+    sigma = ((y[:, 0] - y[:, 1]).square().mean() / 2).sqrt().item()
+    assert sigma == pytest.approx(0.1, rel=0.05)
+    torch.testing.assert_close(small(y), small.denoise(y, sigma))
+
+
+def test_a_pixel_depends_on_the_receptive_field_at_most(small):
+    side = small.receptive_field
+    n = side // 2 * 2 + 4
+    for place in (n // 2, n // 2 + 1):
+        y = torch.rand(1, 1, n, n, dtype=torch.float64, requires_grad=True)
+        small.denoise(y, 0.1)[0, 0, place, place].backward()
+        far = (y.grad[0, 0].nonzero() - place).abs().max().item()
+        assert far <= side // 2
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_denoiser_that_ships_takes_noise_off_photographs_it_has_not_seen(trained, level):
+    scores = score(trained, open_images("sample", "test").first(1), level)
+    assert scores["n"] == 1
+    assert scores["psnr"] > scores["identity_psnr"] + 4
+    assert scores["identity_psnr"] == pytest.approx(20 * math.log10(255 / level), abs=0.3)
+
+
+@torch.inference_mode()
+def test_told_too_little_noise_it_leaves_some(trained):
+    x = images.grey(sample_crop(64, 64)[0])[None]
+    y = degrade.add_noise(x, 0.1, 0, [0])
+    left = {s: (trained.denoise(y, s) - y).square().mean().item() for s in (0.0, 0.02, 0.1)}
+    assert left[0.0] < left[0.02] < left[0.1]
+
+
+def test_the_card_for_readers_holds_the_scores_of_the_card_for_the_code(trained):
+    assert models.parameter_count(trained) == CARD["training"]["parameters"]
+    text = (WEIGHTS / "denoiser" / "README.md").read_text("utf-8")
+    for one in CARD["scores"]:
+        assert f"| {one['sigma']} | {one['identity_psnr']:.2f} | {one['psnr']:.2f} |" in text
+    assert f"{CARD['training']['parameters']:,} parameters" in text
+    assert f"{CARD['recipe']['steps']:,} steps" in text
+
+
+def test_the_recipe_shows_each_image_twice_with_other_noise():
+    for profile in studies.PROFILES:
+        (recipe,) = studies.recipes("06", profile, data="bsds500")
+        told = (recipe.name, recipe.model, recipe.degradation)
+        assert told == ("06/denoiser", "denoiser", "noise")
+        assert recipe.grey == Denoiser.channels == 2
+    x = images.grey(open_images("sample", "train")[0], 2)[None]
+    y = degrade.sample(x, degrade.SETTINGS["noise"], 0, [3]).y
+    assert torch.equal(x[:, 0], x[:, 1])
+    assert not torch.equal(y[:, 0], y[:, 1])
+
+
+def test_a_run_ships_and_the_method_uses_it(tmp_path, monkeypatch, rand):
+    monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path / "runs"))
+    run = runs.train_or_load(studies.find_recipe("06/denoiser", "smoke"))
+    with pytest.raises(InputError, match="the model takes 2 channels, not 3"):
+        find_method(run.id)(rand(1, 3, 8, 8))  # a run is no method for images
+    folder = tmp_path / "weights" / "denoiser"
+    card = ship(run, open_images("sample", "test").first(1), folder)
+    assert json.loads((folder / "card.json").read_text("utf-8")) == json.loads(json.dumps(card))
+    assert card["run"] == run.id
+    assert [one["sigma"] for one in card["scores"]] == list(LEVELS)
+    y, k = rand(1, 3, 20, 24), psf.gaussian(1.0)
+    before = METHODS["plug-and-play"](y, k)
+    monkeypatch.setattr(models.shipping, "WEIGHTS", tmp_path / "weights")
+    assert not torch.equal(METHODS["plug-and-play"](y, k), before)
+    (folder / "model.safetensors").write_bytes(b"half")
+    models.shipping._load.cache_clear()
+    with pytest.raises(InputError, match="denoiser: damaged; install the library again"):
+        METHODS["plug-and-play"](y, k)

@@ -12,12 +12,12 @@ import tifffile
 import torch
 from PIL import Image
 
-import deblurlib
-from deblurlib import files, psf
+from deblurlib import classical, files, psf
 from deblurlib.errors import InputError, InputWarning
 
 K = psf.shake(torch.Generator().manual_seed(0), 9.0)
 TENTHS = (K / K.max() * 200 + 5).round().numpy()  # whole numbers, all above 0
+EIGHT, SIXTEEN = TENTHS.astype(np.uint8), (TENTHS * 100).astype(np.uint16)
 
 
 def saved(write, *arguments, **options):
@@ -26,50 +26,41 @@ def saved(write, *arguments, **options):
     return file.getvalue()
 
 
-def zipped(name, content):
-    def write(file):
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr(name, content)
+def as_npy(array):
+    return saved(np.save, array)
 
-    return saved(write)
+
+def as_mat(**arrays):
+    return saved(scipy.io.savemat, arrays)
 
 
 def by_pillow(array, kind):
-    return saved(lambda file: Image.fromarray(array).save(file, kind))
+    return saved(Image.fromarray(array).save, kind)
 
 
-def text(array, mark, comma=".", head="", tail=""):
-    rows = [mark.join(f"{v:.9g}".replace(".", comma) + tail for v in row) for row in array]
+def text(array, mark, comma=".", head=""):
+    rows = [mark.join(f"{v:.9g}".replace(".", comma) for v in row) for row in array]
     return (head + "\r\n".join(rows) + "\r\n").encode()
 
 
-EIGHT, SIXTEEN = TENTHS.astype(np.uint8), (TENTHS * 100).astype(np.uint16)
 #: name -> content; each is TENTHS, up to a factor
 FILES = {
-    "double.npy": saved(np.save, TENTHS),
-    "half.npy": saved(np.save, TENTHS.astype(np.float16)),
-    "foreign.npy": saved(np.save, TENTHS.astype(">f4")),
-    "whole.npy": saved(np.save, TENTHS.astype(">i2")),
-    "columns-first.npy": saved(np.save, np.asfortranarray(TENTHS)),
-    "batch-of-one.npy": saved(np.save, TENTHS[None]),
-    "channel.npy": saved(np.save, TENTHS[..., None]),
+    "foreign.npy": as_npy(TENTHS.astype(">f4")),
+    "whole.npy": as_npy(TENTHS.astype(">i2")),
     "one.npz": saved(np.savez, k=TENTHS),
     "grey.png": by_pillow(EIGHT, "PNG"),
     "rgb.png": by_pillow(EIGHT[..., None].repeat(3, -1), "PNG"),
     "deep.png": cv2.imencode(".png", SIXTEEN)[1].tobytes(),
     "grey.tif": by_pillow(EIGHT, "TIFF"),
-    "deep.tif": saved(tifffile.imwrite, SIXTEEN),
     "float.tif": saved(tifffile.imwrite, TENTHS.astype(np.float32)),
-    "commas.csv": text(TENTHS / 7, ","),
     "wide.csv": text(TENTHS / 7, "\t", ",").decode().encode("utf-16"),
     "quoted.csv": text(TENTHS / 7, ",", head="# k\n").replace(b",", b'","'),
     "excel.csv": text(TENTHS / 7, ";", ",", "\ufeff"),
-    "tabs.txt": text(TENTHS / 7, "\t", ","),
     "spaces.txt": text(TENTHS / 7, "   ", head="# mean, 3 x 3; a kernel\n\n"),
-    "ends.csv": text(TENTHS, ",", tail="").replace(b"\r\n", b",\r\n"),
-    "matlab.mat": saved(scipy.io.savemat, {"k": TENTHS, "note": "text", "s": {"a": 1}}),
+    "ends.csv": text(TENTHS, ",").replace(b"\r\n", b",\r\n"),
+    "matlab.mat": as_mat(k=TENTHS, note="text", s={"a": 1}),
     "packed.mat": saved(scipy.io.savemat, {"k": TENTHS}, do_compression=True),
-    "no-suffix": saved(np.save, TENTHS),
+    "no-suffix": as_npy(TENTHS),
 }
 
 
@@ -78,8 +69,7 @@ def test_every_kind_of_file_is_the_kernel_and_its_sum_is_told(name):
     with pytest.warns(InputWarning, match=rf"{name}: its sum was \d"):
         k = files.decode_kernel(FILES[name], name)
     expected = torch.from_numpy(TENTHS / TENTHS.sum()).float()
-    torch.testing.assert_close(k, expected, rtol=1e-3 if name == "half.npy" else 1e-6, atol=0)
-    assert k.dtype == torch.float32
+    torch.testing.assert_close(k, expected, rtol=1e-6, atol=0)
 
 
 def test_a_kernel_as_it_should_be_is_taken_to_the_bit_and_nothing_is_said(tmp_path):
@@ -92,102 +82,40 @@ def test_a_kernel_as_it_should_be_is_taken_to_the_bit_and_nothing_is_said(tmp_pa
     assert psf.as_kernel(K.double()).dtype == torch.float64
 
 
-@pytest.mark.parametrize(
-    ("shape", "padded"), [((4, 5), (5, 5)), ((3, 2), (3, 3)), ((2, 2), (3, 3))]
-)
-def test_of_an_even_side_the_middle_stays_where_fourier_transforms_have_it(shape, padded):
-    k = np.zeros(shape)
+@pytest.mark.parametrize("shape", [(4, 5), (3, 2), (2, 2)])
+def test_of_an_even_side_the_middle_stays_where_fourier_transforms_have_it(shape):
+    k, odd = np.zeros(shape), tuple(side + 1 - side % 2 for side in shape)
     k[shape[0] // 2, shape[1] // 2] = 1
-    with pytest.warns(InputWarning, match=rf"k: zeros were added, for {padded[0]} x {padded[1]}"):
+    with pytest.warns(InputWarning, match=rf"k: zeros were added, for {odd[0]} x {odd[1]}"):
         found = psf.as_kernel(k, "k")
-    assert found.shape == padded
-    assert found[padded[0] // 2, padded[1] // 2] == 1
+    assert found.shape == odd
+    assert found[odd[0] // 2, odd[1] // 2] == 1
 
 
-def test_a_kernel_of_numbers_whose_sum_is_infinite_is_one_all_the_same():
-    with pytest.warns(InputWarning, match="its sum was inf"):
-        assert torch.equal(psf.as_kernel(np.full((3, 3), 1e308)), torch.full((3, 3), 1 / 9))
+HALVES = torch.tensor([[0, 0, 0], [0.25, 0.5, 0.25], [0, 0, 0]])
 
 
-def test_a_kernel_with_an_axis_of_channels_may_have_empty_rows():
-    with pytest.warns(InputWarning, match="its sum was 2,"):
-        found = psf.as_kernel(np.array([[0, 0, 0], [0.5, 1, 0.5], [0, 0, 0]])[..., None])
-    assert torch.equal(found, torch.tensor([[0, 0, 0], [0.25, 0.5, 0.25], [0, 0, 0]]))
+@pytest.mark.parametrize(
+    ("given", "told", "expected"),
+    [
+        (np.full((3, 3), 1e308), "inf", torch.full((3, 3), 1 / 9)),
+        (2 * HALVES.numpy()[..., None], "2", HALVES),  # an axis of channels, and empty rows
+        (torch.stack([K, 3 * K]), "3", torch.stack([K, K])),  # each by its own sum
+    ],
+)
+def test_a_kernel_is_divided_by_its_sum(given, told, expected):
+    with pytest.warns(InputWarning, match=f"its sum was {told},"):
+        torch.testing.assert_close(psf.as_kernel(given), expected)
 
 
 def test_a_warning_names_the_line_that_gave_the_kernel():
     with pytest.warns(InputWarning) as told:
-        deblurlib.restore(np.full((20, 20), 0.5), "richardson-lucy", np.full((3, 3), 1.0))
+        classical.richardson_lucy(torch.full((1, 1, 20, 20), 0.5), np.full((3, 3), 1.0), 1)
     assert [one.filename for one in told] == [__file__]
 
 
-def test_each_kernel_of_a_batch_is_divided_by_its_own_sum():
-    with pytest.warns(InputWarning, match=r"its sum was 3,"):
-        found = psf.as_kernel(torch.stack([K, 3 * K]))
-    torch.testing.assert_close(found, torch.stack([K, K]))
-
-
-def changed(array, value):
-    array = array.copy()
-    array[1, 1] = value
-    return array
-
-
-BAD = {
-    "complex.npy": (saved(np.save, TENTHS + 1j), "must hold real numbers, not complex"),
-    "words.npy": (saved(np.save, np.array([["a"]])), "must hold real numbers, not <U1"),
-    "objects.npy": (saved(np.save, np.array([[{}]]), allow_pickle=True), "it may be a .npy"),
-    "cut.npy": (FILES["double.npy"][:-9], "it may be a .npy"),
-    "huge.npy": (FILES["double.npy"].replace(b"'shape': (", b"'shape': (99999999,"), "it may be"),
-    "row.npy": (saved(np.save, TENTHS[0]), r"not one kernel \(h, w\), but an array \(\d+,\)"),
-    "row-or-column.npy": (saved(np.save, np.ones((1, 5, 1))), r"not one kernel \(h, w\)"),
-    "two.npy": (saved(np.save, np.stack([TENTHS, TENTHS])), r"not one kernel \(h, w\)"),
-    "empty.npy": (saved(np.save, np.zeros((0, 3))), r"must be \(h, w\) or \(B, h, w\)"),
-    "nan.npy": (saved(np.save, changed(TENTHS, np.nan)), "NaN or infinite"),
-    "negative.npy": (saved(np.save, changed(TENTHS, -1)), "negative"),
-    "zeros.npy": (saved(np.save, 0 * TENTHS), "nothing but zeros"),
-    "two.npz": (saved(np.savez, a=TENTHS, b=TENTHS), "holds a, b; a kernel is the only array"),
-    "none.npz": (saved(np.savez), "it may be a .npy"),
-    "cut.npz": (FILES["one.npz"][:60], "it may be a .npy"),
-    "photo.png": (
-        by_pillow(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8), "PNG"),
-        "is grey, without transparency",
-    ),
-    "clear.png": (by_pillow(np.stack([EIGHT, EIGHT], -1), "PNG"), "is grey, without transparency"),
-    "photo.jpg": (by_pillow(EIGHT, "JPEG"), "it may be a .npy"),
-    "cut.png": (FILES["grey.png"][:70], "damaged"),
-    "pages.tif": (saved(tifffile.imwrite, np.stack([SIXTEEN] * 2)), "holds 2 pictures"),
-    "words.txt": (b"a kernel of mine\n", "line 1 is not a row of numbers"),
-    "ragged.csv": (b"1,2,3\n1,2\n", "line 2 has 2 numbers, those above 3"),
-    "pandas.csv": (b"0,1,2\n.1,.1,.1\n.1,.2,.1\n", "its first row or column only counts"),
-    "index.csv": (b"0,.1,.1\n1,.1,.2\n", "its first row or column only counts"),
-    "underscore.txt": (b"0.5 1_0 0.5", "line 1 is not a row of numbers"),
-    "gap.csv": (b"1,,3\n", "line 1 is not a row of numbers"),
-    "empty.txt": (b"# nothing\n", "holds no numbers"),
-    "decimal.csv": (b"0,25\n0,5\n0,25\n", "its commas may separate numbers or be decimal"),
-    "text.npz": (zipped("kernel.txt", b"1 2 3"), "a zip, not an .npz of one array"),
-    "bytes.bin": (bytes(range(256)), "it may be a .npy"),
-    "two.mat": (saved(scipy.io.savemat, {"x": TENTHS, "f": TENTHS}), "holds x, f; a kernel is"),
-    "complex.mat": (saved(scipy.io.savemat, {"k": TENTHS + 1j}), "complex numbers"),
-    "cut.mat": (FILES["matlab.mat"][:300], "damaged MATLAB file"),
-    "new.mat": (b"MATLAB 7.3 MAT-file".ljust(512), "save it with the option -v7"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_what_is_no_kernel_is_one_sentence_that_names_the_file(name):
-    data, message = BAD[name]
-    with pytest.raises(InputError, match=message) as error:
-        files.decode_kernel(data, name)
-    told = str(error.value)
-    assert told.startswith(f"{name}: ")
-    assert "\n" not in told
-    assert "pickle" not in told
-
-
 def test_a_matlab_file_of_one_number_is_the_kernel_that_changes_nothing():
-    data = saved(scipy.io.savemat, {"k": np.ones((1, 1))})
-    assert torch.equal(files.decode_kernel(data, "k.mat"), torch.ones(1, 1))
+    assert torch.equal(files.decode_kernel(as_mat(k=np.ones((1, 1))), "k.mat"), torch.ones(1, 1))
 
 
 def test_whole_numbers_that_count_by_chance_are_a_kernel():
@@ -199,17 +127,70 @@ def test_whole_numbers_that_count_by_chance_are_a_kernel():
 @pytest.mark.parametrize("axes", [(0,), (2,), (0, 3), (0, 1)])
 def test_axes_of_one_are_left_out(axes):
     array = np.expand_dims(K.numpy(), axes)
-    assert torch.equal(files.decode_kernel(saved(np.save, array), "k"), K)
+    assert torch.equal(files.decode_kernel(as_npy(array), "k"), K)
 
 
-def test_an_array_that_may_be_a_row_or_a_column_is_refused():
-    with pytest.raises(InputError, match="k: may be a row or a column"):
-        psf.as_kernel(np.ones((1, 5, 1)), "k")
+def changed(value):
+    array = TENTHS.copy()
+    array[1, 1] = value
+    return as_npy(array)
 
 
-@pytest.mark.parametrize("bad", [None, "k.npy", [[1.0]], torch.ones(3, 3, dtype=torch.cfloat)])
-def test_what_is_no_array_of_real_numbers_is_refused(bad):
-    with pytest.raises(InputError, match=r"^the kernel: must (be a tensor or an array|hold real)"):
+def zip_of_text():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("kernel.txt", "1 2 3")
+    return file.getvalue()
+
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+UNKNOWN = "it may be a .npy"
+#: name -> words of what is said, and the content
+BAD = {
+    "complex.npy": ("complex", as_npy(TENTHS + 1j)),
+    "objects.npy": (UNKNOWN, saved(np.save, np.array([[{}]]), allow_pickle=True)),
+    "cut.npy": (UNKNOWN, FILES["no-suffix"][:-9]),
+    "huge.npy": (UNKNOWN, FILES["no-suffix"].replace(b"'shape': (", b"'shape': (99999999,")),
+    "row.npy": (r"\(\d+,\)", as_npy(TENTHS[0])),
+    "row-or-column.npy": ("not one", as_npy(np.ones((1, 5, 1)))),
+    "two.npy": ("not one", as_npy(np.stack([TENTHS, TENTHS]))),
+    "empty.npy": ("must be", as_npy(np.zeros((0, 3)))),
+    "nan.npy": ("NaN", changed(np.nan)),
+    "negative.npy": ("negative", changed(-1)),
+    "zeros.npy": ("zeros", as_npy(0 * TENTHS)),
+    "two.npz": ("a, b", saved(np.savez, a=TENTHS, b=TENTHS)),
+    "none.npz": (UNKNOWN, saved(np.savez)),
+    "text.npz": ("zip", zip_of_text()),
+    "photo.png": ("grey", by_pillow(COLOURS, "PNG")),
+    "clear.png": ("transparency", by_pillow(np.stack([EIGHT, EIGHT], -1), "PNG")),
+    "pages.tif": ("2 pictures", saved(tifffile.imwrite, np.stack([SIXTEEN] * 2))),
+    "ragged.csv": ("line 2", b"1,2,3\n1,2\n"),
+    "pandas.csv": ("only counts", b"0,1,2\n.1,.1,.1\n.1,.2,.1\n"),
+    "index.csv": ("only counts", b"0,.1,.1\n1,.1,.2\n"),
+    "underscore.txt": ("line 1", b"0.5 1_0 0.5"),
+    "gap.csv": ("line 1", b"1,,3\n"),
+    "empty.txt": ("no numbers", b"# nothing\n"),
+    "decimal.csv": ("commas", b"0,25\n0,5\n0,25\n"),
+    "bytes.bin": (UNKNOWN, bytes(range(256))),
+    "complex.mat": ("complex", as_mat(k=TENTHS + 1j)),
+    "cut.mat": ("damaged", FILES["matlab.mat"][:300]),
+    "new.mat": ("-v7", b"MATLAB 7.3 MAT-file".ljust(512)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_kernel_is_one_sentence_that_names_the_file(name):
+    words, data = BAD[name]
+    with pytest.raises(InputError, match=rf"^{name}: [^\n]*{words}[^\n]*$") as error:
+        files.decode_kernel(data, name)
+    assert "pickle" not in str(error.value)  # as NumPy advises
+
+
+@pytest.mark.parametrize(
+    "bad", [None, [[1.0]], torch.ones(3, 3, dtype=torch.cfloat), np.ones((1, 5, 1))]
+)
+def test_what_is_no_kernel_of_real_numbers_is_refused(bad):
+    with pytest.raises(InputError, match=r"^the kernel: (must|may) (be|hold) "):
         psf.as_kernel(bad)
 
 

@@ -1,15 +1,19 @@
-"""The networks: their sizes, what a pixel depends on, and that files give back the same weights."""
+"""The networks beside ones written with scipy: sizes, reach, first weights, files."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage, signal
 
-from deblurlib import models
+from deblurlib import models, training
 from deblurlib.errors import InputError
 from deblurlib.models import srcnn
+from deblurlib.models.recurrence import RECURRENCES
+from deblurlib.models.srn import FLAVOURS, UPSAMPLINGS
+from deblurlib.studies.srn import published
 
 SMALL = {
     "denoiser": {"width": 4, "depth": 3},
@@ -20,32 +24,53 @@ SMALL = {
 over_models = pytest.mark.parametrize("name", models.MODELS)
 
 
-def support(model, side):
-    """Places of the input, relative to the middle, that the output's middle pixel depends on."""
-    y = torch.rand(1, model.channels, side, side, dtype=torch.float64, requires_grad=True)
-    middle = side // 2
-    model.double()(y)[0, :, middle, middle].sum().backward()
-    return y.grad[0].abs().sum(0).nonzero() - middle
+def build(name, seed=0, **arguments):
+    return models.build(name, arguments, seed)
+
+
+def srn(seed=0, **arguments):
+    return build("srn", seed, **{"width": 2, **arguments})
 
 
 @torch.no_grad()
-def with_all_filters_alive(model):
-    """Positive weights: no ReLU is ever off, so nothing that could matter is hidden."""
+def lively(model, seed=0):
+    """Weights and biases of some size everywhere, so that nothing is 0 by its first value."""
+    generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
-        parameter.abs_().add_(0.01)
+        parameter.normal_(0, 0.15, generator=generator)
     return model
 
 
+# --- sizes
+
+
 @pytest.mark.parametrize(
-    ("layers", "count"), [("9-1-5", 44291), ("9-3-1-5", 109507), ("9-1-1-1-5", 43299)]
+    ("name", "arguments", "count"),
+    [
+        # S1's text; the paper of SRCNN counts the 8032 weights without the 97 biases
+        ("srcnn", {"layers": "9-1-5", "widths": "released", "channels": 3}, 44291),
+        ("srcnn", {"layers": "9-3-1-5", "widths": "released", "channels": 3}, 109507),
+        ("srcnn", {"layers": "9-1-1-1-5", "widths": "released", "channels": 3}, 43299),
+        ("srcnn", {}, 8032 + 97),
+        # what the released code of SRN makes
+        ("srn", {}, 8061411),
+        ("srn", {"channels": 1}, 8056609),
+        ("srn", {"recurrence": "none"}, 6881251),
+    ],
 )
-def test_the_released_networks_have_as_many_parameters_as_their_text_says(layers, count):
-    assert models.parameter_count(models.SRCNN(layers, "released", channels=3)) == count
+def test_published_networks_have_as_many_parameters_as_is_said_of_them(name, arguments, count):
+    assert models.parameter_count(build(name, **arguments)) == count
 
 
-def test_the_papers_network_has_8032_weights():
-    weights = [p for p in models.SRCNN("9-1-5", "paper").parameters() if p.ndim == 4]
-    assert sum(w.numel() for w in weights) == 8032
+@pytest.mark.parametrize("widths", srcnn.WIDTHS)
+@pytest.mark.parametrize("layers", srcnn.KERNELS)
+def test_an_srcnns_name_is_the_sides_of_its_kernels_and_its_widths_fall(layers, widths):
+    convolutions = models.SRCNN(layers, widths, channels=3).layers
+    sides = [c.kernel_size for c in convolutions]
+    assert sides == [(int(side),) * 2 for side in layers.split("-")]
+    hidden = [c.out_channels for c in convolutions[:-1]]
+    assert hidden == sorted(hidden, reverse=True)
+    assert hidden[0] == {"paper": 64, "released": 128}[widths]
 
 
 def test_only_what_is_trained_is_counted():
@@ -55,48 +80,118 @@ def test_only_what_is_trained_is_counted():
     assert models.parameter_count(model) == whole - 64 * 32 - 32
 
 
-@pytest.mark.parametrize("widths", srcnn.WIDTHS)
-@pytest.mark.parametrize("layers", srcnn.KERNELS)
-def test_the_name_is_the_sides_of_the_kernels_and_widths_fall(layers, widths):
-    convolutions = models.SRCNN(layers, widths, channels=3).layers
-    sides = [c.kernel_size for c in convolutions]
-    assert sides == [(int(side),) * 2 for side in layers.split("-")]
-    hidden = [c.out_channels for c in convolutions[:-1]]
-    assert hidden == sorted(hidden, reverse=True)
-    assert hidden[0] == {"paper": 64, "released": 128}[widths]
-    assert (convolutions[0].in_channels, convolutions[-1].out_channels) == (3, 3)
+def test_the_scales_of_srn_share_all_weights():
+    one, three = (srn(scales=scales).named_parameters() for scales in (1, 3))
+    assert {k: p.shape for k, p in one} == {k: p.shape for k, p in three}
 
 
+@torch.no_grad()
 @pytest.mark.parametrize(
-    ("layers", "dilation", "side"),
-    [
-        ("9-1-5", None, 13),
-        ("9-3-1-5", None, 15),
-        ("9-5-1-5", None, 17),
-        ("9-1-1-1-5", None, 13),
-        ("9-3-1-5", (1, 2, 1, 1), 17),
-        ("9-3-1-5", (1, 3, 1, 1), 19),
-        ("9-1-5", (2, 7, 1), 21),
-    ],
+    ("name", "arguments", "multiple"),
+    [("unet", {}, 8), ("srn", {"scales": 1}, 4), ("srn", {}, 16), ("denoiser", {}, 2)],
 )
-def test_a_pixel_depends_on_the_square_that_is_named(layers, dilation, side):
-    model = with_all_filters_alive(models.SRCNN(layers, dilation=dilation))
-    assert model.receptive_field == side
-    reached = support(model, 31)
-    reach = (side - 1) // 2
-    assert (reached.amin(0).tolist(), reached.amax(0).tolist()) == ([-reach] * 2, [reach] * 2)
+def test_the_sides_are_multiples_of_what_a_model_says(rand, name, arguments, multiple):
+    model = build(name, **SMALL[name] | arguments).eval()
+    assert model.multiple == multiple
+    for sides in ((multiple, 3 * multiple // 2), (3 * multiple // 2, multiple)):
+        with pytest.raises(RuntimeError):
+            model(rand(1, model.channels, *sides))
 
 
-def test_dilation_costs_no_parameter():
-    plain, *dilated = (
-        models.SRCNN("9-3-1-5", dilation=d) for d in (None, (1, 2, 1, 1), (1, 3, 1, 1))
-    )
-    for model in dilated:
-        assert models.parameter_count(model) == models.parameter_count(plain)
+@torch.no_grad()
+@over_models
+def test_a_model_keeps_the_size_and_the_images_of_a_batch_do_not_meet(rand, name):
+    model = build(name, **SMALL[name]).double().eval()
+    y = rand(2, model.channels, 3 * model.multiple, 5 * model.multiple).double()
+    assert model(y).shape == y.shape
+    assert model.margin == 0
+    torch.testing.assert_close(model(y)[1:], model(y[1:]))
+
+
+@torch.no_grad()
+def test_srn_remembers_nothing_from_one_image_to_the_next(rand):
+    used, fresh = lively(srn()).eval(), lively(srn()).eval()
+    for shape in ((1, 3, 32, 32), (2, 3, 16, 48)):
+        used(rand(*shape, seed=1))
+    y = rand(2, 3, 16, 48)
+    assert torch.equal(used(y), fresh(y))
+
+
+# --- how far they see
+
+
+@torch.no_grad()
+def positive(model):
+    """No bias, and positive weights too small to let anything grow: of 0 comes exactly 0, and of
+    what is more than 0 comes more, all along the way."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            parameter.zero_()
+        else:
+            parameter.uniform_(0.1, 1, generator=generator).div_(parameter[0].numel())
+    return model.double()
+
+
+@torch.no_grad()
+def furthest(model, across=True):
+    """How many pixels away one changes the output, at most: exactly, with :func:`positive`.
+
+    All pixels from a column on are raised from 0: what then is not 0 depends on one of them, the
+    leftmost that is not on that column. Nothing is lost to rounding, for beside it there is only 0.
+    The columns are as many as there are ways to lie on the grid of the coarsest scale.
+    """
+    side = model.multiple
+    begin = side * math.ceil((model.receptive_field // 2 + side) / side)
+    y, far = torch.zeros(1, model.channels, side, begin + 2 * side).double(), 0
+    for column in range(begin, begin + side):
+        y.zero_()[..., column:] = 1
+        x_hat = model(y) if across else model(y.mT).mT
+        far = max(far, column - x_hat.sum((0, 1, 2)).nonzero().min().item())
+    return far
+
+
+#: a model and the least share of its receptive field that a pixel does depend on
+RECEPTIVE_FIELDS = [
+    ("srcnn", {"layers": "9-1-5"}, 1),
+    ("srcnn", {"layers": "9-5-1-5"}, 1),
+    ("srcnn", {"layers": "9-3-1-5", "dilation": (1, 2, 1, 1)}, 1),
+    ("srcnn", {"layers": "9-1-5", "dilation": (2, 7, 1)}, 1),
+    ("unet", {"width": 1}, 0.75),
+    ("srn", {"scales": 1, "recurrence": "rnn", "upsampling": "sub-pixel"}, 0.9),
+    ("srn", {"scales": 1, "recurrence": "gru", "flavour": "paper"}, 0.9),
+    ("srn", {"scales": 2, "recurrence": "none", "upsampling": "bilinear"}, 0.9),
+    ("srn", {"scales": 2, "recurrence": "lstm", "upsampling": "bilinear", "flavour": "paper"}, 0.9),
+    ("srn", {"scales": 2, "recurrence": "gru", "upsampling": "sub-pixel"}, 0.9),
+    ("srn", {"scales": 3, "recurrence": "lstm"}, 0.9),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "share"), RECEPTIVE_FIELDS)
+def test_a_pixel_depends_on_the_square_that_is_named_at_most_and_not_much_less(
+    name, arguments, share
+):
+    small = {"width": 1} if name == "srn" else {}
+    model = positive(build(name, **small, channels=1, **arguments)).eval()
+    bound = model.receptive_field // 2
+    far = furthest(model)
+    assert share * bound <= far <= bound
+    assert furthest(model, across=False) == far
+
+
+# --- whole networks, written anew
+
+
+def relu(z):
+    return np.maximum(z, 0)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
 
 
 def convolve(z, layer):
-    """A layer of an SRCNN or a UNet, by scipy: zeros outside, as many pixels as before."""
+    """A layer by scipy: zeros outside, as many pixels as before."""
     weight = layer.weight.detach().double().numpy()
     (d, _), side = layer.dilation, weight.shape[-1]
     spread = np.zeros((*weight.shape[:2], *[1 + (side - 1) * d] * 2))
@@ -106,25 +201,6 @@ def convolve(z, layer):
         for kernels in spread
     ]
     return np.stack(summed) + layer.bias.detach().double().numpy()[:, None, None]
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("layers", srcnn.KERNELS)
-@pytest.mark.parametrize("residual", [False, True])
-def test_srcnn_equals_correlations_by_scipy(rand, layers, residual):
-    dilation = (1, 2, 1, 1) if layers == "9-3-1-5" else None
-    model = models.build(
-        "srcnn",
-        {"layers": layers, "channels": 2, "dilation": dilation, "residual": residual},
-        seed=0,
-    )
-    y = rand(2, 2, 12, 15)
-    for image, x_hat in zip(y, model(y), strict=True):
-        z = image.double().numpy()
-        for layer in model.layers[:-1]:
-            z = np.maximum(convolve(z, layer), 0)
-        z = convolve(z, model.layers[-1]) + residual * image.numpy()
-        np.testing.assert_allclose(x_hat.numpy(), z, rtol=0, atol=1e-5)
 
 
 def halved(z):
@@ -141,96 +217,207 @@ def doubled(z):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("residual", [False, True])
-def test_unet_equals_one_written_with_scipy(rand, residual):
-    model = models.build("unet", {"width": 3, "channels": 2, "residual": residual}, seed=0)
-    y = rand(1, 2, 16, 24)
-
-    def twice(z, block):
-        return np.maximum(convolve(np.maximum(convolve(z, block[0]), 0), block[2]), 0)
-
-    down0, down1, down2 = model.encoder
-    up0, up1, up2 = model.decoder  # the finest first
-    level0 = twice(y[0].double().numpy(), down0)
-    level1 = twice(halved(level0), down1)
-    level2 = twice(halved(level1), down2)
-    z = twice(halved(level2), model.bottom)
-    z = twice(np.concatenate([doubled(z), level2]), up2)
-    z = twice(np.concatenate([doubled(z), level1]), up1)
-    z = twice(np.concatenate([doubled(z), level0]), up0)
-    z = convolve(z, model.last) + residual * y[0].numpy()
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"layers": "9-1-5"},
+        {"layers": "9-3-1-5", "dilation": (1, 2, 1, 1), "residual": True},
+    ],
+)
+def test_srcnn_equals_correlations_by_scipy(rand, arguments):
+    model = build("srcnn", channels=2, **arguments)
+    y = rand(1, 2, 12, 15)
+    z = y[0].double().numpy()
+    for layer in model.layers[:-1]:
+        z = relu(convolve(z, layer))
+    z = convolve(z, model.layers[-1]) + arguments.get("residual", 0) * y[0].numpy()
     np.testing.assert_allclose(model(y)[0].numpy(), z, rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["srcnn", "unet"])  # SRN's is in test_srn: each scale adds its own
-@pytest.mark.parametrize("channels", [1, 3])
-def test_residual_adds_the_input_and_nothing_else(rand, name, channels):
-    plain, residual = (
-        models.build(name, {**SMALL[name], "channels": channels, "residual": adds}, seed=0)
-        for adds in (False, True)
-    )
-    y = rand(2, channels, 16, 8)
-    assert torch.equal(residual(y), y + plain(y))
-    assert (plain.residual, residual.residual) == (False, True)
-
-
-@pytest.mark.parametrize("name", ["srcnn", "srn", "unet"])  # a denoiser's always is
-def test_by_default_the_output_is_no_residual(name):
-    assert not models.build(name, {}, seed=0).residual
-
-
-@torch.no_grad()
-@over_models
-def test_what_a_model_says_of_itself_holds(rand, name):
-    model = models.build(name, SMALL[name], seed=0).double().eval()
-    y = rand(2, model.channels, 3 * model.multiple, 5 * model.multiple).double()
-    assert model(y).shape == y.shape
-    assert model.margin == 0
-    torch.testing.assert_close(model(y)[1:], model(y[1:]))
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("size", [(1, 1), (7, 5), (12, 33)])
-def test_srcnn_keeps_any_size(rand, size):
-    assert models.SRCNN.multiple == 1
-    y = rand(1, 1, *size)
-    assert models.SRCNN()(y).shape == y.shape
-
-
-@torch.no_grad()
 @pytest.mark.parametrize(
-    ("layers", "dilation"),
+    "arguments",
     [
-        *((layers, None) for layers in srcnn.KERNELS),
-        ("9-3-1-5", (1, 2, 1, 1)),
-        ("9-3-1-5", (1, 3, 1, 1)),
-        ("9-1-5", (2, 1, 3)),
+        {"layers": "9-1-1-1-5"},
+        {"layers": "9-3-1-5", "dilation": (1, 3, 1, 1), "residual": True},
+        {"layers": "9-1-5", "dilation": (2, 1, 3)},
     ],
 )
-@pytest.mark.parametrize("residual", [False, True])
-def test_without_padding_srcnn_gives_the_inside_of_the_padded_one(rand, layers, dilation, residual):
-    arguments = {"layers": layers, "channels": 2, "dilation": dilation, "residual": residual}
+def test_without_padding_srcnn_gives_the_inside_of_the_padded_one(rand, arguments):
     padded, bare = (
-        models.build("srcnn", arguments | {"padding": padding}, seed=0) for padding in (True, False)
+        build("srcnn", channels=2, padding=padding, **arguments) for padding in (True, False)
     )
     margin = bare.receptive_field // 2
     assert (bare.margin, padded.margin) == (margin, 0)
     y = rand(2, 2, 29, 34)
     inside = padded(y)[..., margin : 29 - margin, margin : 34 - margin]
-    assert bare(y).shape == (2, 2, 29 - 2 * margin, 34 - 2 * margin)
     torch.testing.assert_close(bare(y), inside, rtol=0, atol=1e-5)
-    side = bare.receptive_field
-    torch.testing.assert_close(
-        bare(y[..., :side, 3 : 3 + side]), inside[..., :1, 3:4], rtol=0, atol=1e-5
-    )
 
 
-@pytest.mark.parametrize("deviation", [1e-3, 0.2])
-def test_the_first_weights_are_normal_with_the_deviation_that_is_given(deviation):
-    arguments = {"layers": "9-3-1-5", "widths": "released", "deviation": deviation}
-    for layer in models.build("srcnn", arguments, seed=0).layers:
-        weight = layer.weight.detach().double() / deviation
+@torch.no_grad()
+@pytest.mark.parametrize("arguments", [{}, {"residual": True}])
+def test_unet_equals_one_written_with_scipy(rand, arguments):
+    model = build("unet", width=3, channels=2, **arguments)
+    y = rand(1, 2, 16, 24)
+
+    def twice(z, block):
+        return relu(convolve(relu(convolve(z, block[0])), block[2]))
+
+    z, levels = y[0].double().numpy(), []
+    for block in model.encoder:
+        levels.append(twice(z, block))
+        z = halved(levels[-1])
+    assert [len(level) for level in levels] == [3, 6, 12]
+    z = twice(z, model.bottom)
+    for block in reversed(model.decoder):  # the finest is the first
+        z = twice(np.concatenate([doubled(z), levels.pop()]), block)
+    z = convolve(z, model.last) + arguments.get("residual", 0) * y[0].numpy()
+    np.testing.assert_allclose(model(y)[0].numpy(), z, rtol=0, atol=1e-5)
+
+
+def upsampled(z, layers, upsampling):
+    if upsampling == "sub-pixel":
+        z = convolve(z, layers[0])
+        channels, height, width = z.shape
+        parts = z.reshape(channels // 4, 2, 2, height, width).transpose(0, 3, 1, 4, 2)
+        return parts.reshape(channels // 4, 2 * height, 2 * width)
+    if upsampling == "bilinear":
+        return convolve(doubled(z), layers[1])
+    weight = layers[0].weight.detach().double().numpy()
+    height, width = 2 * z.shape[1], 2 * z.shape[2]
+    spread = np.zeros((len(z), height - 1, width - 1))
+    spread[:, ::2, ::2] = z
+    begin = {4: 1, 5: 2}[weight.shape[-1]]
+    summed = [
+        sum(signal.convolve2d(c, k) for c, k in zip(spread, kernels, strict=True))
+        for kernels in weight.swapaxes(0, 1)
+    ]
+    cut = np.stack(summed)[:, begin : begin + height, begin : begin + width]
+    return cut + layers[0].bias.detach().double().numpy()[:, None, None]
+
+
+def rnn_by_hand(z, h, cell):
+    h = np.zeros_like(z) if h is None else h
+    h = np.tanh(convolve(np.concatenate([z, h]), cell.conv))
+    return h, h
+
+
+def gru_by_hand(z, h, cell):
+    """Cho et al., 2014: where the update gate is open the state stays as it was."""
+    h, count = np.zeros_like(z) if h is None else h, len(z)
+    gates = sigmoid(convolve(np.concatenate([z, h]), cell.gates))
+    update, reset = gates[:count], gates[count:]
+    new = np.tanh(convolve(np.concatenate([z, reset * h]), cell.candidate))
+    h = update * h + (1 - update) * new
+    return h, h
+
+
+def lstm_by_hand(z, state, cell):
+    """1 is added to the forget gate, so that a fresh cell forgets little."""
+    count = len(z)
+    c, h = (np.zeros_like(z),) * 2 if state is None else (state[:count], state[count:])
+    i, j, f, o = convolve(np.concatenate([z, h]), cell.conv).reshape(4, *z.shape)
+    c = c * sigmoid(f + 1) + sigmoid(i) * np.tanh(j)
+    h = sigmoid(o) * np.tanh(c)
+    return h, np.concatenate([c, h])
+
+
+CELLS = {
+    "none": lambda z, state, cell: (z, None),
+    "rnn": rnn_by_hand,
+    "gru": gru_by_hand,
+    "lstm": lstm_by_hand,
+}
+
+
+def srn_by_hand(model, y, recurrence, upsampling):
+    def blocks(z, modules):
+        for block in modules:
+            z = z + convolve(relu(convolve(z, block.first)), block.second)
+        return z
+
+    def encoded(z, block, stride):
+        return blocks(relu(convolve(z, block[0])[:, ::stride, ::stride]), block[2:5])
+
+    def decoded(z, block):
+        return relu(upsampled(blocks(z, block[:3]), block[3:-1], upsampling))
+
+    pyramid = [y]
+    for _ in range(model.scales - 1):
+        (c, h, w), fine = pyramid[-1].shape, pyramid[-1]
+        pyramid.append(fine.reshape(c, h // 2, 2, w // 2, 2).mean((2, 4)))
+    x_hats, state = [], None
+    for b in reversed(pyramid):
+        full = encoded(np.concatenate([b, doubled(x_hats[0]) if x_hats else b]), model.inblock, 1)
+        half = encoded(full, model.eblock1, 2)
+        quarter = encoded(half, model.eblock2, 2)
+        state = None if state is None else doubled(state)
+        z, state = CELLS[recurrence](quarter, state, model.recurrence)
+        z = decoded(decoded(z, model.dblock2) + half, model.dblock1) + full
+        z = convolve(blocks(z, model.outblock[:3]), model.outblock[3])
+        x_hats.insert(0, b + z if model.residual else z)
+    return x_hats
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"recurrence": name} for name in RECURRENCES),
+        {"scales": 3, "flavour": "paper"},
+        {"upsampling": "sub-pixel", "residual": True},
+        {"upsampling": "bilinear", "flavour": "paper", "recurrence": "gru"},
+        {"channels": 1, "residual": True, "recurrence": "rnn"},
+    ],
+    ids=str,
+)
+def test_srn_equals_one_written_with_scipy(rand, arguments):
+    arguments = {"channels": 2, "scales": 2, **arguments}
+    model = lively(srn(**arguments)).double()
+    y = rand(1, arguments["channels"], 16, 32).double()
+    how = {"recurrence": "lstm", "upsampling": "deconvolution"} | arguments
+    x_hats = model(y)  # in training, an image a scale
+    expected = srn_by_hand(model, y[0].numpy(), how["recurrence"], how["upsampling"])
+    for x_hat, wanted in zip(x_hats, expected, strict=True):
+        assert np.abs(wanted).max() > 1e-2
+        np.testing.assert_allclose(x_hat[0].numpy(), wanted, rtol=0, atol=1e-10)
+    assert torch.equal(model.eval()(y), x_hats[0])
+
+
+@pytest.mark.parametrize("recurrence", RECURRENCES)
+def test_between_scales_gradients_flow_through_the_state_but_not_the_image(rand, recurrence):
+    model = lively(srn(recurrence=recurrence))
+    states = []
+    model.recurrence.register_forward_hook(lambda *of: states.append(of[-1][1]))
+    x_hats = model(rand(1, 3, 16, 16))
+    states = [state for state in states[:-1] if state is not None]  # nothing uses the last
+    assert len(states) == (0 if recurrence == "none" else 2)
+    for z in (*x_hats[1:], *states):
+        z.retain_grad()
+    x_hats[0].sum().backward()
+    assert all(x_hat.grad is None for x_hat in x_hats[1:])
+    assert all(state.grad.any() for state in states)
+
+
+# --- the first weights
+
+
+@over_models
+def test_the_seed_alone_decides_the_first_weights_and_others_draw_as_before(name):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one = build(name, **SMALL[name])
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    same, other = (build(name, seed, **SMALL[name]) for seed in (0, 1))
+    for a, b, c in zip(*(m.parameters() for m in (one, same, other)), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c) == (a.ndim == 1 and not a.any())  # SRN's biases begin with 0
+
+
+def test_srcnns_first_weights_are_normal_with_the_deviation_that_is_given():
+    for layer in build("srcnn", layers="9-3-1-5", widths="released", deviation=1e-3).layers:
+        weight = layer.weight.detach().double() / 1e-3
         off = 4 / weight.numel() ** 0.5
         assert weight.std().item() == pytest.approx(1, abs=off)
         assert weight.mean().item() == pytest.approx(0, abs=off)
@@ -238,108 +425,80 @@ def test_the_first_weights_are_normal_with_the_deviation_that_is_given(deviation
         assert not layer.bias.any()
 
 
-def test_by_default_the_first_weights_are_pytorchs():
-    model = models.build("srcnn", {"layers": "9-1-5"}, seed=3)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        plain = [torch.nn.Conv2d(*sizes) for sizes in ((1, 64, 9), (64, 32, 1), (32, 1, 5))]
-    for layer, own in zip(model.layers, plain, strict=True):
-        assert torch.equal(layer.weight, own.weight)
-        assert torch.equal(layer.bias, own.bias)
+def convolutions(model):
+    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+    return {name: m for name, m in model.named_modules() if isinstance(m, kinds)}
 
 
-def test_files_know_that_a_network_is_without_padding(rand, tmp_path):
-    model = models.build("srcnn", {"padding": False, "deviation": 0.1}, seed=0)
-    models.save(model, tmp_path)
-    loaded = models.load("srcnn", tmp_path)
-    assert loaded.margin == 6
-    y = rand(1, 1, 15, 17)
-    assert torch.equal(loaded(y), model(y))
-
-
-@torch.no_grad()
-def test_unet_halves_three_times(rand):
-    model = models.build("unet", SMALL["unet"], seed=0)
-    assert model.multiple == 8
-    seen = []
-    model.bottom.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
-    assert model(rand(1, 3, 8, 8)).shape == (1, 3, 8, 8)
-    assert seen == [(1, 32, 1, 1)]
-    with pytest.raises(RuntimeError):
-        model(rand(1, 3, 12, 8))
-
-
-def test_unet_doubles_its_width_at_each_level():
-    model = models.UNet(width=6)
-    widths = [block[-2].out_channels for block in (*model.encoder, model.bottom)]
-    assert widths == [6, 12, 24, 48]
-    assert models.UNet().encoder[0][0].out_channels == 32
+@pytest.mark.parametrize(
+    ("recurrence", "flavour", "upsampling"),
+    [
+        ("lstm", "released", "deconvolution"),
+        ("gru", "paper", "deconvolution"),
+        ("rnn", "released", "sub-pixel"),
+    ],
+)
+def test_srns_first_weights_are_xaviers_but_for_the_released_recurrence(
+    recurrence, flavour, upsampling
+):
+    model = srn(width=8, recurrence=recurrence, flavour=flavour, upsampling=upsampling)
+    found = convolutions(model)
+    assert len(found) == 3 + 2 * 18 + 2 + 1 + (2 if recurrence == "gru" else 1)
+    for name, layer in found.items():
+        weight = layer.weight.detach()
+        assert not layer.bias.any()
+        if name.startswith("recurrence.") and flavour == "released":
+            assert 1.9e-3 < weight.abs().max() <= 2e-3
+            # a normal distribution cut off at two deviations; an even one has 1.15
+            assert weight.std().item() == pytest.approx(0.8796e-3, rel=0.02)
+            assert weight.mean().item() == pytest.approx(0, abs=2e-5)
+        else:  # even; the sum of both fans does not care which is which
+            bound = math.sqrt(6 / (sum(weight.shape[:2]) * weight[0, 0].numel()))
+            assert 0.95 * bound < weight.abs().max() <= bound
+            assert weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("shift", [(8, 0), (0, 16), (-8, 8)])
-def test_unet_moves_with_the_image_by_multiples_of_8(rand, shift):
-    model = models.build("unet", SMALL["unet"], seed=0)
-    y = rand(1, 3, 176, 176)
-    moved = model(y.roll(shift, (2, 3)))
-    inside = (..., slice(80, 96), slice(80, 96))
-    torch.testing.assert_close(
-        moved[inside], model(y).roll(shift, (2, 3))[inside], rtol=0, atol=1e-6
-    )
+def test_untrained_and_residual_srn_changes_nothing(rand):
+    model, y = srn(residual=True), rand(2, 3, 16, 32)
+    for x_hat, side in zip(model(y), (1, 2, 4), strict=True):
+        torch.testing.assert_close(x_hat, torch.nn.functional.avg_pool2d(y, side))
+    assert not torch.equal(srn().eval()(y), y)
 
 
-def test_a_pixel_of_unet_depends_on_what_is_near_it_only():
-    model = with_all_filters_alive(models.UNet(width=2, channels=1))
-    reach = support(model, 176).abs().amax().item()
-    assert 40 < reach < 72
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_a_flavour_says_the_kernels_of_two_layers_all_others_are_5(flavour, upsampling):
+    changing = ("dblock2.3", "dblock1.3") if upsampling == "deconvolution" else ()
+    sides = {"recurrence.conv": 3, **dict.fromkeys(changing, 4)} if flavour == "released" else {}
+    for name, layer in convolutions(srn(flavour=flavour, upsampling=upsampling)).items():
+        assert layer.kernel_size == (sides.get(name, 5),) * 2
+        assert layer.stride == ((2, 2) if name in ("eblock1.0", "eblock2.0", *changing) else (1, 1))
+        assert isinstance(layer, torch.nn.ConvTranspose2d) == (name in changing)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("level", [0, 1, 2])
-def test_unet_uses_what_each_level_puts_beside(rand, level):
-    model = models.build("unet", SMALL["unet"], seed=0).double()
-    y = rand(1, 3, 16, 16).double()
-    whole = model(y)
-    beside = 4 * 2**level
-    model.decoder[level][0].weight[:, -beside:] = 0
-    assert (model(y) - whole).abs().max() > 1e-9
+# --- files and arguments
 
 
 @torch.no_grad()
-@over_models
-def test_files_give_back_the_same_model_to_the_bit(rand, tmp_path, capsys, name):
-    model = models.build(name, SMALL[name], seed=3).eval()
+@pytest.mark.parametrize(
+    ("name", "arguments"), [*SMALL.items(), ("srcnn", {"padding": False, "deviation": 0.1})]
+)
+def test_files_give_back_the_same_model_to_the_bit(rand, tmp_path, capsys, name, arguments):
+    model = build(name, 3, **arguments).eval()
+    (tmp_path / "README.md").write_text("a form for a model card\n")
     models.save(model, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
     y = rand(1, model.channels, 16, 32)
     loaded = models.load(name, tmp_path)
     assert capsys.readouterr() == ("", "")
     assert not loaded.training
-    assert torch.equal(loaded(y), model(y))
+    assert loaded.margin == model.margin
     again = models.MODELS[name].from_pretrained(tmp_path, local_files_only=True)
-    assert torch.equal(again(y), model(y))
-    for a, b, c in zip(*(m.parameters() for m in (model, loaded, again)), strict=True):
-        assert torch.equal(a, b)
-        assert torch.equal(a, c)
-    written = json.loads((tmp_path / "config.json").read_text("utf-8"))
-    defaults = {
-        "srcnn": {"widths": "paper", "padding": True, "deviation": None},
-        "srn": {
-            "scales": 3,
-            "recurrence": "lstm",
-            "upsampling": "deconvolution",
-            "flavour": "released",
-        },
-        "unet": {},
-        "denoiser": {},
-    }
-    assert written == SMALL[name] | defaults[name]
-
-
-def test_save_leaves_out_the_form_for_a_model_card_even_if_there_is_one(tmp_path):
-    (tmp_path / "README.md").write_text("from a run before\n")
-    models.save(models.SRCNN(), tmp_path)
-    assert not (tmp_path / "README.md").exists()
+    for other in (loaded, again):
+        assert torch.equal(other(y), model(y))
+        for a, b in zip(model.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a, b)
 
 
 def test_weights_of_another_shape_are_not_loaded(tmp_path):
@@ -350,41 +509,44 @@ def test_weights_of_another_shape_are_not_loaded(tmp_path):
         models.load("srcnn", tmp_path)
 
 
-@over_models
-def test_the_seed_alone_decides_the_first_weights(name):
-    torch.manual_seed(1)
-    one = models.build(name, SMALL[name], seed=0)
-    torch.manual_seed(2)
-    same, other = (models.build(name, SMALL[name], seed=seed) for seed in (0, 1))
-    for a, b, c in zip(*(m.parameters() for m in (one, same, other)), strict=True):
-        assert torch.equal(a, b)
-        assert torch.equal(a, c) == (a.ndim == 1 and not a.any())  # SRN's biases begin with 0
-
-
-@over_models
-def test_building_leaves_the_random_numbers_of_others_alone(name):
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    models.build(name, SMALL[name], seed=0)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 @pytest.mark.parametrize(
     ("name", "arguments", "named"),
     [
-        ("resnet", {}, "model 'resnet' is none of denoiser, srcnn, srn, unet"),
-        ("srcnn", {"width": 3}, "srcnn has no argument 'width'; it has layers, widths, channels"),
-        ("unet", {"layers": "9-1-5"}, "unet has no argument 'layers'; it has width, channels"),
+        ("resnet", {}, "'resnet' is none of denoiser, srcnn"),
+        ("srcnn", {"width": 3}, "srcnn has no argument 'width'; it has layers"),
         ("unet", {"residual": True, "z": 1, "a": 1}, "no argument 'a'"),
-        ("srcnn", {"layers": "9-9-9"}, "SRCNN '9-9-9' .* layers are 9-1-5, 9-3-1-5"),
-        ("srcnn", {"widths": "large"}, "widths 'large'.* widths are paper, released"),
-        ("srcnn", {"dilation": [1, 2]}, "SRCNN 9-1-5 needs 3 dilations of 1 or more"),
+        ("srcnn", {"layers": "9-9-9"}, "'9-9-9' .* layers are 9-1-5"),
+        ("srcnn", {"widths": "large"}, "'large'.* widths are paper"),
+        ("srcnn", {"dilation": [1, 2]}, "needs 3 dilations"),
         ("srcnn", {"dilation": [1, 2, 0]}, "3 dilations of 1 or more"),
-        ("srcnn", {"dilation": [1, 1, 1, 1]}, "3 dilations of 1 or more"),
-        ("srcnn", {"layers": "9-3-1-5", "dilation": [1, 1, 1]}, "4 dilations"),
         ("srcnn", {"dilation": []}, "3 dilations"),
+        ("srn", {"recurrence": None}, "recurrence None is none of none, rnn"),
+        ("srn", {"upsampling": "nearest"}, "upsampling 'nearest' is none of deconvolution"),
+        ("srn", {"flavour": "mine"}, "flavour 'mine' is none of released"),
+        ("srn", {"width": 0}, "1 or more, not 0 and 3"),
+        ("srn", {"scales": 0}, "1 or more, not 32 and 0"),
     ],
 )
 def test_wrong_names_and_arguments_are_named(name, arguments, named):
     with pytest.raises(InputError, match=named):
         models.build(name, arguments, seed=0)
+
+
+# --- SRN's training, as its paper has it
+
+
+@pytest.mark.parametrize(
+    ("share", "rate"), [(0, 1e-4), (0.5, 8.1e-5), (0.9, 5.0e-5), (0.99, 2.5e-5)]
+)
+def test_the_rate_falls_late_as_the_papers_schedule_has_it(share, rate):
+    recipe = published("full")
+    step = round(share * recipe["steps"])
+    factor = training.rate_factor(recipe["schedule"], step, recipe["steps"])
+    assert recipe["optimiser"]["lr"] * factor == pytest.approx(rate, rel=0.01)
+
+
+def test_the_papers_clip_is_of_the_recurrent_layer_alone():
+    clip = published("full")["clip"]
+    assert clip["norm"] == 3
+    named = {name for name, _ in srn().named_parameters() if name.startswith(clip["of"])}
+    assert named == {"recurrence.conv.weight", "recurrence.conv.bias"}

@@ -69,7 +69,7 @@ def close(folder):
         path.chmod(path.stat().st_mode & 0o555)
 
 
-@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+@pytest.mark.parametrize("umask", [0o002, 0o077])
 def test_the_umask_says_the_mode_of_all_that_is_written(tmp_path, umask):
     frames = save_frames(tmp_path / "clip", pan(3))
     before = os.umask(umask)
@@ -152,14 +152,6 @@ def test_a_checkpoint_that_may_not_be_read_is_listed_and_not_trained_over(shared
         runs.train_or_load(RECIPE.with_seed(1), folder=folder)
 
 
-def test_a_store_that_may_not_be_read_is_not_empty(shared, bound):
-    folder, *_ = shared
-    folder.chmod(0)
-    bound()
-    with pytest.raises(InputError, match=f"{folder}: {BARRED}"):
-        runs.listed(folder)
-
-
 def test_shipped_and_published_weights_that_may_not_be_read_are_not_damaged(
     shared, bound, monkeypatch
 ):
@@ -193,27 +185,31 @@ def test_runs_that_may_not_be_read_are_listed_beside_the_others(
     assert (code, out.splitlines()[0]) == (0, f"{run.folder}: not readable")
     code, out, err = command("runs", "show", stopped.id)
     assert (code, out) == (2, "")
-    assert err == f"deblur: {stopped.folder / 'recipe.json'}: cannot be read (Permission denied)\n"
+    assert "recipe.json: cannot be read" in err
     code, out, _ = command("methods")
     assert code == 0
     assert run.id not in out
 
 
-@pytest.mark.parametrize("barred", ["train", "train/b.png"])
-def test_of_a_set_nothing_is_passed_over_for_it_may_not_be_read(tmp_path, bound, barred):
+@pytest.mark.parametrize(
+    ("barred", "call"),
+    [
+        (".", runs.listed),
+        ("train", lambda folder: data.open_images(str(folder)).fingerprint),
+        ("train/b.png", lambda folder: data.open_images(str(folder)).fingerprint),
+        ("set.zip", lambda folder: data.open_images(str(folder / "set.zip"))),
+    ],
+)
+def test_what_may_not_be_read_is_not_passed_over_and_not_called_damaged(
+    tmp_path, bound, barred, call
+):
+    folder = tmp_path / "set"
     for name in ("a.png", "train/b.png", "train/c.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        files.write_image(tmp_path / name, torch.zeros(1, 8, 8))
-    (tmp_path / barred).chmod(0)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        files.write_image(folder / name, torch.zeros(1, 8, 8))
+    (folder / "set.zip").write_bytes(b"PK")
+    (folder / barred).chmod(0)
     bound()
-    with pytest.raises(InputError, match=rf"{barred}: {BARRED}"):
-        _ = data.open_images(str(tmp_path)).fingerprint
-    (tmp_path / barred).chmod(0o700)
-
-
-def test_a_zip_that_may_not_be_read_is_not_called_damaged(tmp_path, bound):
-    (tmp_path / "set.zip").write_bytes(b"PK")
-    (tmp_path / "set.zip").chmod(0)
-    bound()
-    with pytest.raises(InputError, match=rf"set\.zip: {BARRED}"):
-        data.open_images(str(tmp_path / "set.zip"))
+    with pytest.raises(InputError, match=rf"{(folder / barred)}: {BARRED}"):
+        call(folder)
+    (folder / barred).chmod(0o700)

@@ -1,4 +1,4 @@
-"""Several processes: on one training, on one run, and on a disk that fills up."""
+"""Trainings that are killed, several processes on one run, and a disk that fills up."""
 
 import os
 import subprocess
@@ -6,62 +6,109 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import POINTS
 
-from deblurlib.runs import store
+from deblurlib.runs import run, store
 
-SCRIPT = Path(__file__).with_name("sharing.py")
+SCRIPT = Path(__file__).with_name("processes.py")
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
-def start(mode, folder, launcher=()):
-    command = [sys.executable, *launcher, str(SCRIPT), mode, str(folder)]
+def start(folder, *acts, launcher=(), limit=300):
+    """What the acts printed."""
+    command = [sys.executable, *launcher, str(SCRIPT), str(folder), *acts]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=env)
     assert done.returncode == 0, done.stderr
-    return done
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("alone")
-    start("alone", folder)
-    return store.listed(folder)[0]
+def acted(tmp_path_factory):
+    """The folder of the stores, and for each act the lines that it printed."""
+    folder = tmp_path_factory.mktemp("acted")
+    parts = start(folder, "alone", "full", *POINTS, "race").split("# ")[1:]
+    return folder, {act: lines for act, *lines in map(str.splitlines, parts)}
 
 
-def test_two_processes_end_with_the_weights_of_one_also_after_a_stop(alone, tmp_path):
-    printed = start("together", tmp_path, TORCHRUN).stdout.splitlines()
-    (run,) = store.listed(tmp_path)
-    assert printed == [f"02/shared, seed 0: {how} ({run.id})" for how in ("stopped", "resumed")]
-    assert (run.env["processes"], alone.env["processes"]) == (2, 1)
-    assert run.id == alone.id
-    weights, expected = run.model().state_dict(), alone.model().state_dict()
-    for key in expected:
-        assert (weights[key] - expected[key]).abs().max() < 1e-5
-    for row, other in zip(run.history, alone.history, strict=True):
-        assert row["loss"] == pytest.approx(other["loss"], rel=1e-5)
+@pytest.fixture(scope="module")
+def alone(acted):
+    return the_run(acted[0] / "alone")
 
 
-def test_two_processes_that_want_one_run_train_it_once(alone, tmp_path):
-    done = start("race", tmp_path)
-    statuses, refusal, last = done.stdout.splitlines()
-    assert statuses == "0 0"
-    outcomes = sorted(line.split()[-2] for line in done.stderr.splitlines() if "seed 0: " in line)
-    assert outcomes == ["hit", "trained"]
-    assert "waiting for it" in done.stderr
-    assert "is being trained by another process" in refusal  # of deblur runs rm
-    assert last == "goes on"  # the one that waited, when the other was killed
-    (run,) = (r for r in store.listed(tmp_path) if r.outcome == "hit")
-    name = "model.safetensors"
-    assert (run.folder / name).read_bytes() == (alone.folder / name).read_bytes()
+def the_run(folder):
+    """The one complete run, with nothing beside it but the lock."""
+    (found,) = store.listed(folder)
+    assert found.outcome == "hit"
+    left = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert {name.split("/")[0] for name in left} <= {found.id, ".locks"}
+    return found
 
 
-def test_a_full_disk_is_one_sentence_and_loses_no_checkpoint(alone, tmp_path):
-    stopped, error, same, resumed = start("full", tmp_path).stdout.splitlines()
+def assert_same_end(first, second):
+    for name in ("model.safetensors", "config.json", "recipe.json"):
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes(), name
+    tensors, numbers = run.read_state(first.folder)
+    others, other_numbers = run.read_state(second.folder)
+    assert tensors.keys() == others.keys()
+    assert all(tensors[k].equal(others[k]) for k in tensors)
+    assert numbers["step"] == other_numbers["step"]
+    rows = [[r | {"seconds": 0} for r in which.history] for which in (first, second)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_at_a_write_point_ends_with_the_same_bits(acted, alone, point):
+    folder, printed = acted
+    found = the_run(folder / point)
+    others = {"before-the-first-checkpoint": "trained", "checkpoints-not-removed": "hit"}
+    outcome = others.get(point, "resumed")
+    assert printed[point] == ["-9", f"02/shared, seed 0: {outcome} ({found.id})", "0"]
+    assert_same_end(alone, found)
+
+
+def test_a_full_disk_is_one_sentence_and_loses_no_checkpoint(acted, alone):
+    folder, printed = acted
+    stopped, error, same, resumed = printed["full"]
     assert "stopped" in stopped
     assert "cannot be written" in error
     assert "too large" in error
     assert same == "True"
     assert "resumed" in resumed
-    (run,) = store.listed(tmp_path)
-    name = "model.safetensors"
-    assert (run.folder / name).read_bytes() == (alone.folder / name).read_bytes()
+    assert_same_end(alone, the_run(folder / "full"))
+
+
+def test_two_processes_that_want_one_run_train_it_once(acted, alone):
+    folder, printed = acted
+    lines = printed["race"]
+    both = lines.index("0 0")  # their statuses
+    ends = [line.split()[-2] for line in lines[:both] if "seed 0: " in line]
+    assert sorted(ends) == ["hit", "trained"]
+    assert any("waiting for it" in line for line in lines[:both])
+    assert lines[both + 1].endswith("is being trained by another process")  # of deblur runs rm
+    assert lines[-1] == "goes on"  # the one that waited, when the other was killed
+    (found,) = (r for r in store.listed(folder / "race") if r.outcome == "hit")
+    assert_same_end(alone, found)
+
+
+def test_two_processes_end_with_the_weights_of_one_also_after_a_stop(alone, tmp_path):
+    printed = start(tmp_path, "together", launcher=TORCHRUN).splitlines()
+    found = the_run(tmp_path / "together")
+    assert printed == [f"02/shared, seed 0: {how} ({found.id})" for how in ("stopped", "resumed")]
+    assert (found.env["processes"], alone.env["processes"]) == (2, 1)
+    assert found.id == alone.id
+    weights, expected = found.model().state_dict(), alone.model().state_dict()
+    for key in expected:
+        assert (weights[key] - expected[key]).abs().max() < 1e-5
+    for row, other in zip(found.history, alone.history, strict=True):
+        assert row["loss"] == pytest.approx(other["loss"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_end_with_the_same_bits(alone, tmp_path):
+    printed = start(tmp_path, "kills_at_random", limit=1200)
+    assert "20 kills" in printed
+    rounds = sorted((tmp_path / "kills_at_random").glob("round-*"))
+    assert rounds
+    for folder in rounds:
+        assert_same_end(alone, the_run(folder))

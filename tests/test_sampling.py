@@ -1,15 +1,22 @@
-"""Pairs: functions of seed and index alone, of the same pixels, made in the order promised."""
+"""Pairs: functions of seed and index alone, of the same pixels, made in the order promised.
 
+And the sources' degradations, each as its source makes it.
+"""
+
+import functools
 import math
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from moves import path_of
+from PIL import Image, ImageFilter
 
 from deblurlib import degrade, images, psf
-from deblurlib.degrade import sampling
 from deblurlib.errors import InputError
 
+CAMERAS = ["s4-camera", "s4-camera-light"]
 over_settings = pytest.mark.parametrize("name", degrade.SETTINGS)
 
 
@@ -27,16 +34,20 @@ def fixed(blur, **how):
     return lambda generator: degrade.Degradation(blur, **how)
 
 
+@functools.cache
+def drawn(name, seeds=range(50)):
+    return [degrade.SETTINGS[name](degrade.generator(seed, 0)) for seed in seeds]
+
+
 DRAWS = {**degrade.SETTINGS, "all": draw}
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("drawn", DRAWS.values(), ids=DRAWS.keys())
-def test_a_pair_depends_neither_on_its_batch_nor_on_order(rand, drawn, channels):
-    x, index = rand(5, channels, 80, 67), [5, 0, 9, 2, 100]
-    whole = degrade.sample(x, drawn, 3, index)
-    for part in ([0], [1], [4], [1, 2], [3, 0, 4], [4, 3, 2, 1, 0]):
-        pair = degrade.sample(x[part], drawn, 3, [index[i] for i in part])
+@pytest.mark.parametrize("name", DRAWS)
+def test_a_pair_depends_neither_on_its_batch_nor_on_order(rand, name):
+    x, index = rand(5, 1 if name.startswith("s1") else 3, 66, 64), [5, 0, 9, 2, 100]
+    whole = degrade.sample(x, DRAWS[name], 3, index)
+    for part in ([0], [4], [1, 2], [4, 3, 2, 1, 0]):
+        pair = degrade.sample(x[part], DRAWS[name], 3, [index[i] for i in part])
         assert torch.equal(pair.y, whole.y[part])
         assert torch.equal(pair.x, whole.x[part])
         assert pair.parameters == [whole.parameters[i] for i in part]
@@ -56,32 +67,29 @@ def test_at_other_boundaries_too_and_all_pixels_are_kept(rand, boundary):
 
 @over_settings
 def test_another_seed_or_index_draws_anew(name):
-    x = torch.full((1, 1, 70, 70), 0.5)
-    x[..., 30:33, 20:50] = 0.9
+    x = torch.full((1, 1, 64, 64), 0.5)
     same, seed, index = (
-        degrade.sample(x, degrade.SETTINGS[name], *key).parameters[0]
+        degrade.sample(x, degrade.SETTINGS[name], *key).parameters
         for key in ((0, [0]), (1, [0]), (0, [1]))
     )
-    varies = not name.startswith("s1")
-    assert (same != seed) == (same != index) == varies
+    assert (same != seed) == (same != index) == (not name.startswith("s1"))
 
 
 @over_settings
 def test_no_pixel_of_a_valid_pair_depends_on_anything_outside(rand, name):
     x = rand(1, 1, 90, 83)
     d = degrade.SETTINGS[name](degrade.generator(0, 7))
-    pair = sampling.apply(x, [d], 0, [7])
+    pair = degrade.apply(x, [d], 0, [7])
     top, left = d.margins
-    for seed in (1, 2):
-        larger = rand(1, 1, 150, 141, seed=seed)
-        larger[..., 30:120, 29:112] = x  # one centre for both: a camera turns about it
-        around = sampling.apply(larger, [d], 0, [7], "reflect")
-        inside = (..., slice(30 + top, 120 - top), slice(29 + left, 112 - left))
-        assert torch.equal(around.x[inside], pair.x)
-        if d.noise == 0:
-            off = 1.01 / 255 if d.quantise else 1e-5
-            torch.testing.assert_close(around.y[inside], pair.y, rtol=0, atol=off)
-            assert ((around.y[inside] - pair.y).abs() > 1e-4).float().mean() < 0.01
+    larger = rand(1, 1, 150, 141, seed=1)
+    larger[..., 30:120, 29:112] = x  # one centre for both: a camera turns about it
+    around = degrade.apply(larger, [d], 0, [7], "reflect")
+    inside = (..., slice(30 + top, 120 - top), slice(29 + left, 112 - left))
+    assert torch.equal(around.x[inside], pair.x)
+    if d.noise == 0:
+        off = 1.01 / 255 if d.quantise else 1e-5
+        torch.testing.assert_close(around.y[inside], pair.y, rtol=0, atol=off)
+        assert ((around.y[inside] - pair.y).abs() > 1e-4).float().mean() < 0.01
 
 
 def test_both_images_of_a_pair_show_the_same_pixels(rand):
@@ -94,6 +102,8 @@ def test_both_images_of_a_pair_show_the_same_pixels(rand):
     still = degrade.sample(x, fixed(path_of((0, 0)), margin=4, quantise=False), 0, [0, 1])
     assert torch.equal(still.x, x[..., 4:-4, 4:-4])
     torch.testing.assert_close(still.y, still.x, rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match="no one kernel"):
+        _ = still.kernels
 
 
 @pytest.mark.parametrize("boundary", ["reflect", "zero", "valid"])
@@ -135,44 +145,14 @@ def test_every_image_gets_its_own_highlights_noise_and_rounding(rand):
         degrade.Degradation(delta, highlights=3.0, quantise=False),
         degrade.Degradation(delta, photons=20, noise=0.1),
     ]
-    pair = sampling.apply(x, degradations, 0, [0, 1])
+    pair = degrade.apply(x, degradations, 0, [0, 1])
     torch.testing.assert_close(pair.y[:1], degrade.boost_highlights(x[:1], 3.0))
     noisy = degrade.add_noise(degrade.add_shot_noise(x[1:], 20, 0, [1]), 0.1, 0, [1])
     assert torch.equal(pair.y[1:], images.quantise(noisy))
     assert pair.degradations == tuple(degradations)
+    assert len({*degradations, degradations[0]}) == 2  # though they hold tensors
 
 
-def test_rounded_values_are_those_of_an_8_bit_file(rand):
-    pair = degrade.sample(2 * rand(2, 3, 20, 20) - 0.5, fixed(psf.box(3), noise=0.3), 0, [0, 1])
-    levels = pair.y * 255
-    torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-4)
-    assert (pair.y.min(), pair.y.max()) == (0, 1)
-
-
-def test_noise_does_not_depend_on_how_much_the_blur_drew(rand):
-    x = rand(2, 3, 8, 8)
-
-    def draw_more(generator):
-        torch.rand(10, generator=generator)
-        return degrade.Degradation(psf.box(3), noise=0.1)
-
-    few = degrade.sample(x, fixed(psf.box(3), noise=0.1), 0, [0, 1])
-    assert torch.equal(few.y, degrade.sample(x, draw_more, 0, [0, 1]).y)
-
-
-def test_a_degradation_does_by_default_nothing_but_blur_and_round(rand):
-    d = degrade.Degradation(psf.box(3))
-    assert (d.average, d.highlights, d.photons, d.noise) == ("encoded", 1, math.inf, 0)
-    assert (d.quantise, d.margin, d.parameters) == (True, None, {})
-
-
-def test_a_camera_path_has_no_kernels(rand):
-    pair = degrade.sample(rand(1, 1, 9, 9), fixed(path_of((0, 0)), margin=1), 0, [0])
-    with pytest.raises(InputError, match="no one kernel"):
-        _ = pair.kernels
-
-
-X = torch.zeros(2, 1, 9, 7)
 D = degrade.Degradation
 PATH = path_of((0, 2.5))
 
@@ -180,6 +160,7 @@ PATH = path_of((0, 2.5))
 @pytest.mark.parametrize(
     ("degradations", "boundary", "named"),
     [
+        ([], "valid", "0 degradations for 2 images"),
         ([D(psf.box(3))], "valid", "1 degradations for 2 images"),
         ([D(psf.box(3)), D(psf.box(5))], "valid", "one shape"),
         ([D(psf.box(3)), D(psf.box(3), average="light")], "valid", "one shape, average"),
@@ -198,7 +179,7 @@ PATH = path_of((0, 2.5))
 )
 def test_wrong_degradations_are_named(degradations, boundary, named):
     with pytest.raises(InputError, match=named):
-        sampling.apply(X, degradations, 0, [0, 1], boundary)
+        degrade.apply(torch.zeros(2, 1, 9, 7), degradations, 0, [0, 1], boundary)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +189,7 @@ def test_wrong_degradations_are_named(degradations, boundary, named):
         (psf.box(3) * 2, "encoded", "must sum to 1, not 2"),
         (torch.stack([psf.box(5)] * 4), "encoded", r"kernel .* or a path .* not \(4, 5, 5\)"),
         (torch.zeros(0, 3, 3), "encoded", r"not \(0, 3, 3\)"),
+        (torch.ones(3), "encoded", r"not \(3,\)"),
     ],
 )
 def test_a_degradation_that_is_none_cannot_be_made(blur, average, named):
@@ -215,12 +197,117 @@ def test_a_degradation_that_is_none_cannot_be_made(blur, average, named):
         degrade.Degradation(blur, average=average)
 
 
-def test_degradations_can_be_compared_and_kept_in_sets():
-    a, b = D(psf.box(3)), D(psf.box(3))
-    assert a == a
-    assert len({a, b}) == 2
+#: What the sources say of their numbers.
+PARAMETERS = {
+    "s1-gaussian": {"sigma": (3, 3)},
+    "s1-box": {"size": (7, 7)},
+    "s1-motion": {"length": (15, 15), "angle": (0, 0)},
+    **{f"s1-motion-{n}": {"length": (n, n), "angle": (0, 0)} for n in (5, 11, 21, 31)},
+    "s1-gaussian-matched": {"sigma": (3.86, 3.86)},
+    "s1-box-matched": {"size": (11, 11)},
+    "s2-gaussian": {"sigma": (1, 4)},
+    "s3-mixture": {"sigma": (0.5, 2), "length": (3, 9), "angle": (0, 180)},
+    "s4-camera": {"length": (8, 24), "roll": (0, 1)},
+    "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
+    "s5-gaussian": {"sigma": (0, 30)},
+    "shake": {"length": (8, 24)},
+    "noise": {"noise": (0, 0.2)},
+}
 
 
-def test_no_image_at_all_is_said():
-    with pytest.raises(InputError, match="0 degradations"):
-        degrade.sample(torch.zeros(0, 3, 9, 9), degrade.SETTINGS["s1-box"], 0, [])
+SIZES = {"s2-gaussian": 5, "s3-mixture": 13, "s5-gaussian": 61}
+
+
+def made(name, parameters):
+    """The kernel that the parameters of a setting, but for cameras and shakes, name."""
+    if "angle" in parameters:
+        return psf.motion(parameters["length"], parameters["angle"], SIZES.get(name))
+    if "sigma" in parameters:
+        return psf.gaussian(parameters["sigma"], SIZES.get(name))
+    return psf.box(parameters.get("size", 1))
+
+
+@over_settings
+def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(name):
+    for d in drawn(name)[:10]:
+        if name not in (*CAMERAS, "shake"):
+            torch.testing.assert_close(d.blur, made(name, d.parameters))
+        added = {"s2-gaussian": 0.02, "noise": d.parameters.get("noise")}
+        assert (d.noise, d.quantise) == (added.get(name, 0), name not in added)
+        assert (d.photons, d.highlights) == (math.inf, 1)
+        assert d.average == ("light" if name == "s4-camera-light" else "encoded")
+    assert len({(d.average, d.margin, d.blur.shape) for d in drawn(name)}) == 1
+
+
+@over_settings
+def test_parameters_are_spread_over_their_whole_range(name):
+    expected = PARAMETERS[name]
+    each = [d.parameters for d in drawn(name, range(100) if name == "s3-mixture" else range(50))]
+    for parameter, (low, high) in expected.items():
+        values = [p[parameter] for p in each if parameter in p]
+        assert low <= min(values) <= max(values) <= high
+        assert max(values) - min(values) >= 0.85 * (high - low) or name == "s5-gaussian"
+    if name == "s3-mixture":  # a Gaussian for one half and a motion for the other
+        kinds = [set(p) for p in each]
+        motions = kinds.count({"length", "angle"})
+        assert 35 < motions < 65
+        assert motions + kinds.count({"sigma"}) == 100
+    else:
+        assert all(set(p) == set(expected) for p in each)
+
+
+def test_s1_is_that_of_pillow(rand):
+    array = (rand(90, 80) * 255).to(torch.uint8).numpy()
+    x = images.to_tensor(array)[None]
+    # Pillow's Gaussian is three boxes after each other, which is near one
+    for name, theirs, margin, off in (
+        ("s1-box", ImageFilter.BoxBlur(3), 3, 1.01),
+        ("s1-gaussian", ImageFilter.GaussianBlur(3), 9, 2),
+    ):
+        expected = np.asarray(Image.fromarray(array).filter(theirs), np.float32)
+        y = degrade.sample(x, degrade.SETTINGS[name], 0, [0]).y[0, 0]
+        inside = expected[margin:-margin, margin:-margin]
+        assert np.abs(255 * y.numpy() - inside).max() <= off
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_s2_is_that_of_opencv_with_noise_and_without_clipping(rand, seed):
+    x = rand(1, 3, 150, 140).round()
+    pair = degrade.sample(x, degrade.SETTINGS["s2-gaussian"], seed, [0])
+    array = x[0].permute(1, 2, 0).numpy()
+    blurred = cv2.GaussianBlur(array, (5, 5), pair.parameters[0]["sigma"])[2:-2, 2:-2]
+    noise = pair.y[0] - torch.from_numpy(blurred).permute(2, 0, 1)
+    assert noise.std().item() == pytest.approx(0.02, rel=0.02)
+    assert noise.mean().abs() < 0.0005
+    black = degrade.sample(torch.zeros_like(x), degrade.SETTINGS["s2-gaussian"], seed, [0])
+    assert black.y.min() < -0.05
+
+
+def test_s5_sigma_is_the_size_of_a_normal_number():
+    sigmas = torch.tensor([d.parameters["sigma"] for d in drawn("s5-gaussian", range(1000))])
+    assert sigmas.mean().item() == pytest.approx(5 * (2 / torch.pi) ** 0.5, rel=0.06)  # 3.99
+    assert sigmas.square().mean().sqrt().item() == pytest.approx(5, rel=0.06)
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_cameras_stay_within_their_margin_and_differ_in_what_they_average_alone(name):
+    for d, other in zip(drawn(name), drawn("s4-camera"), strict=True):
+        assert degrade.max_displacement(d.blur, 512, 512) <= d.margin
+        assert d.margins == (d.margin, d.margin)
+        assert torch.equal(d.blur, other.blur)
+
+
+def test_a_camera_wanders_and_turns_as_its_parameters_say():
+    for d in drawn("s4-camera"):
+        ways = d.blur[:, :2, 2].diff(dim=0).norm(dim=1)  # of the image's centre
+        length = d.parameters["length"]
+        assert 0.7 * length < ways.sum() <= 1.01 * length
+        turns = torch.rad2deg(torch.atan2(d.blur[:, 0, 1], d.blur[:, 0, 0])).abs()
+        assert turns.max().item() == pytest.approx(d.parameters["roll"], rel=0.1, abs=0.03)
+
+
+def test_a_shake_is_as_long_as_its_parameter_says():
+    for seed, d in enumerate(drawn("shake")[:10]):
+        generator = degrade.generator(seed, 0)
+        torch.rand((), generator=generator)  # the length's
+        assert torch.equal(d.blur, psf.shake(generator, d.parameters["length"], 25))

@@ -1,7 +1,6 @@
 """Chapter 05's recipes: the paper's, and the one that ships; and the pairs that it learns from."""
 
 import math
-import re
 import shutil
 from dataclasses import asdict
 
@@ -15,53 +14,35 @@ from deblurlib.runs import inputs
 from deblurlib.studies import PROFILES, recipes
 from deblurlib.studies.srn import mixture
 
-over_profiles = pytest.mark.parametrize("profile", PROFILES)
-
 
 def by_slug(profile, source="gopro"):
     return {r.name.removeprefix("05/"): r for r in recipes("05", profile, data=source)}
 
 
-@over_profiles
-def test_all_of_the_chapter_is_here(profile):
-    assert set(by_slug(profile)) == {"srn", "shipped"}
-
-
 def test_the_full_recipe_is_the_papers_training_on_gopro():
     recipe = asdict(by_slug("full")["srn"])
     expected = {
-        "model": "srn",
-        "model_args": {},
-        "data": "gopro",
-        "degradation": None,
-        "steps": 262_000,
-        "batch": 16,
-        "crop": 256,
         "loss": "mse-over-scales",
         "optimiser": {"name": "adam", "lr": 1e-4},
         "schedule": {"name": "polynomial", "power": 0.3},
         "clip": {"norm": 3.0, "of": "recurrence."},
-        "ema": None,
-        "precision": "32",
+        "batch": 16,
+        "crop": 256,
         "grey": 0,
-        "images": None,
     }
     assert {key: recipe[key] for key in expected} == expected
     assert recipe["steps"] * recipe["batch"] / 2103 == pytest.approx(2000, rel=0.005)  # epochs
 
 
-@over_profiles
-def test_the_shipped_network_is_half_as_wide_and_learns_the_difference(profile):
-    recipe = by_slug(profile)["shipped"]
-    assert recipe.model_args == {"width": 16, "residual": True}
-    assert (recipe.model, recipe.loss) == ("srn", "mse-over-scales")
-    assert recipe.clip == by_slug(profile)["srn"].clip
-    assert (recipe.ema, recipe.precision, recipe.holdout) == (0.999, "bf16", 0.15)
+def test_the_shipped_network_is_half_as_wide_and_learns_the_difference():
+    srn, shipped = by_slug("full").values()
+    assert shipped.model_args == {"width": 16, "residual": True}
+    assert (shipped.model, shipped.loss, shipped.clip) == (srn.model, srn.loss, srn.clip)
+    assert (shipped.ema, shipped.precision, shipped.holdout) == (0.999, "bf16", 0.15)
 
 
-@over_profiles
 def test_recorded_pairs_are_taken_as_they_are_and_all_other_images_are_shaken(
-    profile, tmp_path, save_picture, monkeypatch
+    tmp_path, save_picture, monkeypatch
 ):
     for side in ("blur", "sharp"):
         save_picture(tmp_path / "clips/train" / side / "a.png")
@@ -70,9 +51,9 @@ def test_recorded_pairs_are_taken_as_they_are_and_all_other_images_are_shaken(
     monkeypatch.delenv("DEBLURLIB_DATA", raising=False)
 
     def settings(source):
-        return {r.degradation for r in by_slug(profile, source).values()}
+        return {r.degradation for r in by_slug("smoke", source).values()}
 
-    for source in ("sample", "bsds500", "anime-faces", "nowhere", str(tmp_path / "photos")):
+    for source in ("sample", "bsds500", "nowhere", str(tmp_path / "photos")):
         assert settings(source) == {"s4-camera"}
     for source in ("gopro", "gopro-gamma", "motion-mixture", f"mine={tmp_path / 'clips'}"):
         assert settings(source) == {None}
@@ -159,85 +140,47 @@ def stems(pairs):
     return [name.removeprefix("train/sharp/").removesuffix(".png") for name in pairs.names]
 
 
-def test_the_mixture_is_one_set_of_pairs_all_to_train_on(mixed, pairs):
-    tiles = [
-        f"{pair}-{top:04d}-{left:04d}"
-        for pair, (_, tops, lefts) in TILES.items()
-        for top in tops
-        for left in lefts
-    ]
-    assert sorted(stems(pairs)) == sorted([*tiles, *PHOTOGRAPHS])
-    assert mixed[1] == len(pairs) == len(data.open_pairs(str(mixed[0])))
+def by_stem(pairs):
+    """Of each pair: blurred image, sharp image, scene."""
+    found = zip(stems(pairs), pairs, pairs.scenes, strict=True)
+    return {stem: (*pair, scene) for stem, pair, scene in found}
+
+
+def test_tiles_are_the_parts_of_their_training_pairs_and_leave_out_no_pixel(known, mixed, pairs):
+    found = by_stem(pairs)
+    assert mixed[1] == len(found) == len(data.open_pairs(str(mixed[0])))
     assert pairs.name in KNOWN
-
-
-def test_no_tile_is_larger_than_256_and_none_is_cut_where_the_image_is_smaller(pairs):
-    sizes = {stem: tuple(pairs[i][1].shape[1:]) for i, stem in enumerate(stems(pairs))}
-    for stem, size in sizes.items():
-        source = stem[: -len("-0000-0000")]
-        small = {"reds_small-000": (200, 256), "reds_small-001": (60, 50)}
-        kept = PHOTOGRAPHS.get(stem, (0, 0, *small.get(source, (256, 256))))
-        assert size == kept[2:]
-
-
-def test_a_tile_is_the_part_of_its_training_pair_that_its_name_says(known, pairs):
-    seen = 0
-    for i, stem in enumerate(stems(pairs)):
-        if stem in PHOTOGRAPHS:
-            continue
-        source, number, top, left = re.fullmatch(r"(\w+)-(\d+)-(\d+)-(\d+)", stem).groups()
+    for name, (scene, tops, lefts) in TILES.items():
+        source, number = name.split("-")
         whole = data.open_pairs(source, "train")[int(number)]
-        for tile, image in zip(pairs[i], whole, strict=True):
-            cut = image[:, int(top) :, int(left) :][:, :256, :256]
-            assert torch.equal(tile, cut)
-        seen += 1
-    assert seen == 15
+        covered = torch.zeros(whole[1].shape)
+        for top, left in ((top, left) for top in tops for left in lefts):
+            *tile, own = found.pop(f"{name}-{top:04d}-{left:04d}")
+            part = (slice(None), slice(top, top + 256), slice(left, left + 256))
+            assert torch.equal(torch.stack(tile), torch.stack(whole)[:, *part])
+            assert own == scene
+            covered[part] = 1
+        assert covered.all()
+    assert found.keys() == PHOTOGRAPHS.keys()
 
 
-def test_every_pixel_of_a_recorded_image_is_in_a_tile(known, pairs):
-    seen = {}
-    for i, stem in enumerate(stems(pairs)):
-        if stem not in PHOTOGRAPHS:
-            pair, top, left = stem.rsplit("-", 2)
-            source, number = pair.split("-")
-            shape = data.open_pairs(source, "train")[int(number)][1].shape[1:]
-            height, width = pairs[i][1].shape[1:]
-            mask = seen.setdefault(pair, torch.zeros(shape))
-            mask[int(top) : int(top) + height, int(left) : int(left) + width] = 1
-    assert set(seen) == set(TILES)
-    assert all(mask.all() for mask in seen.values())
-
-
-def test_a_photograph_is_the_middle_of_one_to_train_on_shaken(known, pairs):
-    numbers = {stem: i for i, stem in enumerate(stems(pairs))}
+def test_a_photograph_is_the_middle_of_one_to_train_on_shaken_in_its_own_way(known, pairs):
+    found = by_stem(pairs)
     for stem, (top, left, height, width) in PHOTOGRAPHS.items():
         source, number = stem.split("-")
         whole = data.open_images(source, "train")[int(number)]
-        y, x = pairs[numbers[stem]]
+        y, x, scene = found[stem]
         assert torch.equal(x, whole[:, top : top + height, left : left + width])
         # noise of these pictures hardly outlives a blur; their mean does
         assert 0.001 < y.var().item() < 0.7 * x.var().item()
         assert y.mean().item() == pytest.approx(x.mean().item(), abs=0.02)
-
-
-def test_photographs_are_shaken_each_in_its_own_way_even_two_that_are_the_same(pairs):
-    numbers = {stem: i for i, stem in enumerate(stems(pairs))}
-    (y, x), (other_y, other_x) = (pairs[numbers[f"bsds500-00{i}"]] for i in (1, 2))
-    assert torch.equal(x, other_x)
+        assert scene == f"photographs-{int(number) % 5}"
+    (y, x, _), (other_y, other_x, _) = found["bsds500-001"], found["bsds500-002"]
+    assert torch.equal(x, other_x)  # two that are the same
     assert (y - other_y).abs().max() > 0.05
 
 
-def test_scenes_are_those_of_the_sources_and_photographs_are_shared_out(pairs):
-    expected = {
-        **{pair: scene for pair, (scene, *_) in TILES.items()},
-        **{stem: f"photographs-{int(stem[-3:]) % 5}" for stem in PHOTOGRAPHS},
-    }
-    for stem, scene in zip(stems(pairs), pairs.scenes, strict=True):
-        whole = stem if stem in PHOTOGRAPHS else stem[: -len("-0000-0000")]
-        assert scene == expected[whole]
-
-
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_what_is_validated_on_shows_no_scene_that_is_trained_on(pairs, seed):
     share = by_slug("report", "motion-mixture")["shipped"].holdout
     parts = data.hold_out(pairs, share, seed)
@@ -254,8 +197,6 @@ def test_gathered_twice_it_is_the_same_to_the_byte(known, mixed, tmp_path):
     for one in sorted(p for p in mixed[0].rglob("*") if p.is_file()):
         other = tmp_path / one.relative_to(mixed[0])
         assert one.read_bytes() == other.read_bytes(), one.name
-    again = data.open_pairs(f"motion-mixture={tmp_path}", "train")
-    assert again.fingerprint == data.open_pairs(str(mixed[0]), "train").fingerprint
 
 
 def test_of_many_photographs_no_more_are_taken_than_wanted(known, monkeypatch, tmp_path):
@@ -266,27 +207,27 @@ def test_of_many_photographs_no_more_are_taken_than_wanted(known, monkeypatch, t
     assert found == ["bsds500-000", "bsds500-001", "bsds500-002", "imagenet_sample-000"]
 
 
-def test_the_recipes_of_every_profile_open_the_mixture(known, mixed, pairs, monkeypatch):
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_recipes_open_the_mixture(mixed, pairs, monkeypatch, profile):
     monkeypatch.setenv("DEBLURLIB_DATA", str(mixed[0].parent))
-    for profile in PROFILES:
-        for recipe in by_slug(profile, "motion-mixture").values():
-            opened = inputs.open_training_images(recipe)
-            assert opened.fingerprint == pairs.fingerprint
+    for recipe in by_slug(profile, "motion-mixture").values():
+        assert inputs.open_training_images(recipe).fingerprint == pairs.fingerprint
 
 
 def test_a_camera_goes_3_to_20_pixels_rolls_half_a_degree_and_stays_in_its_margin():
-    drawn = [mixture.camera(degrade.generator(0, n)) for n in range(300)]
-    for key, low, high in (("length", 3, 20), ("roll", 0, 0.5)):
-        values = torch.tensor([d.parameters[key] for d in drawn])
-        assert low <= values.min() < low + 0.05 * (high - low)
-        assert high - 0.05 * (high - low) < values.max() <= high
-    noise = torch.tensor([d.noise for d in drawn])
-    assert 0 <= noise.min() < 0.001
-    assert 0.009 < noise.max() <= 0.01
+    drawn = [mixture.camera(degrade.generator(0, n)) for n in range(100)]
+    lengths, rolls = ([d.parameters[key] for d in drawn] for key in ("length", "roll"))
+    for values, low, high in (
+        (lengths, 3, 20),
+        (rolls, 0, 0.5),
+        ([d.noise for d in drawn], 0, 0.01),
+    ):
+        assert low <= min(values) < low + 0.1 * (high - low)
+        assert high - 0.1 * (high - low) < max(values) <= high
     side = mixture.TILE + 32
     needed = [degrade.max_displacement(d.blur, side, side) for d in drawn]
     assert max(needed) <= 16 == drawn[0].margins[0]
-    for d in drawn[:50]:
+    for d in drawn[:20]:
         centre = d.blur[:, :2, 2]
         way = (centre[1:] - centre[:-1]).norm(dim=1).sum().item()
         assert way <= d.parameters["length"] * 1.01
@@ -296,6 +237,6 @@ def test_a_camera_goes_3_to_20_pixels_rolls_half_a_degree_and_stays_in_its_margi
 
 def test_a_folder_that_holds_another_mixture_is_refused(known, tmp_path):
     (tmp_path / "train").mkdir()
-    with pytest.raises(InputError, match="train: exists already; remove it"):
+    with pytest.raises(InputError, match="exists already"):
         mixture.gather(tmp_path)
     assert list((tmp_path / "train").iterdir()) == []

@@ -40,7 +40,7 @@ METHODS = {
 }
 over_methods = pytest.mark.parametrize("method", METHODS)
 over_boundaries = pytest.mark.parametrize("boundary", PERIODIC)
-over_sizes = pytest.mark.parametrize(("height", "width"), [(16, 13), (9, 12), (7, 7)])
+over_sizes = pytest.mark.parametrize(("height", "width"), [(16, 13), (9, 12)])
 
 
 @over_sizes
@@ -112,6 +112,7 @@ def test_a_batch_equals_its_images_one_by_one_to_the_bit(monkeypatch, rand, meth
     assert torch.equal(together, alone)
     grey = torch.cat([restore(y[:, c : c + 1], k, boundary=boundary) for c in range(3)], 1)
     torch.testing.assert_close(grey, together, rtol=0, atol=1e-4)
+    # as on a GPU
     monkeypatch.setattr(linear, "image_by_image", lambda function, *batched: function(*batched))
     torch.testing.assert_close(restore(y, k, boundary=boundary), together, rtol=0, atol=1e-4)
 
@@ -125,14 +126,14 @@ def test_the_type_of_the_image_stays_and_liu_jia_is_the_usual_boundary(rand, met
     assert torch.equal(half, restore(y.half().float(), k, boundary="liu-jia").half())
 
 
-@over_methods
 @over_boundaries
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (6, 4)])
-def test_kernels_may_be_larger_than_the_image(rand, method, boundary, size):
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3)])
+def test_kernels_may_be_larger_than_the_image(rand, boundary, size):
     y, k = rand(1, 3, *size), torch.stack([skewed(9, 11)])
-    x_hat = METHODS[method][0](y, k, boundary=boundary)
-    assert x_hat.shape == y.shape
-    assert x_hat.isfinite().all()
+    for restore, _ in METHODS.values():
+        x_hat = restore(y, k, boundary=boundary)
+        assert x_hat.shape == y.shape
+        assert x_hat.isfinite().all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (6, 2), (9, 8)])
@@ -151,13 +152,6 @@ def test_what_is_made_periodic_begins_with_the_image(rand, size, sides):
     assert np.array_equal(reflect, np.tile(mirrored, (1, 1, *times)))
 
 
-def test_with_mirror_images_a_symmetric_blur_of_such_an_image_is_undone(rand):
-    x, k = rand(1, 1, 9, 12).double(), psf.gaussian(0.6).double()
-    y = scipy.ndimage.convolve(x.numpy(), k.numpy()[None, None], mode="mirror")
-    found = inverse(torch.from_numpy(y), k, boundary="reflect")
-    torch.testing.assert_close(found, x, rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize("size", [(9, 13), (6, 11), (8, 8), (6, 8), (7, 9)])
 def test_in_what_extends_an_image_each_pixel_is_the_mean_of_its_neighbours(rand, size):
     wide = extend_smoothly(rand(1, 2, 6, 8).double(), *size)
@@ -167,17 +161,6 @@ def test_in_what_extends_an_image_each_pixel_is_the_mean_of_its_neighbours(rand,
     mean[..., [0, 5], 8:] = columns[..., [0, 5], 8:]
     mean[..., :6, :8] = wide[..., :6, :8]
     torch.testing.assert_close(wide, mean)
-
-
-def test_what_extends_an_image_stays_in_the_range_of_its_border_and_makes_no_step():
-    y = torch.arange(16)[:, None] * 0.0125 + torch.arange(20).expand(1, 1, 16, 20) * 0.02
-    y[..., 1:-1, 1:-1] += 100
-    wide = extend_smoothly(y, 33, 35)
-    added = torch.cat([wide[..., 16:, :].flatten(), wide[..., 20:].flatten()])
-    assert y.min() - 1e-6 <= added.min() <= added.max() <= y[..., [0, -1], :].max() + 1e-6
-    wide[..., 1:15, 1:19] -= 100
-    for axis in (-2, -1):  # without an extension, up to 0.38
-        assert (wide - wide.roll(1, axis)).abs().max() < 0.06
 
 
 @pytest.mark.parametrize(
@@ -201,53 +184,29 @@ def test_taper_agrees_with_an_edgetaper_of_loops(rand, size, sides):
     np.testing.assert_allclose(found[..., [0, -1], :], blurred[..., [0, -1], :], atol=1e-10)
 
 
-def test_with_real_surroundings_all_are_better_than_taking_the_image_for_a_tile():
-    noise, k = np.random.default_rng(0).standard_normal((90, 90)), psf.motion(9, 30)
-    x = sum(s * scipy.ndimage.gaussian_filter(noise, s, mode="nearest") for s in (1, 3, 9))
-    x = torch.from_numpy(x / x.std() / 5 + 0.5)[None, None]
-    y = convolve(x, k, "valid")
-    h, w = (side // 2 for side in k.shape)
-    truth = x[..., h:-h, w:-w]
-    errors = {b: (tikhonov(y, k, 1e-3, boundary=b) - truth).square().mean() for b in PERIODIC}
-    for boundary in ("reflect", "taper", "liu-jia"):
-        assert errors[boundary] < 0.6 * errors["circular"], errors  # more than 2 dB
-
-
 Y, K = torch.zeros(2, 3, 6, 5), psf.box(3)
-NAN = Y.clone().index_fill_(3, torch.tensor(2), torch.nan)
-
-
-@over_methods
-@pytest.mark.parametrize(
-    ("y", "k", "boundary", "named"),
-    [
-        (Y[0], K, "taper", r"images must be .* not \(3, 6, 5\)"),
-        (NAN, K, "taper", "the image holds NaN or infinite values"),
-        (Y, 0 * K, "taper", "the kernel: holds nothing but zeros"),
-        (Y.int(), K, "taper", "images must be floating-point .* of torch.int32"),
-        (Y[0].numpy(), K, "taper", r"images are \(B, C, H, W\), .* not \(3, 6, 5\)"),
-        (Y.numpy() > 0, K, "taper", "images are .* of bool"),
-        (Y, K, "zero", "'zero' is none of circular, reflect, taper, liu-jia"),
-    ],
-)
-def test_wrong_input_is_named(method, y, k, boundary, named):
-    with pytest.raises(InputError, match=named):
-        METHODS[method][0](y, k, boundary=boundary)
 
 
 @pytest.mark.parametrize(
     ("call", "named"),
     [
+        (lambda: wiener(Y[0], K, 1), r"images must be .* not \(3, 6, 5\)"),
+        (lambda: wiener(Y[:0], K, 1), r"not empty, not \(0, 3, 6, 5\)"),
+        (lambda: wiener(Y + torch.nan, K, 1), "holds NaN or infinite values"),
+        (lambda: wiener(Y.int(), K, 1), "images must be floating-point .* of torch.int32"),
+        (lambda: wiener(Y[0].numpy(), K, 1), r"images are \(B, C, H, W\), .* not \(3, 6, 5\)"),
+        (lambda: wiener(Y, 0 * K, 1), "the kernel: holds nothing but zeros"),
+        (lambda: wiener(Y, K.expand(3, 3, 3), 1), "3 kernels were given for 2 images"),
+        (lambda: wiener(Y, K, 1, boundary="zero"), "'zero' is none of circular, reflect, taper"),
         *[(lambda v=v: inverse(Y, K, v), r"least must be in \(0, 1\]") for v in (0, 1.1, np.nan)],
         *[(lambda v=v: tikhonov(Y, K, v), "weight must be more") for v in (0, np.inf, np.nan)],
         (lambda: tikhonov(Y, K, 1, "tv"), "penalty 'tv' is none of values, gradient, laplacian"),
-        (lambda: inverse(Y, K.expand(3, 3, 3)), "3 kernels were given for 2 images"),
         (lambda: wiener(Y, K), "either noise_to_signal or sigma"),
         *[(lambda v=v: wiener(Y, K, sigma=v), "sigma must be") for v in (-1, np.inf, np.nan)],
         (lambda: wiener(Y, K, torch.ones(3)), "one number or one an image"),
         (lambda: extend_smoothly(Y[:0], 6, 4), "6 x 5 pixels cannot be extended to 6 x 4"),
     ],
 )
-def test_a_wrong_number_is_named(call, named):
+def test_wrong_input_is_named(call, named):
     with pytest.raises(InputError, match=named):
         call()

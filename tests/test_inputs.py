@@ -1,0 +1,173 @@
+"""What a recipe trains and validates on: crops that are larger than what a model gives back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from deblurlib import data, degrade, files, images, losses, training
+from deblurlib.data import batches
+from deblurlib.errors import InputError
+from deblurlib.runs import Recipe
+from deblurlib.runs.inputs import batches_of
+from deblurlib.runs.validation import scorer, validation_pairs
+
+#: of the two kinds of images, each sixteen of 70 x 76 pixels; a blur takes 3 of them at each side
+RECIPES = {
+    "sharp": Recipe("02/small", "srcnn", "own", 4, batch=3, crop=10, degradation="s1-box", grey=1),
+    "pairs": Recipe("02/small", "srcnn", "own", 4, batch=3, crop=10, grey=1),
+}
+over_kinds = pytest.mark.parametrize("kind", RECIPES)
+
+
+@pytest.fixture(scope="module")
+def fabric():
+    return training.start_fabric("32")
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory, save_picture, rand):
+    """By kind; the blurred one of a pair is the negative."""
+    sharp, pairs = tmp_path_factory.mktemp("sharp"), tmp_path_factory.mktemp("pairs")
+    for i in range(16):
+        save_picture(sharp / f"{i}.png", i, 70, 76)
+        x = images.quantise(rand(3, 70, 76, seed=i))
+        for side, image in (("blur", 1 - x), ("sharp", x)):
+            (pairs / f"s{i}" / side).mkdir(parents=True)
+            files.write_image(pairs / f"s{i}" / side / "0.png", image)
+    return {"sharp": data.open_images(str(sharp)), "pairs": data.open_pairs(str(pairs))}
+
+
+def inside(z, margin):
+    return z[..., margin : z.shape[-2] - margin, margin : z.shape[-1] - margin]
+
+
+def place_of(crop, whole):
+    """The only (top, left) at which ``crop`` lies in ``whole``."""
+    height, width = crop.shape[-2:]
+    windows = whole.unfold(-2, height, 1).unfold(-2, width, 1)
+    same = (windows == crop[..., None, None, :, :]).all(-1).all(-1).flatten(0, -3).all(0)
+    ((top, left),) = same.nonzero().tolist()
+    return top, left
+
+
+@pytest.mark.parametrize(
+    ("kind", "margin", "grey"), [("sharp", 4, 1), ("sharp", 2, 0), ("pairs", 4, 3)]
+)
+def test_a_sample_is_the_middle_of_a_larger_one(sets, fabric, kind, margin, grey):
+    recipe = replace(RECIPES[kind], grey=grey)
+    larger = replace(recipe, crop=10 + 2 * margin)
+    for step in (0, 3):
+        y, x = batches_of(recipe, sets[kind], fabric, margin)(step)
+        whole_y, whole_x = batches_of(larger, sets[kind], fabric, 0)(step)
+        assert x.shape == (3, grey or 3, 10, 10)
+        assert torch.equal(y, whole_y)
+        assert torch.equal(x, inside(whole_x, margin))
+
+
+def test_both_of_a_sample_show_the_same_place(sets, fabric):
+    y, x = batches_of(replace(RECIPES["pairs"], grey=0), sets["pairs"], fabric, 6)(0)
+    torch.testing.assert_close(1 - inside(y, 6), x)
+
+
+@pytest.mark.parametrize(("grey", "margin"), [(0, 0), (1, 30), (3, 5)])
+def test_both_of_a_validation_pair_show_the_same_place(sets, grey, margin):
+    for y, x in validation_pairs(replace(RECIPES["pairs"], grey=grey), sets["pairs"], margin):
+        assert x.shape == (1, grey or 3, 10, 10)
+        torch.testing.assert_close(1 - inside(y, margin), x, rtol=0, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("margin", [4, 27])
+def test_a_validation_pair_is_cut_out_of_an_evaluation_pair(sets, margin):
+    made = batches.evaluation_pairs(sets["sharp"], degrade.SETTINGS["s1-box"], 0, grey=1)
+    cut = validation_pairs(RECIPES["sharp"], sets["sharp"], margin)
+    for whole, (y, x) in zip(made, cut, strict=True):
+        top, left = place_of(x, whole.x)
+        around = (slice(top - margin, top + 10 + margin), slice(left - margin, left + 10 + margin))
+        assert y.shape[-2:] == (10 + 2 * margin,) * 2
+        assert torch.equal(y, whole.y[..., *around])
+
+
+@over_kinds
+def test_where_an_image_is_validated_depends_neither_on_the_seed_nor_on_the_others(sets, kind):
+    recipe, held = RECIPES[kind], sets[kind]
+    whole = [*validation_pairs(recipe, held, 2)]
+    few = validation_pairs(replace(recipe, seed=9), held.take([6, 2]), 2)
+    assert len(whole) == 16
+    for (y, x), i in zip(few, (6, 2), strict=True):
+        assert torch.equal(y, whole[i][0])
+        assert torch.equal(x, whole[i][1])
+
+
+@over_kinds
+@pytest.mark.parametrize(("margin", "border"), [(0, 16), (20, 20)])
+def test_validation_crops_lie_all_over_their_images_but_for_a_border(sets, kind, margin, border):
+    if kind == "sharp":
+        made = batches.evaluation_pairs(sets[kind], degrade.SETTINGS["s1-box"], 0, grey=1)
+        wholes = [pair.x for pair in made]
+    else:
+        wholes = [images.quantise(images.grey(x)) for _, x in sets[kind]]
+    crops = [x for _, x in validation_pairs(RECIPES[kind], sets[kind], margin)]
+    found = [place_of(x[0], whole) for x, whole in zip(crops, wholes, strict=True)]
+    assert len(set(found)) >= 14
+    for starts, side in zip(zip(*found, strict=True), wholes[0].shape[-2:], strict=True):
+        room = side - 10 - 2 * border
+        assert border <= min(starts) < border + 0.35 * room
+        assert border + 0.65 * room < max(starts) <= border + room
+
+
+@over_kinds
+@pytest.mark.parametrize("crop", [10, 53])
+def test_networks_of_different_margins_are_validated_on_the_same_crops(sets, kind, crop):
+    recipe = replace(RECIPES[kind], crop=crop)
+    plain = [*validation_pairs(recipe, sets[kind], 0)]
+    for margin in (1, min(16, (64 - crop) // 2)):
+        made = validation_pairs(recipe, sets[kind], margin)
+        for (blurred, sharp), (y, x) in zip(plain, made, strict=True):
+            assert torch.equal(x, sharp)
+            assert torch.equal(inside(y, margin), blurred)
+
+
+@pytest.mark.parametrize("margin", [0, 6])
+def test_an_image_that_is_too_small_to_train_on_is_named(sets, fabric, margin):
+    least = replace(RECIPES["sharp"], crop=64 - 2 * margin)
+    assert batches_of(least, sets["sharp"], fabric, margin)(0)[0].shape[-1] == 64
+    with pytest.raises(InputError, match=r"0.png has 70 x 76 pixels; a crop of 65 .* 71 x 71"):
+        batches_of(replace(least, crop=least.crop + 1), sets["sharp"], fabric, margin)
+
+
+@pytest.mark.parametrize(("kind", "side", "margin"), [("sharp", 64, 6), ("pairs", 70, 0)])
+def test_an_image_that_is_too_small_to_validate_on_is_named(sets, kind, side, margin):
+    least = replace(RECIPES[kind], crop=side - 2 * margin)
+    for y, _ in validation_pairs(least, sets[kind], margin):
+        assert y.shape[-2:] == (side, side)
+    name = sets[kind].names[0]
+    words = f"{name}, to validate on, has {side} x {side + 6} pixels .* of {side + 1} "
+    with pytest.raises(InputError, match=words):
+        next(validation_pairs(replace(least, crop=least.crop + 1), sets[kind], margin))
+
+
+@pytest.mark.parametrize(("loss", "margin"), [("mse", 3), ("euclidean", 0)])
+def test_scores_are_means_over_all_images_of_what_lies_inside(sets, monkeypatch, loss, margin):
+    monkeypatch.setitem(scorer.__globals__, "SCORED_AT_ONCE", 3)  # the last ones are fewer
+    recipe, held = replace(RECIPES["sharp"], loss=loss), sets["sharp"]
+    values, errors = [], []
+    for y, x in validation_pairs(recipe, held, margin):
+        values.append(losses.LOSSES[loss](inside(y, margin), x).item())
+        rounded = np.round(255 * inside(y, margin).double().numpy()) / 255
+        errors.append(np.mean((rounded - x.double().numpy()) ** 2))
+    expected = {"val_loss": np.mean(values), "val_psnr": -10 * np.log10(np.mean(errors))}
+    score = scorer(recipe, held, torch.device("cpu"), margin)
+    assert score(torch.nn.Identity()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_crop_that_is_restored_to_the_bit_leaves_the_psnr_finite(tmp_path, save_picture):
+    files.write_image(tmp_path / "flat.png", torch.full((3, 60, 60), 0.2))
+    save_picture(tmp_path / "other.png", 0, 60, 60)
+    held = data.open_images(str(tmp_path))
+    one, both = (
+        scorer(RECIPES["sharp"], some, torch.device("cpu"), 0)(torch.nn.Identity())["val_psnr"]
+        for some in (held.take([1]), held)
+    )
+    assert both == pytest.approx(one + 10 * np.log10(2), abs=1e-4)
