@@ -201,6 +201,8 @@ def test_figures_are_compared_unpacked_and_pictures_by_their_names(rand):
     assert sameness.same_pictures(npz(a=one, b=one), npz(b=one, a=one))
     assert not sameness.same_pictures(npz(a=one), npz(b=one))
     assert not sameness.same_pictures(npz(a=one, b=one), npz(a=one))
+    for damaged in (b"", b"PK\x03\x04", npz(a=one)[:-30]):
+        assert not sameness.same_pictures(damaged, npz(a=one))
 
 
 values = st.recursive(
