@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from deblurlib import degrade, evaluation, files, images, metrics, models, psf, runs, studies
-from deblurlib.data import open_images, open_pairs
+from deblurlib.data import open_images
 from deblurlib.errors import InputError
 from deblurlib.models import WEIGHTS, Denoiser
 from deblurlib.restoration import (
@@ -80,12 +80,6 @@ def test_a_method_that_knows_the_kernel_gains_much_and_a_wrong_kernel_shows(blur
         assert gain(name, y, x, k.flip(0, 1)) < gains[name] - 1
 
 
-@pytest.mark.parametrize("name", KNOWING)
-def test_without_a_kernel_it_is_refused(rand, name):
-    with pytest.raises(InputError, match=f"the method {name} needs the kernel"):
-        METHODS[name](rand(1, 3, 8, 8))
-
-
 @pytest.mark.parametrize("name", BLIND)
 def test_a_blind_method_sharpens_a_little_blur_and_makes_no_use_of_a_kernel(name):
     x = sample_crop(80, 80)
@@ -128,8 +122,7 @@ def test_the_noise_is_at_least_that_of_rounding():
     flat = torch.full((2, 1, 32, 32), 0.5)
     flat[1] += 0.1 * torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0))
     low, high = deconvolution.noise_level(flat).tolist()
-    steps = (torch.arange(100_000) / 100_000 * 255).round() - torch.arange(100_000) / 100_000 * 255
-    assert low == pytest.approx(steps.std().item() / 255, rel=0.01)
+    assert low == pytest.approx(1 / 255 / 12**0.5)  # of steps of 1 / 255
     assert high == pytest.approx(0.1, rel=0.1)
 
 
@@ -139,29 +132,6 @@ def assert_refused(result, message):
     assert err.startswith("deblur: ")
     assert len(err.strip().splitlines()) == 1
     assert message in err
-
-
-def test_scored_on_pairs_each_gets_its_kernel_from_its_file(tmp_path, command, rand):
-    known = {"blur": [], "sharp": [], "kernel": []}
-    for side in known:
-        (tmp_path / "known" / "test" / "a" / side).mkdir(parents=True)
-    for i in range(2):
-        x, k = rand(1, 3, 20, 26, seed=i), psf.gaussian(0.5 + i)
-        for side, image in (("blur", degrade.convolve(x, k)), ("sharp", x)):
-            files.write_image(tmp_path / "known" / "test" / "a" / side / f"{i}.png", image[0])
-        np.save(tmp_path / "known" / "test" / "a" / "kernel" / f"{i}.npy", k.numpy())
-    given = ("evaluate", "--method", "wiener", "--pairs", tmp_path / "known")
-    code, _, err = command(*given, "--json", tmp_path / "scores.json")
-    assert (code, err) == (0, "")
-    scores = json.loads((tmp_path / "scores.json").read_text("utf-8"))["images"]
-    pairs = open_pairs(str(tmp_path / "known"), "test")
-    assert len(scores) == len(pairs) == 2
-    for i, one in enumerate(scores):
-        y, x = (z[None] for z in pairs[i])
-        x_hat = METHODS["wiener"](y, psf.gaussian(0.5 + i))
-        assert one["psnr"] == pytest.approx(metrics.psnr(images.quantise(x_hat), x).item())
-    (tmp_path / "known" / "test" / "a" / "kernel" / "1.npy").unlink()
-    assert_refused(command(*given), "the method wiener needs the kernel, and none is known")
 
 
 def test_a_camera_s_path_has_no_kernel_to_give(command):
@@ -201,7 +171,6 @@ def test_a_photograph_or_frame_is_restored_with_the_kernel_of_a_file(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--method", "wiener"), "the method wiener needs the kernel: --kernel FILE"),
         (("--method", "wiener", "--kernel", "two.npy"), "two.npy: not one kernel (h, w)"),
         (("--method", "wiener", "--kernel", "missing.npy"), "missing.npy: no such file"),
         (("--kernel", "kernel.npy"), "the method srn has no use for a kernel"),
@@ -227,8 +196,9 @@ def test_candidates_are_tried_on_pairs_with_kernels_and_noise(monkeypatch):
     monkeypatch.setattr(choose, "SIDE", 64)
     pairs = choose.pairs("sample")
     assert [tuple(p.y.shape) for p in pairs] == [(1, 3, 64, 64)] * len(choose.SEEDS)
-    assert len({p.parameters[0]["noise"] for p in pairs}) == len(pairs)
-    assert all(0.001 <= p.parameters[0]["noise"] <= 0.02 for p in pairs)
+    noises = {p.parameters[0]["noise"] for p in pairs}
+    assert len(noises) == len(pairs)
+    assert 0.001 <= min(noises) <= max(noises) <= 0.02
     (recipe,) = studies.recipes("06", "report")
     assert recipe.holdout == choose.SHARE  # what the denoiser has not learnt from
     identity = choose.score(lambda y, k: y, pairs[0])
@@ -323,14 +293,6 @@ def test_the_denoiser_that_ships_takes_noise_off_photographs_it_has_not_seen(tra
     assert scores["identity_psnr"] == pytest.approx(20 * math.log10(255 / level), abs=0.3)
 
 
-@torch.inference_mode()
-def test_told_too_little_noise_it_leaves_some(trained):
-    x = images.grey(sample_crop(64, 64)[0])[None]
-    y = degrade.add_noise(x, 0.1, 0, [0])
-    left = {s: (trained.denoise(y, s) - y).square().mean().item() for s in (0.0, 0.02, 0.1)}
-    assert left[0.0] < left[0.02] < left[0.1]
-
-
 def test_the_card_for_readers_holds_the_scores_of_the_card_for_the_code(trained):
     assert models.parameter_count(trained) == CARD["training"]["parameters"]
     text = (WEIGHTS / "denoiser" / "README.md").read_text("utf-8")
@@ -343,8 +305,7 @@ def test_the_card_for_readers_holds_the_scores_of_the_card_for_the_code(trained)
 def test_the_recipe_shows_each_image_twice_with_other_noise():
     for profile in studies.PROFILES:
         (recipe,) = studies.recipes("06", profile, data="bsds500")
-        told = (recipe.name, recipe.model, recipe.degradation)
-        assert told == ("06/denoiser", "denoiser", "noise")
+        assert (recipe.model, recipe.degradation) == ("denoiser", "noise")
         assert recipe.grey == Denoiser.channels == 2
     x = images.grey(open_images("sample", "train")[0], 2)[None]
     y = degrade.sample(x, degrade.SETTINGS["noise"], 0, [3]).y

@@ -102,11 +102,6 @@ def test_a_camera_only_turns_and_the_centre_goes_exactly_where_the_path_says(pla
     torch.testing.assert_close(r @ r.T, torch.eye(3, dtype=torch.float64))
 
 
-def test_small_turns_hardly_distort_far_away():
-    (h,) = camera((6, -4, 0), focal=1e6)
-    torch.testing.assert_close(h, shift(6, -4), rtol=0, atol=1e-4)
-
-
 @pytest.mark.parametrize("quarters", [1, 2, -1])
 @pytest.mark.parametrize("size", [8, 9])
 def test_roll_is_counter_clockwise_on_the_screen(rand, size, quarters):
@@ -204,28 +199,14 @@ def test_reach_is_the_furthest_way_of_the_light_of_any_pixel(height, width):
         fars.append(np.ceil(max(abs(a / scale - right).max(), abs(b / scale - down).max())))
         assert degrade.max_displacement(h, height, width) == fars[-1]
     assert degrade.max_displacement(torch.stack(every), height, width) == max(fars)
+    for focal in (49.0, 100.0, 1000.0):
+        assert degrade.max_displacement(camera((0, 0, 0), focal=focal), 32, 32) == 0  # at rest
 
 
 @pytest.mark.parametrize(
     ("path", "pixels"), [([(0, -3.2), (1, 1)], 4), ([(-2.5, 2.9)], 3), ([(0, 0)], 0), ([(3, 0)], 3)]
 )
-def test_reach_of_a_path_of_shifts(path, pixels):
+def test_displacement_of_a_path_of_shifts(path, pixels):
     h = path_of(*path)
     assert degrade.max_displacement(h, 20, 31) == pixels
     assert degrade.max_displacement(torch.stack([h, h]), 20, 31) == pixels  # (B, T, 3, 3)
-
-
-def test_a_camera_at_rest_reaches_nowhere():
-    for focal in (49.0, 100.0, 1000.0):
-        assert degrade.max_displacement(camera((0, 0, 0), focal=focal), 32, 32) == 0
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_what_lies_beyond_arrives_only_within_reach_of_the_border(rand, seed):
-    h = degrade.homographies(degrade.camera_shake(seeded(seed), 9, 4), 60.0)
-    margin = degrade.max_displacement(h, 40, 50)
-    x = rand(1, 1, 40, 50)
-    y = [degrade.expose((degrade.warp(x, a, b) for a in h), "encoded") for b in ("reflect", "zero")]
-    inside = (..., slice(margin, -margin), slice(margin, -margin))
-    torch.testing.assert_close(y[0][inside], y[1][inside], rtol=0, atol=1e-5)
-    assert (y[0] - y[1]).abs().max() > 0.1

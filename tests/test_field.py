@@ -61,15 +61,6 @@ def test_by_default_points_are_weighted_and_images_are_mirrored(rand):
     assert torch.equal(y, degrade.convolve_field(x, k, w, "source", "reflect"))
 
 
-@over_boundaries
-@over_weighted
-def test_one_kernel_is_an_ordinary_blur(rand, weighted, boundary):
-    x, k = rand(2, 3, 11, 12), kernels_of(1)
-    expected = degrade.convolve(x, k[0], boundary)
-    one = torch.ones(1, *(x if weighted == "source" else expected).shape[-2:])
-    assert torch.equal(degrade.convolve_field(x, k, one, weighted, boundary), expected)
-
-
 @pytest.mark.parametrize(
     ("height", "width", "rows", "columns"),
     [(9, 13, 3, 4), (64, 50, 5, 3), (5, 6, 1, 3), (3, 3, 3, 3), (2, 3, 4, 4)],

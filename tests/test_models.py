@@ -367,7 +367,7 @@ def srn_by_hand(model, y, recurrence, upsampling):
         {"scales": 3, "flavour": "paper"},
         {"upsampling": "sub-pixel", "residual": True},
         {"upsampling": "bilinear", "flavour": "paper", "recurrence": "gru"},
-        {"channels": 1, "residual": True, "recurrence": "rnn"},
+        {"channels": 1, "residual": True, "flavour": "paper", "recurrence": "rnn"},
     ],
     ids=str,
 )

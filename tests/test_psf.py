@@ -54,11 +54,6 @@ def test_every_kernel_is_one_and_looks_the_same_upside_down(k):
     torch.testing.assert_close(k, k.rot90(2))
 
 
-@pytest.mark.parametrize("k", [psf.motion(15), psf.motion(6.3, 117), psf.disk(4.2), psf.disk(3)])
-def test_a_kernel_is_by_default_no_larger_than_its_light(k):
-    assert torch.cat([k[0], k[:, 0]]).max() > 0
-
-
 def test_a_larger_size_adds_zeros_around():
     assert torch.equal(psf.motion(5, 20, 31), padded(psf.motion(5, 20), 13))
     assert torch.equal(psf.disk(2, 21), padded(psf.disk(2), 8))
@@ -272,26 +267,21 @@ def test_check_refuses_what_is_no_kernel(k, named):
         (psf.gaussian, (-1,), "not -1"),
         (psf.gaussian, (math.nan,), "nan"),
         (psf.gaussian, (math.inf,), "inf"),
-        (psf.gaussian, (1, 4), "not 4"),
         (psf.gaussian, (1, -3), "not -3"),
         (psf.box, (0,), "not 0"),
         (psf.box, (3.0,), "not 3.0"),
         (psf.motion, (0.9,), "not 0.9"),
-        (psf.motion, (math.nan,), "nan"),
         (psf.motion, (math.inf,), "inf"),
         (psf.motion, (5, math.nan), "nan"),
-        (psf.motion, (5, 0, 6), "not 6"),
         (psf.motion, (15, 0, 13), "15 pixels needs a kernel of 15, not 13"),
         (psf.disk, (0,), "not 0"),
         (psf.disk, (math.nan,), "nan"),
         (psf.disk, (4, 7), "radius 4 needs a kernel of 9, not 7"),
         (psf.trajectory, (seeded(0), 0), "length.*not 0"),
-        (psf.trajectory, (seeded(0), math.nan), "length.*nan"),
         (psf.trajectory, (seeded(0), math.inf), "length.*inf"),
         (psf.trajectory, (seeded(0), 5, -0.1), "anxiety.*-0.1"),
         (psf.trajectory, (seeded(0), 5, math.inf), "anxiety.*inf"),
         (psf.trajectory, (seeded(0), 5, 1, 1), "2 steps or more, not 1"),
-        (psf.from_path, (torch.zeros(3),), r"\(3,\)"),
         (psf.from_path, (torch.zeros(3, 3),), r"\(3, 3\)"),
         (psf.from_path, (torch.zeros(0, 2),), r"\(0, 2\)"),
         (psf.from_path, (torch.tensor([[0, math.nan]]),), "NaN"),

@@ -136,23 +136,15 @@ def test_every_option_agrees_with_a_matrix_and_a_batch_with_its_images_alone(
 @pytest.mark.parametrize("boundary", ["reflect", "circular", "zero"])
 def test_the_likelihood_only_rises_and_the_flux_stays(rand, boundary):
     y, k = rand(1, 2, 12, 11).double(), skewed(5, 3)
-    weights = rand(1, 2, 12, 11, seed=1).double() + 0.1
-    weights = weights / weights.max()
-
-    def found(n, accelerate=False):
-        """The likelihood after ``n`` iterations, and the flux."""
-        x = deconvolve(y, k, n, boundary, accelerate, weights=weights)
+    likelihoods = []
+    for n in range(1, 9):
+        x = deconvolve(y, k, n, boundary)
         predicted, lost = convolve(x, k, boundary), 0
         if boundary == "zero":  # what falls beyond the border was seen to be black
             lost = ((1 - convolve_adjoint(torch.ones_like(y), k, boundary)) * x).sum()
-        likelihood = (weights * (y * predicted.log() - predicted)).sum() - lost
-        return likelihood, (weights * predicted).sum() + lost
-
-    likelihoods, fluxes = zip(*map(found, (*range(1, 9), 30)), strict=True)
+        likelihoods.append((y * predicted.log() - predicted).sum() - lost)
+        torch.testing.assert_close(predicted.sum() + lost, y.sum())
     assert all(later > earlier for earlier, later in pairwise(likelihoods))
-    for flux in fluxes:
-        torch.testing.assert_close(flux, (weights * y).sum())
-    assert found(12, accelerate=True)[0] >= likelihoods[-1]
 
 
 def test_acceleration_goes_no_further_than_the_last_step_and_not_back(rand):
@@ -294,17 +286,10 @@ def test_the_noise_is_estimated_from_it_alone(size):
     assert estimate_noise(noise[..., :1, :]).tolist() == [0, 0]
 
 
-def test_masking_what_is_clipped_helps_around_lamps(rand):
-    x, k = convolve(rand(1, 1, 40, 40) * 0.3, psf.gaussian(1.5)), psf.disk(3)
-    x[..., 10:13, 10] = x[..., 30, 25:27] = 20
-    y = convolve(x, k).clamp(max=1)
+def test_what_is_clipped_does_not_count(rand):
+    y = rand(1, 1, 8, 9) * 1.1
     assert torch.equal(unsaturated(y), (y < 0.99).float())
     assert unsaturated(torch.tensor([0.49, 0.5, 0.51]), 0.5).tolist() == [1, 0, 0]
-    far = torch.nn.functional.max_pool2d(x, 5, 1, 2) < 1
-    plain, masked = (
-        (deconvolve(y, k, 30, weights=w) - x)[far].norm() for w in (None, unsaturated(y))
-    )
-    assert masked < 0.7 * plain
 
 
 @over_all
@@ -324,31 +309,16 @@ def stars(rand, *shape):
 
 
 @over_blind
-@pytest.mark.parametrize("options", [{}, {"accelerate": False, "inner": 3, "damping": 0.1}])
-def test_kernels_stay_kernels_of_their_size_and_zero_where_they_began_so(rand, boundary, options):
+def test_kernels_stay_kernels_of_their_size_and_zero_where_they_began_so(rand, boundary):
     y, start = stars(rand, 2, 3, 16, 17), (rand(2, 5, 7) > 0.3).double()
-    x_hat, k = blind_richardson_lucy(y, start, 8, boundary, **options)
+    x_hat, k = blind_richardson_lucy(y, start, 8, boundary)
     assert k.shape == start.shape
     assert k.min() >= 0
     assert k[start == 0].eq(0).all()
     torch.testing.assert_close(k.sum((1, 2)), torch.ones(2, dtype=torch.float64))
-    assert x_hat.min() >= 0
-    assert (k - start / start.sum((1, 2), keepdim=True)).abs().max() > 0.02
-    shared = blind_richardson_lucy(y, start[0], 8, boundary, **options)
+    shared = blind_richardson_lucy(y, start[0], 8, boundary)
     assert torch.equal(shared[1][0], k[0])
     assert torch.equal(shared[0][0], x_hat[0])
-
-
-@over_blind
-@pytest.mark.parametrize("inner", [1, 3])
-def test_each_plain_blind_iteration_raises_the_likelihood(rand, boundary, inner):
-    y, found = stars(rand, 1, 2, 16, 17), []
-    for n in range(1, 9):
-        x_hat, k = blind_richardson_lucy(y, torch.ones(3, 5), n, boundary, False, inner=inner)
-        predicted = convolve(x_hat, k, boundary)
-        found.append((y * predicted.log() - predicted).sum())
-    assert np.diff(found).min() > 0
-    assert found[-1] < (y * y.log() - y).sum()  # no blur explains y best
 
 
 def gain_of_kernel(k, x, ratio, weights, boundary):
@@ -416,14 +386,8 @@ def test_black_images_and_weights_of_nothing_give_finite_numbers(rand, boundary,
             assert (x_hat.dtype, x_hat.shape, k.dtype) == (dtype, y.shape, torch.float32)
             assert x_hat.min() >= 0  # and no NaN
             assert k.min() >= 0
-
-
-@pytest.mark.parametrize("accelerate", [False, True])
-def test_a_black_image_tells_nothing_of_its_kernel(accelerate):
-    black, start = torch.zeros(1, 3, 9, 8), torch.ones(3, 3)
-    x, k = blind_richardson_lucy(black, start, 5, accelerate=accelerate)
-    assert not x.any()
-    torch.testing.assert_close(k[0], start / 9)
+            assert not x_hat[2].any()  # a black image tells nothing of its kernel
+            torch.testing.assert_close(k[2], torch.full((3, 5), 1 / 15))
 
 
 def test_a_blind_batch_equals_its_images_one_by_one_to_the_bit(monkeypatch, rand):

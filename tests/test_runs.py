@@ -53,19 +53,6 @@ def stopped(stopped_once, tmp_path):
     return replace(run, folder=tmp_path / run.folder.relative_to(folder))
 
 
-@pytest.fixture
-def own(tmp_path, monkeypatch, save_picture):
-    """``own(*heights)``: pictures of these heights are the data set ``own``; their folder."""
-
-    def make(*heights):
-        for i, height in enumerate(heights):
-            save_picture(tmp_path / "own" / "train" / f"{i}.png", i, height, 32)
-        monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
-        return tmp_path / "own" / "train"
-
-    return make
-
-
 def weights(run):
     return (run.folder / "model.safetensors").read_bytes()
 
@@ -177,24 +164,6 @@ def test_a_run_says_what_it_is_and_what_it_was_made_with(trained):
     assert len(run.env["code"]) == fingerprint.SHORT
 
 
-def test_the_model_is_loaded_as_the_ecosystem_does(trained, rand):
-    _, run = trained
-    y = rand(1, 1, 20, 20)
-    expected = SRCNN.from_pretrained(str(run.folder))(y)
-    assert run.model()(y).equal(expected)
-
-
-def test_pairs_are_trained_on_as_well(tmp_path, save_picture, monkeypatch):
-    for i, scene in enumerate("abc"):
-        for side in ("blur", "sharp"):
-            save_picture(tmp_path / "own" / "train" / scene / side / "0.png", i, 20, 24)
-    monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
-    small = {"model": "unet", "model_args": {"width": 2}, "grey": False}
-    recipe = replace(RECIPE, data="own", degradation=None, **small)
-    run = runs.train_or_load(recipe, folder=tmp_path / "store")
-    assert run.metrics["loss"] > 0
-
-
 def test_a_model_of_three_channels_is_trained_on_grey_images_and_without_padding(trained, tmp_path):
     arguments = {"channels": 3, "padding": False}
     run = runs.train_or_load(replace(RECIPE, grey=3, model_args=arguments), folder=tmp_path)
@@ -214,16 +183,6 @@ def test_a_model_of_three_channels_is_trained_on_grey_images_and_without_padding
 def test_what_cannot_be_trained_is_one_sentence(tmp_path, changed, named):
     with pytest.raises(InputError, match=named):
         runs.train_or_load(replace(RECIPE, **changed), folder=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("small", "words"),
-    [(3, "train/3.png, to validate on, .* a crop of 16"), (0, "train/0.png has .* need 22 x 22")],
-)
-def test_an_image_that_is_too_small_is_named_before_the_first_step(tmp_path, own, small, words):
-    own(*(21 if i == small else 32 for i in range(4)))
-    with pytest.raises(InputError, match=words):
-        runs.train_or_load(replace(RECIPE, data="own", holdout=0.3), folder=tmp_path / "store")
 
 
 def test_a_diverged_training_is_a_run_that_says_so(tmp_path):
@@ -254,8 +213,11 @@ def test_a_bar_is_shown_on_a_terminal_only(tmp_path, capsys, monkeypatch):
 # --- runs of other code or data
 
 
-def test_a_changed_data_file_is_stale(tmp_path, own, save_picture, capsys):
-    pictures = own(32, 32, 32)
+def test_a_changed_data_file_is_stale(tmp_path, save_picture, monkeypatch, capsys):
+    pictures = tmp_path / "own" / "train"
+    for i in range(3):
+        save_picture(pictures / f"{i}.png", i, 32, 32)
+    monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
     recipe, folder = replace(RECIPE, data="own"), tmp_path / "store"
     first = runs.train_or_load(recipe, folder=folder)
     save_picture(pictures / "1.png", seed=9, height=32, width=32)

@@ -191,13 +191,13 @@ def test_figures_and_pictures_are_the_same_if_no_channel_differs_by_more_than_1(
             assert same(packed(other), packed(one)) is expected
     assert not same(packed(one), packed(one[:-1]))
     assert not same(packed(one), packed(one.swapaxes(0, 1)))
-    assert not same(packed(one)[:50], packed(one))
-    assert not same(b"", packed(one))
 
 
 def test_figures_are_compared_unpacked_and_pictures_by_their_names(rand):
     one = (rand(9, 7, 4) * 200).byte().numpy()
     assert sameness.same_figure(png(one), png(one, compress_level=0))
+    for damaged in (png(one)[:50], b""):
+        assert not sameness.same_figure(damaged, png(one))
     assert sameness.same_pictures(npz(a=one, b=one), npz(b=one, a=one))
     assert not sameness.same_pictures(npz(a=one), npz(b=one))
     assert not sameness.same_pictures(npz(a=one, b=one), npz(a=one))
