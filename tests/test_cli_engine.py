@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+from sets import write_pairs, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_evaluation import write_pairs, write_set
 from test_studies import keep_three
 
 from deblurlib import data, evaluation, restoration, runs, studies

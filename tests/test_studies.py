@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_evaluation import write_pairs, write_set
+from sets import write_pairs, write_set
 
 from deblurlib import data, evaluation, models, restoration, runs, training
 from deblurlib.errors import InputError

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sets import write_set
 from test_claims import assert_valid
-from test_evaluation import write_set
 
 from deblurlib import data, images, metrics, models, runs
+from deblurlib.errors import InputError
 from deblurlib.perception import MEASURES
 from deblurlib.studies import PROFILES, find_recipe, recipes, score, srcnn
 from deblurlib.studies.claims import judge
@@ -422,7 +423,7 @@ def test_pairs_are_the_images_and_what_is_made_of_them_each_a_scene(tmp_path, mo
 def test_pairs_of_two_images_of_one_stem_are_refused(tmp_path):
     write_set(tmp_path, ["train/a/0.png", "train/b/0.png"], 20, 25)
     twice = data.open_images(f"twice={tmp_path}", "train")
-    with pytest.raises(data.InputError, match="one stem"):
+    with pytest.raises(InputError, match="one stem"):
         make_pairs(twice, twice, tmp_path / "pairs")
 
 
