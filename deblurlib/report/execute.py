@@ -150,7 +150,9 @@ def missing_artefacts(executed: nbformat.NotebookNode) -> str | None:
     ``None`` if nothing is missing.
     """
     promised = executed.metadata.get("deblurlib", {}).get("artefacts", [])
-    produced = {o.get("metadata", {}).get("deblurlib", {}).get("artefact") for o in _outputs(executed)}
+    produced = {
+        o.get("metadata", {}).get("deblurlib", {}).get("artefact") for o in _outputs(executed)
+    }
     missing = [name for name in promised if name not in produced]
     return f"promised, but not produced: {', '.join(missing)}" if missing else None
 
