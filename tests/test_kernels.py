@@ -163,6 +163,7 @@ BAD = {
     "text.npz": ("zip", zip_of_text()),
     "photo.png": ("grey", by_pillow(COLOURS, "PNG")),
     "clear.png": ("transparency", by_pillow(np.stack([EIGHT, EIGHT], -1), "PNG")),
+    "empty.tif": (UNKNOWN, b"II*\0" + bytes(4)),
     "pages.tif": ("2 pictures", saved(tifffile.imwrite, np.stack([SIXTEEN] * 2))),
     "ragged.csv": ("line 2", b"1,2,3\n1,2\n"),
     "pandas.csv": ("only counts", b"0,1,2\n.1,.1,.1\n.1,.2,.1\n"),

@@ -47,10 +47,17 @@ def pixels(dtype, channels):
     return np.ascontiguousarray(array[..., {1: [0], 2: [0, 3]}.get(channels, range(channels))])
 
 
+#: description, maker, model, software, date, artist, copyright
+WORDS = {270: "Words", MAKER: "Maker", 272: "Model", 305: "Software"}
+WORDS |= {306: "2026:11:26 12:00:00", 315: "Artist", 33432: "Copyright"}
+
+
 def told(orientation=6):
-    """EXIF as of a phone: a maker, how it was held, an exposure, a place."""
+    """EXIF as of a phone: words about the picture, how it was held, an exposure, a place."""
     exif = Image.Exif()
-    exif[ORIENTATION], exif[MAKER] = orientation, "Maker"
+    exif[ORIENTATION] = orientation
+    for tag, word in WORDS.items():
+        exif[tag] = word
     exif.get_ifd(EXIF_IFD)[EXPOSURE] = IFDRational(1, 100)
     exif.get_ifd(GPS_IFD)[1] = "N"
     return exif
@@ -216,7 +223,7 @@ def test_a_phones_jpeg_becomes_any_format_and_looks_as_it_did(tmp_path, suffix, 
     if suffix != ".jpg":
         assert np.array_equal(shown, expected)
     if suffix != ".bmp":
-        assert exif[MAKER] == "Maker"
+        assert {tag: exif[tag] for tag in WORDS} == WORDS
         assert seen.info["icc_profile"] == PROFILE
 
 

@@ -442,6 +442,11 @@ def test_what_cannot_be_told_is_not_told(tmp_path, film, place, new):
     assert mp4.shown_frames(tmp_path / "a.mp4") is None
 
 
+def test_a_box_of_64_bits_whose_size_is_cut_off_is_not_told(tmp_path, film):
+    (tmp_path / "a.mp4").write_bytes(film[0] + struct.pack(">I4s", 1, b"moov"))
+    assert mp4.shown_frames(tmp_path / "a.mp4") is None
+
+
 def test_damage_of_any_kind_is_no_error(tmp_path, film):
     whole = np.frombuffer(edited(film[1]), np.uint8)
     rng, path, found = np.random.default_rng(0), tmp_path / "a.mp4", set()
