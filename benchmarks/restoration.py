@@ -63,7 +63,7 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     with FlopCounterMode(display=False) as counter:
         calls["whole"]()
     rate = counter.get_total_flops() / (case["contenders"]["whole"]["ms"] / 1000)
-    large = (600, 800) if quick else (5774, 8660)
+    large = (200, 320) if quick else (5774, 8660)
     process, _ = restored(images.to_array(y[0].cpu()), device)
     large_seconds, peak = restored(np.resize(images.to_array(y[0].cpu()), (*large, 3)), device)
     about = ABOUT.format(
