@@ -6,16 +6,13 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from ..errors import InputError
 from .command import Device, Seed, app, find_device, show
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()

@@ -34,7 +34,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Found:
+class Candidate:
     """An image file to restore or, with an ``error``, an argument that names none."""
 
     source: str
@@ -43,12 +43,12 @@ class Found:
     error: str | None = None  # one sentence, if there is nothing to restore
 
 
-def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Found]:
+def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candidate]:
     """The image files meant by paths, folders and patterns, each with its name below the output.
 
     A folder stands for all image files below it, hidden ones and those in ``out`` left out, and its
     tree is kept; a pattern such as ``*.jpg`` for what it matches. What does not exist, or is no
-    image, comes as a :class:`Found` with an ``error``.
+    image, comes as a :class:`Candidate` with an ``error``.
     """
     output = None if out is None else Path(os.path.realpath(out))
     for text in given:
@@ -56,26 +56,26 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Found
         try:
             path.exists()
         except OSError as error:  # a name too long, a folder that may not be looked into
-            yield Found(text, error=f"{text}: {error.strerror}")
+            yield Candidate(text, error=f"{text}: {error.strerror}")
             continue
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if _is_photo(p, path, output))
-            yield from (Found(str(p), p, p.relative_to(path)) for p in inside)
+            yield from (Candidate(str(p), p, p.relative_to(path)) for p in inside)
             if not inside:
-                yield Found(text, error=f"{text}: no image file in this folder")
+                yield Candidate(text, error=f"{text}: no image file in this folder")
         elif path.exists() and _kind(path) == "video":
             why = f"{text}: a video; --frames says which of its frames to restore"
-            yield Found(text, error=why)
+            yield Candidate(text, error=why)
         elif path.exists():
-            yield Found(text, path, Path(path.name))
+            yield Candidate(text, path, Path(path.name))
         elif glob.has_magic(text):
             matched = sorted(Path(p) for p in glob.glob(text, recursive=True))
             matched = [p for p in matched if p.is_file()]
-            yield from (Found(str(p), p, Path(p.name)) for p in matched)
+            yield from (Candidate(str(p), p, Path(p.name)) for p in matched)
             if not matched:
-                yield Found(text, error=f"{text}: no file matches")
+                yield Candidate(text, error=f"{text}: no file matches")
         else:
-            yield Found(text, error=f"{text}: no such file or folder")
+            yield Candidate(text, error=f"{text}: no such file or folder")
 
 
 def _kind(path: Path) -> str:

@@ -25,7 +25,12 @@ def values(
         loss_of: the losses, by which SGD's rates are chosen.
         looks: by perceptual measure; a claim about looks is judged on each by its name.
     """
-    fields = [*_of_gains(psnr), *_of_outputs(psnr), *_of_reach(psnr), _of_sgd(loss_of, psnr)]
+    fields = [
+        *_of_gains(psnr),
+        *_of_outputs(psnr),
+        *_of_receptive_fields(psnr),
+        _of_sgd(loss_of, psnr),
+    ]
     for letter, name in zip("bcd", MEASURES, strict=True):
         fields += _of_looks(letter, name, looks[name])
     return fields
@@ -126,7 +131,7 @@ def _of_outputs(psnr: Table) -> list[dict]:
     ]
 
 
-def _of_reach(psnr: Table) -> list[dict]:
+def _of_receptive_fields(psnr: Table) -> list[dict]:
     def gain_from(length: int) -> np.ndarray:
         line = grey("motion" if length == 15 else f"motion-{length}")
         return psnr[f"reach-{length}-19", line] - psnr[f"reach-{length}-15", line]
