@@ -10,7 +10,7 @@ class InputError(ValueError):
 
 
 class NoSuchRun(InputError):
-    """No run in the store is called so; a method, for instance, may be."""
+    """No run in the store has this id, or comes from a recipe of this name."""
 
 
 class InputWarning(UserWarning):

@@ -21,6 +21,8 @@ LIMITS = (
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_CPU_ISA_HINTS"),
     *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE"),
 )
+#: What PyTorch's allocators say in a RuntimeError when there is no memory left.
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def device_name(device: torch.device | str) -> str:
@@ -36,8 +38,8 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory, of the processor or of a GPU, was not enough."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # of the processor's memory, PyTorch says it in a RuntimeError like any other
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    # PyTorch has no type for its other allocators: this is the one place that knows their words
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
 def best_device() -> str:

@@ -350,7 +350,16 @@ def test_a_name_that_cannot_be_printed_hinders_no_picture(tmp_path, monkeypatch,
     assert told[-1].startswith("5 restored by identity")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+#: of the processor, PyTorch only says it in words
+SHORT_OF_MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    RuntimeError("CUDA error: out of memory"),
+]
+
+
+@pytest.mark.parametrize("error", SHORT_OF_MEMORY)
 def test_where_memory_runs_out_the_others_are_done(tmp_path, error):
     def greedy(y, kernel):
         if y.shape[-1] > 40:

@@ -209,6 +209,14 @@ def test_of_a_damaged_network_that_ships_the_folder_is_named(ships, name, damage
     assert str(error.value).startswith(f"{ships}: damaged; install the library again")
 
 
+@pytest.mark.parametrize("key", ["model", "describes", "contaminated", "tiled_psnr"])
+def test_a_card_that_does_not_say_all_is_damaged(ships, key):
+    card = json.loads((ships / "card.json").read_text())
+    (ships / "card.json").write_text(json.dumps({k: v for k, v in card.items() if k != key}))
+    with pytest.raises(InputError, match=f"damaged.*{key}"):
+        find_method("small")
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store: 02/motion of two seeds, 02/box, and 02/gaussian, which was stopped."""
@@ -302,6 +310,14 @@ def test_of_a_damaged_run_the_cure_is_named_and_it_hides_no_other(store, tmp_pat
     assert str(tmp_path / box.id) in str(error.value)
     assert f"deblur runs rm {box.id}" in str(error.value)
     assert find_method(wanted.id, store=tmp_path).run.id == wanted.id
+
+
+def test_a_run_is_found_by_name_beside_a_damaged_one(store, tmp_path):
+    whole, damaged = runs_of(store, "02/motion")
+    for run in (whole, damaged):
+        shutil.copytree(run.folder, tmp_path / run.id)
+    cut(tmp_path / damaged.id / "env.json")
+    assert find_method("02/motion", store=tmp_path).run.id == whole.id
 
 
 @pytest.mark.parametrize("shape", [(3,), (1,), (1, 3), (2, 1)])

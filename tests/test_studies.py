@@ -145,7 +145,7 @@ def test_a_chapter_that_trains_nothing_is_not_trained(tmp_path):
 
 @pytest.fixture(scope="module")
 def rows(trained):
-    return score(trained)
+    return score([*trained, trained[0]])  # a run that is named twice counts once
 
 
 def test_the_rows_are_those_of_a_results_file(rows):

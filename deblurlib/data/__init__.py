@@ -2,14 +2,14 @@
 
 ``sources``: where a set lies, and its files. ``contents``: one of these files, and its checksum.
 ``archives``: zips and arrays. ``names``: what a file's name says. ``pairing``: which files are
-partners. ``scenes``: which scene they show. ``sets``: images and pairs in order. ``opening``: a
-source made a set. ``parts``: train, test, what is held out. ``batches``: what a training sees.
-Taught in chapter 01.
+partners. ``scenes``: which scene they show. ``sets``: images and pairs in order. ``opening``: sets
+opened by the names of their sources. ``splitting``: train, test, and what is held out.
+``batches``: what a training sees. Taught in chapter 01.
 """
 
 from .opening import holds_pairs, open_images, open_pairs, register
-from .parts import DRAWN, hold_out, splits
 from .sets import ImageSet, PairSet
+from .splitting import DRAWN, hold_out, splits
 
 __all__ = [
     "DRAWN",

@@ -7,8 +7,8 @@ import os
 from .. import files
 from ..errors import InputError
 from . import contents, names, pairing, sources
-from .parts import DRAWN, drawn, is_drawn
 from .sets import ImageSet, PairSet
+from .splitting import DRAWN, drawn, is_drawn
 
 
 def open_images(source: str, split: str | None = None) -> ImageSet:

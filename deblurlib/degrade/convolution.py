@@ -160,13 +160,15 @@ def _slide_direct(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 def _slide_fourier(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     h, w = k.shape[-2:]
     grid = fast_grid(*x.shape[-2:])
-    transform = torch.fft.rfft2(k, s=grid)[:, None]
     window = (slice(h - 1, x.shape[-2]), slice(w - 1, x.shape[-1]))
+
+    def slide(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        return filtered(x, torch.fft.rfft2(k, s=grid)[:, None], grid, window)
+
     if x.device.type != "cpu":
-        return filtered(x, transform, grid, window)
+        return slide(x, k)
     # one image at a time: the transforms of a batch may differ from it in the last bit
-    each = zip(x.split(1), transform.split(1), strict=True)
-    return torch.cat([filtered(image, of_one, grid, window) for image, of_one in each])
+    return torch.cat([slide(*each) for each in zip(x.split(1), k.split(1), strict=True)])
 
 
 def fast_grid(height: int, width: int) -> tuple[int, int]:
@@ -180,15 +182,17 @@ def filtered(
     grid: tuple[int, int],
     window: tuple[slice, slice],
 ) -> torch.Tensor:
-    """Multiply the Fourier transforms of images by one, and cut a window from what that gives.
+    """Filter images: multiply their Fourier transforms by a transfer function, transform back.
 
     Args:
         x: ``(B, C, H, W)``, taken for the upper left corner of a grid that is black elsewhere.
-        transform: of the real Fourier transform on that grid, ``(B, 1, height, width // 2 + 1)``.
+        transform: the transfer function on that grid, ``(B, 1, height, width // 2 + 1)``.
         grid: its height and width.
         window: the rows and the columns to return.
     """
-    product = torch.fft.rfft2(x, s=grid) * transform
+    product = torch.fft.rfft2(x, s=grid)
+    # in place, for it is large; but not where the transform is to be learned
+    product = product * transform if transform.requires_grad else product.mul_(transform)
     return torch.fft.irfft2(product, s=grid)[(..., *window)]
 
 

@@ -1,14 +1,15 @@
 """The only readers and writers of pictures and kernels; files that are there whole or not at all.
 
-``pictures``: their one reader. ``photos``: writing them. ``png`` and ``tiff``: what is special to
-these. ``kernels``: their one reader. ``matlab``: arrays of numbers, for it. ``writing``: bytes.
+``decoding``: pictures are read. ``encoding``: pictures are written. ``png`` and ``tiff``: what is
+special to these formats. ``kernels``: kernels are read. ``matlab``: arrays in MATLAB's files.
+``whole``: bytes, with errors that name the file, written whole or not at all.
 Taught in chapter 05.
 """
 
+from .decoding import FORMATS, MAX_PIXELS, SUFFIXES, Photo, decode, read, read_image, read_photo
+from .encoding import check_suffix, write_image, write_photo
 from .kernels import decode_kernel, read_kernel
-from .photos import check_suffix, write_image, write_photo
-from .pictures import FORMATS, MAX_PIXELS, SUFFIXES, Photo, decode, read, read_image, read_photo
-from .writing import read_bytes, reading, unreadable, write_whole
+from .whole import read_bytes, reading, unreadable, write_whole
 
 __all__ = [
     "FORMATS",

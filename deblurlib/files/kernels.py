@@ -12,8 +12,8 @@ import torch
 
 from ..errors import InputError, require
 from ..psf import as_kernel
-from . import matlab, pictures, png
-from .writing import read_bytes
+from . import decoding, matlab, png
+from .whole import read_bytes
 
 #: The suffixes of files that may hold a kernel; what is in one is judged by its content.
 SUFFIXES = (".npy", ".npz", ".png", ".tif", ".tiff", ".csv", ".txt", ".mat")
@@ -82,7 +82,7 @@ def _only(names: list[str], name: str) -> str:
 
 
 def _of_picture(data: bytes, name: str) -> np.ndarray:
-    pixels = pictures.read(data, name).pixels.astype(np.float64)
+    pixels = decoding.read(data, name).pixels.astype(np.float64)
     channels = pixels.shape[-1]
     colours = pixels[..., : channels - (channels in (2, 4))]
     opaque = channels in (1, 3) or np.ptp(pixels[..., -1]) == 0
@@ -94,7 +94,7 @@ def _of_picture(data: bytes, name: str) -> np.ndarray:
 def _of_tiff(data: bytes, name: str) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[0]
-        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= pictures.MAX_PIXELS:
+        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= decoding.MAX_PIXELS:
             return page.asarray()
     return _of_picture(data, name)
 

@@ -8,7 +8,7 @@ says how many ``channels`` it takes, of what ``multiple`` the image's sides must
 
 from .denoiser import Denoiser
 from .networks import MODELS, build, load, parameter_count, save
-from .shipping import WEIGHTS, load_shipped, ship, shipped
+from .shipping import WEIGHTS, load_shipped, shipped_networks, write_shipped
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
@@ -25,6 +25,6 @@ __all__ = [
     "load_shipped",
     "parameter_count",
     "save",
-    "ship",
-    "shipped",
+    "shipped_networks",
+    "write_shipped",
 ]

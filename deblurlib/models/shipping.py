@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .networks import load, save
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
-def shipped() -> list[str]:
+def shipped_networks() -> list[str]:
     """The names of the networks that ship."""
     return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
 
@@ -33,18 +34,26 @@ def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[nn.Modu
 
 @lru_cache(maxsize=8)
 def _load(folder: Path, device: torch.device) -> tuple[nn.Module, dict]:
-    try:
+    with undamaged(folder):
         card = json.loads((folder / "card.json").read_text("utf-8"))
         model = load(card["model"], folder)
-    except (OSError, ValueError, KeyError) as error:  # an InputError is a ValueError
-        damaged = InputError(f"{folder}: damaged; install the library again ({error})")
-        raise files.unreadable(folder, error) or damaged from None
     # the layout in which its convolutions are faster, on a processor, too
     return model.to(device, memory_format=torch.channels_last), card
 
 
-def ship(model: nn.Module, card: Mapping[str, object], folder: Path) -> None:
+@contextmanager
+def undamaged(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while a shipped network is read into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:  # an InputError is a ValueError
+        damaged = InputError(f"{folder}: damaged; install the library again ({error})")
+        raise files.unreadable(folder, error) or damaged from None
+
+
+def write_shipped(model: nn.Module, card: Mapping[str, object], folder: Path) -> None:
     """Write ``config.json``, ``model.safetensors`` and ``card.json``."""
     folder.mkdir(parents=True, exist_ok=True)
+    _load.cache_clear()
     save(model, folder)
     files.write_whole(folder / "card.json", json.dumps(card, indent=1) + "\n")

@@ -137,7 +137,7 @@ class ResBlock(nn.Module):
 
 
 def _halved(far: int) -> int:
-    """How far it reaches at half the size, in pixels, whichever way the image is enlarged."""
+    """How many pixels of half the size ``far`` pixels depend on, in any way of enlarging."""
     return (far + 1) // 2 + 2
 
 

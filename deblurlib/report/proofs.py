@@ -19,7 +19,7 @@ from ..runs import Recipe, inputs, proof, signature
 from ..runs.signature import Signature
 from ..studies.scoring import scores_at_start
 from . import rows_proof, stamp
-from .summaries import other_summary
+from .summary_check import other_summary
 
 SCHEMA_VERSION = 1
 Show = rows_proof.Show
@@ -118,7 +118,7 @@ def _changes(
 
     Args:
         recipes: as they are today, one for each seed.
-        known: the fingerprints of the data that it was published with.
+        fingerprints: of the data that it was published with, or ``None``.
     """
     if fingerprints["sets"] is None:
         return ["recipe"]  # it was published with other data

@@ -6,7 +6,7 @@
 and 07.
 """
 
-from .batch import Outcome, find_photos, restore_files, restore_frames
+from .batch import Candidate, Outcome, find_photos, restore_files, restore_frames
 from .methods import (
     METHODS,
     Method,
@@ -24,6 +24,7 @@ from .tiles import TILE
 __all__ = [
     "METHODS",
     "TILE",
+    "Candidate",
     "Method",
     "Outcome",
     "apply_model",

@@ -165,7 +165,7 @@ METHODS: dict[str, Method] = {
 
 def shipped() -> list[str]:
     """The names of the trained networks that come with the library, but for the denoiser."""
-    return [name for name in models.shipped() if name != deconvolution.DENOISER]
+    return [name for name in models.shipped_networks() if name != deconvolution.DENOISER]
 
 
 def find_method(name: str, device: torch.device | str = "cpu", store: Path | None = None) -> Method:
@@ -173,15 +173,17 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
 
     Args:
         name: an id may be cut short.
-        device: where the model of a run is put.
+        device: where the model is put; a network that ships is shared by all who ask for it.
         store: of the runs; see :func:`deblurlib.runs.root`.
     """
     if name in METHODS:
         return METHODS[name]
     if name in shipped():
         model, card = models.load_shipped(name, device)
-        options = {"contaminated": tuple(card["contaminated"]), "tiled_psnr": card["tiled_psnr"]}
-        return of_model(name, model, card["describes"], **options)
+        with models.shipping.undamaged(models.shipping.WEIGHTS / name):
+            options = {key: card[key] for key in ("describes", "contaminated", "tiled_psnr")}
+        options["contaminated"] = tuple(options["contaminated"])
+        return of_model(name, model, **options)
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except NoSuchRun as error:

@@ -5,7 +5,7 @@
     recipe.json         what was asked for
     env.json            what it was made with: code, data, versions, device
     proof.json          of a longer training: what tells whether changed code still leads to it
-    proved.json         the code of today, if that is another, and the proof came out the same
+    proved.json         if the code has changed since: that with which the proof came out the same
     config.json, model.safetensors      the model, as from_pretrained of its class reads it
     state.safetensors   all that fit would need to go on
     history.csv         a row an interval

@@ -72,14 +72,14 @@ def is_training(store: Path, run_id: str) -> bool:
     path = store / ".locks" / f"{run_id}.lock"
     if not path.exists():
         return False
-    of_run = FileLock(path)
+    lock_file = FileLock(path)
     try:
-        of_run.acquire(timeout=0)
+        lock_file.acquire(timeout=0)
     except Timeout:
         return True
     except OSError:  # in a store that we may only read
         return _is_locked(path)
-    of_run.release()
+    lock_file.release()
     return False
 
 
@@ -108,7 +108,7 @@ def find(store: Path, wanted: str, by_name: bool = True) -> Run:
     runs = listed(store)
     matches = [r for r in runs if wanted and r.id.startswith(wanted)]
     if by_name and not matches:
-        matches = [r for r in runs if r.name == wanted]
+        matches = [r for r in runs if r.name == wanted and not r.trouble]
     if len(matches) == 1:
         return matches[0]
     if not matches:
@@ -186,20 +186,20 @@ def lock(store: Path, run_id: str, wait: bool = True) -> Iterator[None]:
     """
     try:
         (store / ".locks").mkdir(parents=True, exist_ok=True)
-        of_run = FileLock(store / ".locks" / f"{run_id}.lock", fallback_to_soft=False)
+        lock_file = FileLock(store / ".locks" / f"{run_id}.lock", fallback_to_soft=False)
         try:
-            of_run.acquire(timeout=0)
+            lock_file.acquire(timeout=0)
         except Timeout:
             if not wait:
                 raise InputError(f"the run {run_id} is being trained by another process") from None
             print(f"the run {run_id} is being trained by another process: waiting for it")
-            of_run.acquire()
+            lock_file.acquire()
     except OSError as error:
         raise InputError(f"{store}: cannot be written ({error.strerror or error})") from None
     try:
         yield
     finally:
-        of_run.release()
+        lock_file.release()
 
 
 def _remove(folder: Path) -> None:

@@ -43,8 +43,8 @@ def score(
         groups.setdefault((recipe.data, recipe.degradation, recipe.grey), []).append(run)
     rows, seen_cases = [], set()
     for (name, degradation, grey), group in groups.items():
-        by_id = {run.id: run.recipe for run in group}
-        methods = [replace(restoration.of_run(run, device), name=run.id) for run in group]
+        by_id = {run.id: run for run in group}
+        methods = [replace(restoration.of_run(by_id[i], device), name=i) for i in by_id]
         common = {"data": name, "channels": "grey" if grey else "rgb"}
         common["degradation"] = degradation or "recorded"
         common |= {"draw": DRAW} if degradation else {}
@@ -52,7 +52,7 @@ def score(
         for row in evaluation.evaluate(methods, pairs, protocols, device, **options):
             method = row.pop("method")
             if method in by_id:
-                recipe = by_id[method]
+                recipe = by_id[method].recipe
                 labels = {"method": recipe.name, "run": method, "seed": recipe.seed}
                 rows.append(labels | common | row)
             elif (case := evaluation.case_of(common | row)) not in seen_cases:

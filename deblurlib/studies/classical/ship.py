@@ -35,7 +35,7 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None) -> dict:
         "scored_on": {"name": test.name, "split": test.split, "fingerprint": test.fingerprint},
         "scores": [score(model, test, level) for level in LEVELS],
     }
-    models.ship(model, card, folder or models.WEIGHTS / deconvolution.DENOISER)
+    models.write_shipped(model, card, folder or models.WEIGHTS / deconvolution.DENOISER)
     return card
 
 

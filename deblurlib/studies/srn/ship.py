@@ -53,7 +53,7 @@ def ship(
         "tiled_psnr": round(min(agreements), 2),
         "scores": [{k: score[k] for k in KEPT} for score in scores],
     }
-    models.ship(run.model(), card, folder or models.WEIGHTS / "srn")
+    models.write_shipped(run.model(), card, folder or models.WEIGHTS / "srn")
     return card
 
 

@@ -14,8 +14,8 @@ from .. import images
 from ..errors import InputError
 from ..values import check_restorable
 from . import png, tiff
-from .pictures import FORMATS, Photo
-from .writing import write_whole
+from .decoding import FORMATS, Photo
+from .whole import write_whole
 
 DEEP = ("PNG", "TIFF")  # formats of 16 bits a value
 OPAQUE = ("JPEG", "BMP")  # formats without alpha

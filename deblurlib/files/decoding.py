@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from .. import images
 from ..errors import InputError
 from . import png, tiff
-from .writing import read_bytes
+from .whole import read_bytes
 
 #: suffix -> format, of what is read and written; others are not even tried
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP"}
@@ -191,5 +191,5 @@ def _exif(image: Image.Image, is_tiff: bool) -> bytes:
         stored, exif = exif, Image.Exif()
         exif.update({tag: stored[tag] for tag in tiff.TOLD if tag in stored})
     data = exif.tobytes() if len(exif) else b""
-    orientation(data)  # what cannot be read again is data out here
+    orientation(data)  # what cannot be read again fails here
     return data

@@ -68,7 +68,7 @@ def is_drawn(name: str, items: list[Item]) -> bool:
 
 
 def drawn(name: str, items: list[Item], split: str) -> tuple[Item, ...]:
-    """The images of such a set that are drawn for a split, in the set's order."""
+    """The images drawn for a split of a set that has no train/ and test/, in the set's order."""
     test = min(DRAWN[name]["test"], len(items) // 6)
     train = min(DRAWN[name]["train"], len(items) - test)
     order = np.random.default_rng(0).permutation(len(items)).tolist()
