@@ -308,3 +308,11 @@ def test_of_videos_bad_and_good_one_sentence_is_said(tmp_path, save_picture):
     assert last == "clip 0"
     assert set(tmp_path.iterdir()) - before == {tmp_path / "set"}
     assert len(data.open_pairs(str(tmp_path / "set"))) == 3
+
+
+def test_one_chapter_at_a_time_is_trained_from_the_beginning(deblur, monkeypatch):
+    monkeypatch.setattr(execute, "find_chapters", lambda *_: ["01", "02"])
+    monkeypatch.setattr("deblurlib.report.confirm.published", lambda *_: object())
+    code, _, err = deblur("confirm", "--whole", "1")
+    assert code == 2
+    assert "one published chapter" in err

@@ -105,6 +105,8 @@ def test_numbers_wider_than_any_of_torch_are_refused():
 
 STARS = torch.zeros(3, 40, 50)
 STARS[:, 10, 10] = 40
+LAMP = PHOTO.clone()
+LAMP[:, 10, 10] = 2  # further off than any noise
 SCAN = torch.ones(3, 40, 50)
 SCAN[:, 10, 10:20] = -1  # black letters on white, of -1..1
 
@@ -114,6 +116,7 @@ SCAN[:, 10, 10:20] = -1  # black letters on white, of -1..1
     [
         PHOTO - 0.5,
         STARS,
+        LAMP,
         SCAN,
         255 * PHOTO,
         30 * PHOTO**3,  # 0..255, dark
