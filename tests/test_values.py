@@ -45,7 +45,7 @@ def test_a_tensor_of_levels_is_restored_as_an_array_of_them(rand, dtype, shape):
     x_hat = restore(y, SHARPEN, tile=24)
     assert (x_hat.dtype, x_hat.shape) == (y.dtype, y.shape)
     for one, found in zip(y.reshape(-1, *shape[-3:]), x_hat.reshape(-1, *shape[-3:]), strict=True):
-        expected = restore(one.permute(1, 2, 0).numpy(), SHARPEN, tile=24)
+        expected = restore(one.permute(1, 2, 0).numpy(), SHARPEN, device="cpu", tile=24)
         assert np.array_equal(found.permute(1, 2, 0).numpy(), expected)
         assert not np.array_equal(expected, one.permute(1, 2, 0).numpy())
 
@@ -57,7 +57,7 @@ def test_an_array_of_floats_is_restored_as_a_tensor_of_them(rand, dtype, kind):
     if kind in ((2,), (4,)):
         y[..., -1] *= 255  # alpha of any range: it is not looked at
     y.setflags(write=False)
-    x_hat = restore(y, SHARPEN, tile=24)
+    x_hat = restore(y, SHARPEN, device="cpu", tile=24)
     assert (x_hat.dtype, x_hat.shape) == (y.dtype, y.shape)
     colours = {(2,): 1, (4,): 3}.get(kind, 3)
     y, x_hat = (z.reshape(23, 40, -1) for z in (y, x_hat))

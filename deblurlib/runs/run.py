@@ -106,19 +106,19 @@ class Run:
 
     @property
     def name(self) -> str | None:
-        """Its recipe's name; ``None`` if that cannot be read."""
+        """Its recipe's name; ``None`` if what it is and was made with cannot be read."""
         try:
-            return self.recipe.name
+            recipe, _ = self.recipe, self.env
         except InputError:
             return None
+        return recipe.name
 
     @property
     def title(self) -> str:
         """In a few words, which run this is, or its :attr:`trouble`."""
-        try:
-            recipe, _ = self.recipe, self.env
-        except InputError:
+        if self.name is None:
             return self.trouble
+        recipe = self.recipe
         return f"{recipe.name}, {recipe.data}, seed {recipe.seed}, {recipe.steps} steps"
 
     @property

@@ -108,7 +108,7 @@ def find(store: Path, wanted: str, by_name: bool = True) -> Run:
     runs = listed(store)
     matches = [r for r in runs if wanted and r.id.startswith(wanted)]
     if by_name and not matches:
-        matches = [r for r in runs if r.name == wanted and not r.trouble]
+        matches = [r for r in runs if r.name == wanted]
     if len(matches) == 1:
         return matches[0]
     if not matches:
