@@ -67,10 +67,14 @@ def test_a_zoom_shows_the_framed_square_below_each_picture():
 
 
 def test_drawing_leaves_pyplot_alone(monkeypatch):
-    # it is read anew, where there is no pyplot
+    # it is read anew, and drawn with, where pyplot cannot be imported
     monkeypatch.delattr(matplotlib, "pyplot", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    plots.png(importlib.reload(plots).figure(1, 1)[0])
+    fig, axes = importlib.reload(plots).figure(1, 1)
+    axes[0, 0].plot([0, 1])
+    assert opened(plots.png(fig)).min() < 255  # something was drawn
+    with pytest.raises(ImportError):
+        importlib.import_module("matplotlib.pyplot")
 
 
 def test_a_spectrum_is_centred_and_spans_six_decades():

@@ -109,7 +109,7 @@ def test_modules_and_functions_are_short():
     # of lines, those of code are counted: no one should save on comments
     for path in (*(ROOT / "deblurlib").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")):
         text = path.read_text("utf-8")
-        assert code_lines(text) <= 250, path
+        assert code_lines(text) < (150 if path.parent.name == "benchmarks" else 251), path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 begins = docstring_lines(node)[-1:] or [node.lineno]
