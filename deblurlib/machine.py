@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -45,6 +46,20 @@ def is_out_of_memory(error: Exception) -> bool:
 def best_device() -> str:
     """``"cuda"`` where there is a GPU, else ``"cpu"``."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Let a GPU's float32 convolutions round what they multiply to TF32 (10 bits), or not.
+
+    PyTorch lets them. Scores, blur and deconvolution must not; a training says so in its recipe.
+    """
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def versions() -> dict[str, str]:

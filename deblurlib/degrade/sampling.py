@@ -63,10 +63,19 @@ class Pair:
 
     @property
     def kernels(self) -> torch.Tensor:
-        """The kernels ``(B, h, w)``; an error where a camera path blurred."""
+        """The kernels ``(B, h, w)``; an error where a camera path blurred, or nobody knows."""
+        if not self.degradations:
+            raise InputError("of recorded pairs the kernels are not known")
         if self.degradations[0].blur.ndim != 2:
             raise InputError("a camera path has no one kernel")
         return torch.stack([d.blur for d in self.degradations]).to(self.y.device)
+
+    @property
+    def noise(self) -> torch.Tensor:
+        """The standard deviation of the Gaussian noise of each image ``(B,)``, float32."""
+        if not self.degradations:
+            raise InputError("of recorded pairs it is not known how strong their noise is")
+        return torch.tensor([d.noise for d in self.degradations]).to(self.y.device)
 
     @property
     def parameters(self) -> list[dict[str, float]]:
