@@ -14,7 +14,7 @@ from deblurlib.report.execute import find_chapters, project_root
 from deblurlib.report.stamp import code_hash
 from deblurlib.runs import store
 from deblurlib.runs.provenance import code_of
-from deblurlib.runs.inputs import open_training_images
+from deblurlib.runs import inputs
 
 ROOT = Path(workflow.basedir)  # for relative paths; the jobs run below build/batch
 DEBLUR = f"'{sys.executable}' -m deblurlib"
@@ -40,7 +40,7 @@ try:
         for seed in SEEDS
         for recipe in studies.recipes(chapter, PROFILE, seed, DATA)
     }
-    IDS = {job: r.run_id(open_training_images(r).fingerprint) for job, r in RECIPES.items()}
+    IDS = {job: inputs.run_id(recipe) for job, recipe in RECIPES.items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 for job, run_id in IDS.items():  # a run that was removed since is not done
@@ -79,7 +79,15 @@ rule all:
         [f"done/{chapter}.txt" for chapter in NOTEBOOKS],
 
 
+def trained_before(wildcards):
+    """The jobs of the recipes that this one stands on."""
+    parts = RECIPES[wildcards.job].parts.values()
+    return [f"runs/{job}.txt" for job, recipe in RECIPES.items() if recipe in parts]
+
+
 rule train:
+    input:
+        trained_before,
     output:
         "runs/{job}.txt",
     params:

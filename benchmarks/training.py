@@ -9,7 +9,7 @@ import sys
 import torch
 
 from deblurlib import degrade, models, training
-from deblurlib.losses import mse_over_scales
+from deblurlib.losses import OBJECTIVES, mse_over_scales
 from deblurlib.studies.srn import shipped
 
 from . import timing
@@ -74,10 +74,11 @@ def peak(loop: str, steps: int) -> int:
     return int(done.stdout.split()[-1]) // 1024
 
 
-def ready(shape: tuple[int, ...], fabric) -> tuple[torch.Tensor, torch.Tensor]:
+def ready(shape: tuple[int, ...], fabric) -> degrade.Pair:
     """A blurred and a sharp batch, the same for every step."""
     x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(fabric.device)
-    return degrade.convolve(x, torch.full((5, 5), 1 / 25, device=x.device), "reflect"), x
+    y = degrade.convolve(x, torch.full((5, 5), 1 / 25, device=x.device), "reflect")
+    return degrade.Pair(y, x, ())
 
 
 def parameters(model: torch.nn.Module) -> torch.Tensor:
@@ -86,9 +87,10 @@ def parameters(model: torch.nn.Module) -> torch.Tensor:
 
 def fitted(model, pair, steps: int, fabric) -> torch.nn.Module:
     model = copy.deepcopy(model).to(fabric.device)
-    optimiser = {"name": "adam", "lr": 1e-4}
-    loss = mse_over_scales
-    list(training.fit(model, lambda _: pair, loss, steps, optimiser=optimiser, fabric=fabric))
+    adam = {"name": "adam", "lr": 1e-4}
+    objective = training.supervised(OBJECTIVES["mse-over-scales"])
+    players = {"model": training.Player(model, objective, adam)}
+    list(training.fit(players, lambda _: pair, steps, fabric=fabric))
     return model
 
 
@@ -96,12 +98,11 @@ def looped(model, pair, steps: int, fabric) -> torch.nn.Module:
     model = copy.deepcopy(model).to(fabric.device)
     adam = torch.optim.Adam(model.parameters(), 1e-4)
     half = fabric.device.type == "cuda"
-    y, x = pair
     for _ in range(steps):
         with torch.autocast(fabric.device.type, torch.bfloat16, enabled=half):
-            x_hat = model(y)
+            x_hat = model(pair.y)
         x_hats = [z.float() for z in (x_hat if isinstance(x_hat, list) else [x_hat])]
-        loss = mse_over_scales(x_hats, x)
+        loss = mse_over_scales(x_hats, pair.x)
         loss.backward()
         adam.step()
         adam.zero_grad()

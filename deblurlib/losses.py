@@ -1,15 +1,44 @@
-"""The losses that trainings minimise: functions of a model's output and the sharp image.
+"""What trainings minimise: functions of a model's output and of the pair that it was made from.
 
-Each takes ``x_hat`` and ``x`` ``(B, C, H, W)`` and returns one number, the mean over the batch.
-A loss over scales also takes a list of ``x_hat``, one a scale, the finest first.
+An :class:`Objective` compares the output with its *target*: the sharp image, in most cases. An
+:class:`Adversarial` loss plays a network against a critic, which tells restorations from images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+
+from .degrade import Pair
+
+
+def sharp(pair: Pair) -> torch.Tensor:
+    """The target of a network that restores."""
+    return pair.x
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss of a model's output: ``objective(output, pair)``, the mean over the batch."""
+
+    loss: Callable[..., torch.Tensor]  # (output, target) -> one number
+    target: Callable[[Pair], torch.Tensor] = sharp  # what the output should be
+
+    def __call__(self, output: torch.Tensor | Sequence[torch.Tensor], pair: Pair) -> torch.Tensor:
+        return self.loss(output, self.target(pair))
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """A loss for each of two players, from what a critic says: logits, high for what is real."""
+
+    #: the critic's: (its logits of targets, of outputs) -> one number
+    tell: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    #: the other network's: (the critic's logits of its outputs) -> one number
+    fool: Callable[[torch.Tensor], torch.Tensor]
 
 
 def euclidean(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -20,7 +49,8 @@ def euclidean(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def mse_over_scales(x_hat: torch.Tensor | Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The sum of each scale's mean squared error, ``x`` halved by averaging 2 x 2 pixels.
 
-    SRN's loss, with all its weights 1. A single ``x_hat`` is the finest scale alone.
+    SRN's loss, with all its weights 1. It takes a list of ``x_hat``, one a scale, the finest first;
+    a single ``x_hat`` is the finest scale alone.
     """
     x_hats = [x_hat] if isinstance(x_hat, torch.Tensor) else x_hat
     total = 0.0
@@ -30,10 +60,44 @@ def mse_over_scales(x_hat: torch.Tensor | Sequence[torch.Tensor], x: torch.Tenso
     return total
 
 
-#: name -> function. ``mse`` is the sources' (S1, S2, S4); ``l1`` what later networks use.
-LOSSES: dict[str, Callable[..., torch.Tensor]] = {
-    "mse": F.mse_loss,
-    "l1": F.l1_loss,
-    "euclidean": euclidean,
-    "mse-over-scales": mse_over_scales,
+def _tell_by_logistic(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def _fool_by_logistic(fake: torch.Tensor) -> torch.Tensor:
+    return F.softplus(-fake).mean()
+
+
+def _tell_by_hinge(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def _fool_by_hinge(fake: torch.Tensor) -> torch.Tensor:
+    return -fake.mean()
+
+
+def _tell_by_squares(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    return ((real - 1).square().mean() + fake.square().mean()) / 2
+
+
+def _fool_by_squares(fake: torch.Tensor) -> torch.Tensor:
+    return (fake - 1).square().mean() / 2
+
+
+#: name -> objective. ``mse`` is the sources' (S1, S2, S4); ``l1`` what later networks use.
+OBJECTIVES: dict[str, Objective] = {
+    "mse": Objective(F.mse_loss),
+    "l1": Objective(F.l1_loss),
+    "euclidean": Objective(euclidean),
+    "mse-over-scales": Objective(mse_over_scales),
+}
+
+#: name -> adversarial loss. ``non-saturating``: Goodfellow et al., "Generative adversarial nets",
+#: 2014, section 3: binary cross-entropy, and the generator maximises log D(G(z)). ``hinge``: Miyato
+#: et al., "Spectral normalization for generative adversarial networks", 2018, equations 16 and 17.
+#: ``least-squares``: Mao et al., "Least squares generative adversarial networks", 2017, equation 9.
+ADVERSARIAL: dict[str, Adversarial] = {
+    "non-saturating": Adversarial(_tell_by_logistic, _fool_by_logistic),
+    "hinge": Adversarial(_tell_by_hinge, _fool_by_hinge),
+    "least-squares": Adversarial(_tell_by_squares, _fool_by_squares),
 }

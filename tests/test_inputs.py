@@ -59,34 +59,35 @@ def test_a_sample_is_the_middle_of_a_larger_one(sets, fabric, kind, margin, grey
     recipe = replace(RECIPES[kind], grey=grey)
     larger = replace(recipe, crop=10 + 2 * margin)
     for step in (0, 3):
-        y, x = batches_of(recipe, sets[kind], fabric, margin)(step)
-        whole_y, whole_x = batches_of(larger, sets[kind], fabric, 0)(step)
-        assert x.shape == (3, grey or 3, 10, 10)
-        assert torch.equal(y, whole_y)
-        assert torch.equal(x, inside(whole_x, margin))
+        pair = batches_of(recipe, sets[kind], fabric, margin)(step)
+        whole = batches_of(larger, sets[kind], fabric, 0)(step)
+        assert pair.x.shape == (3, grey or 3, 10, 10)
+        assert torch.equal(pair.y, whole.y)
+        assert torch.equal(pair.x, inside(whole.x, margin))
 
 
 def test_both_of_a_sample_show_the_same_place(sets, fabric):
-    y, x = batches_of(replace(RECIPES["pairs"], grey=0), sets["pairs"], fabric, 6)(0)
-    torch.testing.assert_close(1 - inside(y, 6), x)
+    pair = batches_of(replace(RECIPES["pairs"], grey=0), sets["pairs"], fabric, 6)(0)
+    torch.testing.assert_close(1 - inside(pair.y, 6), pair.x)
 
 
 @pytest.mark.parametrize(("grey", "margin"), [(0, 0), (1, 30), (3, 5)])
 def test_both_of_a_validation_pair_show_the_same_place(sets, grey, margin):
-    for y, x in validation_pairs(replace(RECIPES["pairs"], grey=grey), sets["pairs"], margin):
-        assert x.shape == (1, grey or 3, 10, 10)
-        torch.testing.assert_close(1 - inside(y, margin), x, rtol=0, atol=1.01 / 255)
+    for pair in validation_pairs(replace(RECIPES["pairs"], grey=grey), sets["pairs"], margin):
+        assert pair.x.shape == (1, grey or 3, 10, 10)
+        torch.testing.assert_close(1 - inside(pair.y, margin), pair.x, rtol=0, atol=1.01 / 255)
 
 
 @pytest.mark.parametrize("margin", [4, 27])
 def test_a_validation_pair_is_cut_out_of_an_evaluation_pair(sets, margin):
     made = batches.evaluation_pairs(sets["sharp"], degrade.SETTINGS["s1-box"], 0, grey=1)
     cut = validation_pairs(RECIPES["sharp"], sets["sharp"], margin)
-    for whole, (y, x) in zip(made, cut, strict=True):
-        top, left = place_of(x, whole.x)
+    for whole, pair in zip(made, cut, strict=True):
+        top, left = place_of(pair.x, whole.x)
         around = (slice(top - margin, top + 10 + margin), slice(left - margin, left + 10 + margin))
-        assert y.shape[-2:] == (10 + 2 * margin,) * 2
-        assert torch.equal(y, whole.y[..., *around])
+        assert pair.y.shape[-2:] == (10 + 2 * margin,) * 2
+        assert torch.equal(pair.y, whole.y[..., *around])
+        assert torch.equal(pair.kernels, whole.kernels)
 
 
 @over_kinds
@@ -95,9 +96,9 @@ def test_where_an_image_is_validated_depends_neither_on_the_seed_nor_on_the_othe
     whole = [*validation_pairs(recipe, held, 2)]
     few = validation_pairs(replace(recipe, seed=9), held.take([6, 2]), 2)
     assert len(whole) == 16
-    for (y, x), i in zip(few, (6, 2), strict=True):
-        assert torch.equal(y, whole[i][0])
-        assert torch.equal(x, whole[i][1])
+    for pair, i in zip(few, (6, 2), strict=True):
+        assert torch.equal(pair.y, whole[i].y)
+        assert torch.equal(pair.x, whole[i].x)
 
 
 @over_kinds
@@ -108,7 +109,7 @@ def test_validation_crops_lie_all_over_their_images_but_for_a_border(sets, kind,
         wholes = [pair.x for pair in made]
     else:
         wholes = [images.quantise(images.grey(x)) for _, x in sets[kind]]
-    crops = [x for _, x in validation_pairs(RECIPES[kind], sets[kind], margin)]
+    crops = [pair.x for pair in validation_pairs(RECIPES[kind], sets[kind], margin)]
     found = [place_of(x[0], whole) for x, whole in zip(crops, wholes, strict=True)]
     assert len(set(found)) >= 14
     for starts, side in zip(zip(*found, strict=True), wholes[0].shape[-2:], strict=True):
@@ -124,15 +125,15 @@ def test_networks_of_different_margins_are_validated_on_the_same_crops(sets, kin
     plain = [*validation_pairs(recipe, sets[kind], 0)]
     for margin in (1, min(16, (64 - crop) // 2)):
         made = validation_pairs(recipe, sets[kind], margin)
-        for (blurred, sharp), (y, x) in zip(plain, made, strict=True):
-            assert torch.equal(x, sharp)
-            assert torch.equal(inside(y, margin), blurred)
+        for small, pair in zip(plain, made, strict=True):
+            assert torch.equal(pair.x, small.x)
+            assert torch.equal(inside(pair.y, margin), small.y)
 
 
 @pytest.mark.parametrize("margin", [0, 6])
 def test_an_image_that_is_too_small_to_train_on_is_named(sets, fabric, margin):
     least = replace(RECIPES["sharp"], crop=64 - 2 * margin)
-    assert batches_of(least, sets["sharp"], fabric, margin)(0)[0].shape[-1] == 64
+    assert batches_of(least, sets["sharp"], fabric, margin)(0).y.shape[-1] == 64
     with pytest.raises(InputError, match=r"0.png has 70 x 76 pixels; a crop of 65 .* 71 x 71"):
         batches_of(replace(least, crop=least.crop + 1), sets["sharp"], fabric, margin)
 
@@ -140,8 +141,8 @@ def test_an_image_that_is_too_small_to_train_on_is_named(sets, fabric, margin):
 @pytest.mark.parametrize(("kind", "side", "margin"), [("sharp", 64, 6), ("pairs", 70, 0)])
 def test_an_image_that_is_too_small_to_validate_on_is_named(sets, kind, side, margin):
     least = replace(RECIPES[kind], crop=side - 2 * margin)
-    for y, _ in validation_pairs(least, sets[kind], margin):
-        assert y.shape[-2:] == (side, side)
+    for pair in validation_pairs(least, sets[kind], margin):
+        assert pair.y.shape[-2:] == (side, side)
     name = sets[kind].names[0]
     words = f"{name}, to validate on, has {side} x {side + 6} pixels .* of {side + 1} "
     with pytest.raises(InputError, match=words):
@@ -153,9 +154,10 @@ def test_scores_are_means_over_all_images_of_what_lies_inside(sets, monkeypatch,
     monkeypatch.setitem(scorer.__globals__, "SCORED_AT_ONCE", 3)  # the last ones are fewer
     recipe, held = replace(RECIPES["sharp"], loss=loss), sets["sharp"]
     values, errors = [], []
-    for y, x in validation_pairs(recipe, held, margin):
-        values.append(losses.LOSSES[loss](inside(y, margin), x).item())
-        rounded = np.round(255 * inside(y, margin).double().numpy()) / 255
+    for pair in validation_pairs(recipe, held, margin):
+        y, x = inside(pair.y, margin), pair.x
+        values.append(losses.OBJECTIVES[loss].loss(y, x).item())
+        rounded = np.round(255 * y.double().numpy()) / 255
         errors.append(np.mean((rounded - x.double().numpy()) ** 2))
     expected = {"val_loss": np.mean(values), "val_psnr": -10 * np.log10(np.mean(errors))}
     score = scorer(recipe, held, torch.device("cpu"), margin)

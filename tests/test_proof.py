@@ -22,7 +22,7 @@ from deblurlib.errors import InputError
 from deblurlib.runs import proof, provenance, signature
 from deblurlib.studies import srcnn
 from deblurlib.studies.scoring import scores_at_start
-from deblurlib.training import loop, rates
+from deblurlib.training import players, rates
 
 OWN = studies.find_recipe("02/gaussian", "report")
 RESET = studies.find_recipe("02/reset-box-9-1-5-1e-4", "report")
@@ -104,7 +104,7 @@ def optimiser(**changed):
         lr = known["lr"] * changed.get("factor", 1)
         return make(model, known | {k: v for k, v in changed.items() if k != "factor"} | {"lr": lr})
 
-    return mock.patch.object(loop, "make_optimiser", other)
+    return mock.patch.object(players, "make_optimiser", other)
 
 
 def wrap(module, name, change):

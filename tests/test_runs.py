@@ -16,7 +16,7 @@ from deblurlib import fingerprint, models, runs
 from deblurlib.data import batches, open_images
 from deblurlib.degrade import SETTINGS
 from deblurlib.errors import InputError
-from deblurlib.losses import LOSSES
+from deblurlib.losses import OBJECTIVES, Objective
 from deblurlib.models import SRCNN
 from deblurlib.runs import provenance, store
 
@@ -83,11 +83,13 @@ def test_a_run_is_found_by_each_field_and_by_the_data():
         "optimiser": {"name": "sgd", "lr": 1e-4},
         "schedule": {"name": "cosine"},
         "grey": False,
+        "rival": runs.Rival("patch"),
+        "parts": {"first": RECIPE},
     }
     changed = [replace(RECIPE, **{f.name: others.get(f.name, 7)}) for f in fields(RECIPE)]
-    ids = [recipe.run_id("data") for recipe in [RECIPE, *changed]]
-    ids.append(RECIPE.run_id("other data"))
-    assert len(set(ids)) == len(ids) == len(fields(RECIPE)) + 2
+    ids = [r.run_id("data", {name: "some run" for name in r.parts}) for r in [RECIPE, *changed]]
+    ids += [RECIPE.run_id("other data"), changed[-1].run_id("data", {"first": "another run"})]
+    assert len(set(ids)) == len(ids) == len(fields(RECIPE)) + 3
 
 
 def test_a_run_id_does_not_change_when_a_field_is_added():
@@ -242,7 +244,7 @@ def test_another_function_of_the_same_name_in_a_table_is_other_code(trained, mon
     _, run = trained
     assert runs.standing(run) == "same code"
     for table, name, other, standing in (
-        (LOSSES, "mse", torch.nn.functional.huber_loss, "other code"),
+        (OBJECTIVES, "mse", Objective(torch.nn.functional.huber_loss), "other code"),
         (SETTINGS, "s1-box", lambda generator: SETTINGS["s1-motion"](generator), "other code"),
         (SETTINGS, "s1-motion", SETTINGS["s1-box"], "same code"),  # of no recipe here
     ):

@@ -12,12 +12,14 @@ import torch
 from torch import nn
 
 from deblurlib import training
+from deblurlib.degrade import Pair
 from deblurlib.errors import InputError
-from deblurlib.losses import LOSSES
+from deblurlib.losses import OBJECTIVES
 from deblurlib.training import devices, loop
 
 ADAM = {"name": "adam", "lr": 1e-2}
 SGD = {"name": "sgd", "lr": 0.05, "momentum": 0.9}
+MOVES = ("optimiser", "schedule", "clip", "ema", "reset")  # of a player
 DIVERGING = {"name": "sgd", "lr": 1e12}
 
 
@@ -58,7 +60,7 @@ def batches(rand, fabric):
     def batch_of(step, channels=1):
         x = rand(2, channels, 8, 8, seed=step)
         noise = rand(2, channels, 8, 8, seed=1000 + step)
-        return (x + 0.1 * noise).to(fabric.device), x.to(fabric.device)
+        return Pair((x + 0.1 * noise).to(fabric.device), x.to(fabric.device), ())
 
     return batch_of
 
@@ -94,9 +96,11 @@ def train(model, batch_of, steps, fabric, between=None, **how):
     torch.manual_seed(4)
     rows = []
     how = {"optimiser": ADAM} | how
-    for state in training.fit(model, batch_of, LOSSES["mse"], steps, fabric=fabric, **how):
+    moved = {key: how.pop(key) for key in MOVES if key in how}
+    player = training.Player(model, training.supervised(OBJECTIVES["mse"]), **moved)
+    for state in training.fit({"model": player}, batch_of, steps, fabric=fabric, **how):
         if state.row:
-            rows.append((state.step, state.loss))
+            rows.append((state.step, state.losses["loss"]))
         if between:
             between(state)
     return state, rows
@@ -129,7 +133,7 @@ def halved(z):
 def test_losses_equal_numpys(rand, name, numpys):
     x_hat, x = rand(3, 2, 4, 6), rand(3, 2, 4, 6, seed=1)
     expected = numpys((x_hat - x).double().numpy())
-    assert LOSSES[name](x_hat, x).item() == pytest.approx(expected, rel=1e-5)
+    assert OBJECTIVES[name].loss(x_hat, x).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_over_scales_the_mean_squared_errors_are_summed_each_to_x_halved_again(rand):
@@ -140,7 +144,8 @@ def test_over_scales_the_mean_squared_errors_are_summed_each_to_x_halved_again(r
         expected += np.mean((x_hat.double().numpy() - wanted) ** 2)
         wanted = halved(wanted)
     for given in (x_hats, tuple(x_hats)):
-        assert LOSSES["mse-over-scales"](given, x).item() == pytest.approx(expected, rel=1e-6)
+        loss = OBJECTIVES["mse-over-scales"].loss(given, x)
+        assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 
 # --- the loop beside a bare one
@@ -154,8 +159,8 @@ def by_hand(model, batch_of, steps, optimiser, factor=lambda step: 1.0, clip=Non
         for group, lr in zip(optimiser.param_groups, first, strict=True):
             group["lr"] = lr * factor(step)
         optimiser.zero_grad()
-        y, x = batch_of(step)
-        error = ((model(y) - x) ** 2).mean()
+        pair = batch_of(step)
+        error = ((model(pair.y) - pair.x) ** 2).mean()
         error.backward()
         if clip:
             clip(model)
@@ -373,7 +378,7 @@ def test_any_row_can_be_gone_on_from_more_than_once(fabric, batches):
 def test_what_is_done_between_two_steps_changes_nothing(fabric):
     def drawn(step):
         x = torch.rand(2, 1, 8, 8).to(fabric.device)
-        return x + 0.1, x
+        return Pair(x + 0.1, x, ())
 
     def disturb(state):
         state.model.eval()
@@ -403,7 +408,7 @@ def test_the_loss_of_a_row_is_the_mean_since_the_last_and_nan_elsewhere(fabric, 
     assert [loss for _, loss in rows] == pytest.approx(means, rel=1e-12)
     state, _ = train(net(), batches, 7, fabric, max_minutes=0)
     assert not state.row
-    assert math.isnan(state.loss)
+    assert math.isnan(state.losses["loss"])
 
 
 @pytest.mark.parametrize(

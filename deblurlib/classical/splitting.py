@@ -43,7 +43,7 @@ def half_quadratic_splitting(
     Args:
         y: blurred images ``(B, C, H, W)``.
         k: a kernel ``(h, w)``, or one for each image, ``(B, h, w)``.
-        denoise: such as a :class:`deblurlib.models.Denoiser`'s ``denoise``.
+        denoise: such as a :class:`deblurlib.models.Denoiser`.
         sigma: standard deviation of the noise in ``y``, of values in [0, 1], one number or one an
             image: more than 0; see :func:`deblurlib.classical.estimate_noise`.
         iterations: 1 or more.

@@ -91,7 +91,7 @@ def _state(run: Run, standing: str) -> str:
         return run.trouble
     if run.outcome == "stopped":
         is_training = runs.is_training(runs.root(), run.id)
-        return f"{'training, after' if is_training else 'stopped at'} step {int(run.folder.name)}"
+        return f"{'training, after' if is_training else 'stopped at'} step {run.step}"
     ending = "complete" if run.metrics["ending"] == "done" else run.metrics["ending"]
     return f"{ending}, {standing}"
 

@@ -38,7 +38,8 @@ def train(
     wanted = studies.find_recipe(recipe, profile, seed, register(data))
     run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
     if run.outcome == "stopped":
-        done = int(run.folder.name)
-        print(f"stopped for time at step {done} of {wanted.steps}: the same command goes on")
+        which = "" if run.recipe == wanted else f" of {run.recipe.name}, which comes first,"
+        done, steps = run.step, run.recipe.steps
+        print(f"stopped for time{which} at step {done} of {steps}: the same command goes on")
         raise typer.Exit(1)
     print(scores_of(run))

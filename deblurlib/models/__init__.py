@@ -4,23 +4,42 @@ A model takes ``y`` ``(B, C, H, W)`` in [0, 1] and returns ``x_hat``, unclamped,
 less a ``margin`` at each side; in training mode it may return more, for a loss that knows of it. It
 says how many ``channels`` it takes, of what ``multiple`` the image's sides must be, and its
 ``receptive_field``: the side, in pixels, of what an output pixel depends on.
+
+A model that takes more than ``y`` says what in ``takes``: names of fields of a
+:class:`deblurlib.degrade.Pair`, such as ``("y", "noise")``. One that is not called to restore says
+how it does: ``restore(y, kernel)``, for images of any size; ``kernel`` may be ``None``.
+
+:data:`DISCRIMINATORS` are trained beside a model, to tell its images from real ones. They say how
+many ``channels`` they take, and the ``least`` side of an image.
 """
 
 from .denoiser import Denoiser
-from .networks import MODELS, build, load, parameter_count, save
+from .discriminators import PatchDiscriminator
+from .networks import (
+    DISCRIMINATORS,
+    MODELS,
+    build,
+    build_discriminator,
+    load,
+    parameter_count,
+    save,
+)
 from .shipping import WEIGHTS, load_shipped, shipped_networks, write_shipped
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
 
 __all__ = [
+    "DISCRIMINATORS",
     "MODELS",
     "SRCNN",
     "SRN",
     "WEIGHTS",
     "Denoiser",
+    "PatchDiscriminator",
     "UNet",
     "build",
+    "build_discriminator",
     "load",
     "load_shipped",
     "parameter_count",

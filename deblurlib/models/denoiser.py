@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
+from .. import classical
+
 
 class Denoiser(nn.Module, PyTorchModelHubMixin):
     """Takes white Gaussian noise off grey images; each channel is an image of its own.
@@ -25,7 +27,8 @@ class Denoiser(nn.Module, PyTorchModelHubMixin):
         depth: layers of 3 x 3 convolutions.
     """
 
-    channels = 2  # a training hands it each image twice, with other noise
+    channels = 1  # of the image; see :meth:`forward` for more
+    takes = ("y", "noise")  # what a training and a validation hand it, of a pair
     multiple = 2  # of the sides of an image
     margin = 0  # pixels lost at each side
 
@@ -44,11 +47,11 @@ class Denoiser(nn.Module, PyTorchModelHubMixin):
     def receptive_field(self) -> int:
         """Side of a square of input pixels outside of which none changes an output pixel.
 
-        Of :meth:`denoise`; a bound, for a pixel is the left or the right one of its pair.
+        A bound, for a pixel is the left or the right one of its pair.
         """
         return 2 * (2 * len(self.layers) + 1) + 1
 
-    def denoise(self, y: torch.Tensor, sigma: torch.Tensor | float) -> torch.Tensor:
+    def forward(self, y: torch.Tensor, sigma: torch.Tensor | float) -> torch.Tensor:
         """Take noise of standard deviation ``sigma``, one number or one an image, off ``y``.
 
         Args:
@@ -63,12 +66,12 @@ class Denoiser(nn.Module, PyTorchModelHubMixin):
             z = torch.relu(layer(z))
         return y - F.pixel_shuffle(self.layers[-1](z), 2).view(y.shape)
 
-    def forward(self, y: torch.Tensor) -> torch.Tensor:
-        """Denoise ``y`` ``(B, 2, H, W)``: two looks at each image, of equal, unknown noise.
+    def restore(self, y: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
+        """Take off ``y`` ``(B, C, H, W)``, of any size, the noise that each image seems to have.
 
-        A training hands a model images and nothing of what was done to them; how two looks at one
-        image differ tells the noise level, whatever is in the image.
+        What blurred it, a kernel, is of no use here.
         """
-        first, second = y.flatten(2).unbind(1)
-        sigma = ((first - second).square().mean(1) / 2).sqrt()
-        return self.denoise(y, sigma)
+        sigma = classical.estimate_noise(y)
+        height, width = y.shape[-2:]
+        padded = F.pad(y, (0, width % 2, 0, height % 2), mode="replicate")
+        return self(padded, sigma)[..., :height, :width]

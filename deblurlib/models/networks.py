@@ -14,6 +14,7 @@ from torch import nn
 
 from ..errors import InputError
 from .denoiser import Denoiser
+from .discriminators import PatchDiscriminator
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
@@ -25,18 +26,31 @@ MODELS: dict[str, type[nn.Module]] = {
     "srn": SRN,
     "unet": UNet,
 }
+#: name -> class
+DISCRIMINATORS: dict[str, type[nn.Module]] = {"patch": PatchDiscriminator}
 
 
 def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:
     """A model of :data:`MODELS` with its arguments, its first weights drawn from ``seed``."""
-    if name not in MODELS:
-        raise InputError(f"model {name!r} is none of {', '.join(MODELS)}")
-    names = list(inspect.signature(MODELS[name]).parameters)
+    return _build(MODELS, name, arguments, seed)
+
+
+def build_discriminator(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:
+    """As :func:`build`, of :data:`DISCRIMINATORS`."""
+    return _build(DISCRIMINATORS, name, arguments, seed)
+
+
+def _build(
+    table: Mapping[str, type[nn.Module]], name: str, arguments: Mapping[str, object], seed: int
+) -> nn.Module:
+    if name not in table:
+        raise InputError(f"model {name!r} is none of {', '.join(table)}")
+    names = list(inspect.signature(table[name]).parameters)
     if unknown := sorted(set(arguments) - set(names)):
         raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(names)}")
     with torch.random.fork_rng(devices=[]):  # what others draw afterwards stays as it was
         torch.manual_seed(seed)
-        return MODELS[name](**arguments)
+        return table[name](**arguments)
 
 
 def save(model: nn.Module, folder: Path) -> None:

@@ -122,7 +122,7 @@ def _changes(
     """
     if fingerprints["sets"] is None:
         return ["recipe"]  # it was published with other data
-    ids = {str(r.seed): r.run_id(fingerprints["sets"]) for r in recipes}
+    ids = {str(r.seed): _run_id(r, fingerprints["sets"]) for r in recipes}
     parts = [] if ids == entry["runs"] else ["recipe"]
     parts += proof.replay(entry["parts"], recipes[0], entry["steps"], alike)
     if not is_here:
@@ -133,6 +133,12 @@ def _changes(
     if fingerprints["tests"] not in (None, inputs.open_test_images(recipes[0]).fingerprint):
         return [*parts, "test data"]
     return parts + signature.differences(entry["parts"], _of_data(recipes, images), alike)
+
+
+def _run_id(recipe: Recipe, fingerprint: str) -> str:
+    """The id of the run on data that may not be here; its parts were trained on the same."""
+    parts = {name: _run_id(part, fingerprint) for name, part in recipe.parts.items()}
+    return recipe.run_id(fingerprint, parts)
 
 
 def is_whole(old: object) -> bool:
@@ -184,7 +190,7 @@ def _of_recipe(recipe: Recipe, seeds: Sequence[int]) -> dict:
     steps, parts = proof.of_recipe(recipe)
     images = inputs.open_training_images(recipe)
     recipes = [recipe.with_seed(seed) for seed in seeds]
-    ids = {str(r.seed): r.run_id(images.fingerprint) for r in recipes}
+    ids = {str(r.seed): inputs.run_id(r, images) for r in recipes}
     return {"steps": steps, "runs": ids, "parts": parts | _of_data(recipes, images)}
 
 
@@ -213,9 +219,13 @@ def still_holds(notebook: Path, old: Mapping, new: Mapping, folder: Path, show: 
         return False
     if "rows" in old:
         return not rows_proof.others(old, new["rows"])
-    extra = {name: entry["recipe"] for name, entry in old["recipes"].items() if "recipe" in entry}
+    # not their texts: fields that a recipe has got since have the default that means the same
+    entries = old["recipes"].items()
+    extra = {name: Recipe(**entry["recipe"]) for name, entry in entries if "recipe" in entry}
     for recipe in new["recipes"]:
-        values = json.loads(recipe.with_seed(extra.get(recipe.name, {}).get("seed", 0)).to_json())
-        if recipe.name not in old["recipes"] or values != extra.get(recipe.name, values):
+        before = extra.get(recipe.name)
+        if recipe.name not in old["recipes"]:
+            return False
+        if before and recipe.with_seed(before.seed).to_json() != before.to_json():
             return False
     return replay(notebook, old, folder, show) == ([], [])

@@ -39,6 +39,6 @@ def plug_and_play(y: torch.Tensor, k: torch.Tensor, factor: float = 1.0) -> torc
 
     @torch.no_grad()
     def denoise(z: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        return denoiser.denoise(z.float(), sigma).to(z)
+        return denoiser(z.float(), sigma).to(z)
 
     return classical.half_quadratic_splitting(y, k, denoise, factor * noise_level(y))

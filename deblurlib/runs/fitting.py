@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 
-from .. import data, models, training
+from .. import data, training
 from ..data import ImageSet, PairSet
-from ..losses import LOSSES
-from . import inputs, validation
+from . import inputs, players, validation
+from .players import Weights
 from .recipe import Recipe
 from .validation import Score
 
@@ -23,6 +23,7 @@ def fit(
     images: ImageSet | PairSet,
     fabric: Fabric,
     rows: list[dict],
+    trained: Mapping[str, Weights] | None = None,
     **options,
 ) -> Iterator[tuple[training.State, Score | None]]:
     """Call :func:`deblurlib.training.fit` with all that a recipe says; nothing is written.
@@ -30,6 +31,7 @@ def fit(
     Args:
         images: the recipe's images, of which a part is held out.
         rows: the history, which grows by a row at each end of an interval.
+        trained: the weights of the recipe's parts, see :func:`deblurlib.runs.players.build`.
         options: of :func:`deblurlib.training.fit`: how the training begins, saves and stops.
 
     Yields:
@@ -37,26 +39,34 @@ def fit(
     """
     first = fabric.global_rank == 0
     rest, held_out = data.hold_out(images, recipe.holdout)
-    model = models.build(recipe.model, recipe.model_args, recipe.seed)
-    inputs.check(recipe, model)
-    score = None
+    playing = players.players_of(recipe, players.build(recipe, trained))
+    inputs.check(recipe, playing)
+    margin, score = playing["model"].model.margin, None
     if first:
-        score = validation.scorer(recipe, held_out, fabric.device, model.margin)
+        score = validation.scorer(recipe, held_out, fabric.device, margin)
+    if recipe.rival:
+        options["turns"] = recipe.rival.turns
     devices = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices):  # what others draw afterwards stays as it was
-        torch.manual_seed(recipe.seed)
+        _seed(recipe.seed, fabric.device)
         for state in training.fit(
-            model,
-            inputs.batches_of(recipe, rest, fabric, model.margin),
-            LOSSES[recipe.loss],
+            playing,
+            inputs.batches_of(recipe, rest, fabric, margin),
             recipe.steps,
-            **{k: getattr(recipe, k) for k in ("optimiser", "schedule", "clip", "ema", "reset")},
-            **{k: getattr(recipe, k) for k in ("channels_last", "compile")},
+            **{k: getattr(recipe, k) for k in ("channels_last", "compile", "tf32")},
             every=recipe.interval,
             fabric=fabric,
             **options,
         ):
             if first and state.row:
-                rows.append({"step": state.step, "loss": state.loss, **score(state.best)})
+                rows.append({"step": state.step, **state.losses, **score(state.best)})
                 rows[-1]["seconds"] = round(state.seconds, 3)
             yield state, score
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the random numbers of the processor and of one GPU, and of no other."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)

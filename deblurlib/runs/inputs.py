@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from .. import data, images
 from ..data import ImageSet, PairSet, batches
-from ..degrade import SETTINGS, generator
+from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
+from ..training import Player
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -32,18 +33,33 @@ def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
     return (data.open_images if recipe.degradation else data.open_pairs)(recipe.data, split)
 
 
-def check(recipe: Recipe, model: nn.Module) -> None:
-    """Raise an :class:`InputError` if a recipe and its model do not fit together."""
+def run_id(recipe: Recipe, images: ImageSet | PairSet | None = None) -> str:
+    """The id of a recipe's run with the data that are here.
+
+    Args:
+        images: the recipe's, if they are open.
+    """
+    images = open_training_images(recipe) if images is None else images
+    return recipe.run_id(
+        images.fingerprint, {name: run_id(part) for name, part in recipe.parts.items()}
+    )
+
+
+def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
+    """Raise an :class:`InputError` if a recipe and its networks do not fit together."""
+    model = playing["model"].model
     if model.channels != (channels := recipe.grey or 3):
         raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
     if recipe.crop % model.multiple:
         raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
+    if "critic" in playing and recipe.crop < (least := playing["critic"].model.least):
+        raise InputError(f"{recipe.name}: the critic needs a crop of {least} or more")
 
 
 def batches_of(
     recipe: Recipe, sharp: ImageSet | PairSet, fabric: Fabric, margin: int
-) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
-    """A function from a step to this process's share of its batch, ``(y, x)``.
+) -> Callable[[int], Pair]:
+    """A function from a turn to this process's share of its batch.
 
     All images are read now, and an error names one that is too small.
     """
@@ -65,7 +81,7 @@ def batches_of(
 
 def make_batches(
     recipe: Recipe, held: Sequence[torch.Tensor], margin: int, **where
-) -> Callable[[int], tuple[torch.Tensor, torch.Tensor]]:
+) -> Callable[[int], Pair]:
     """As :func:`batches_of`, from images as of :func:`deblurlib.data.batches.hold`.
 
     ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.
@@ -76,11 +92,11 @@ def make_batches(
     crop = recipe.crop + 2 * margin
     shape = {"batch": recipe.batch, "crop": crop, "seed": recipe.seed, **where}
 
-    def batch_of(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch_of(turn: int) -> Pair:
         if recipe.degradation is None:
-            pair = batches.training_pairs(held, step, **shape)
+            pair = batches.training_pairs(held, turn, **shape)
         else:
-            pair = batches.training_batch(held, SETTINGS[recipe.degradation], step, **shape)
-        return pair.y, images.centre_crop(pair.x, recipe.crop)
+            pair = batches.training_batch(held, SETTINGS[recipe.degradation], turn, **shape)
+        return replace(pair, x=images.centre_crop(pair.x, recipe.crop))
 
     return batch_of

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import data, files, images, machine, models, training
+from .. import data, files, images, machine, training
 from ..data import ImageSet, PairSet, batches
-from . import fitting, inputs, validation
+from . import fitting, inputs, players, validation
 from .recipe import Recipe
 from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
 
@@ -57,8 +57,10 @@ def of_recipe(recipe: Recipe) -> tuple[int, dict[str, Signature]]:
     """The miniature's steps, and the parts that need no data but ``sample``."""
     training.start_fabric("32", alone=True)  # what it imports is not timed
     steps, began = STEPS, time.process_time()  # others may use the processor, too
+    if recipe.rival:  # two whole cycles, and a step after whoever is last
+        steps = 2 * recipe.rival.turns.count("model") + 1
     parts = of_miniature(recipe, steps)
-    if time.process_time() - began > SLOW:
+    if time.process_time() - began > SLOW and not recipe.rival:
         steps = FEWER_STEPS
         parts = of_miniature(recipe, steps)
     other = of_miniature(recipe.with_seed(recipe.seed + OTHER), steps)
@@ -82,28 +84,38 @@ def replay(old: Mapping[str, Signature], recipe: Recipe, steps: int, alike: bool
 
 
 def of_miniature(recipe: Recipe, steps: int) -> dict[str, Signature]:
-    """``weights``, ``losses`` and ``validation`` of the training of :func:`miniature`."""
+    """``weights``, ``losses`` and ``validation`` of the training of :func:`miniature`.
+
+    With a rival, the weights of each player, and all losses.
+    """
     small, rows = miniature(recipe, steps), []
-    before = models.build(small.model, small.model_args, small.seed).state_dict()
+    started = players.players_of(small, players.build(small))
+    before = {name: _weights(player.model) for name, player in started.items()}
     with one_thread(), _images_of(small) as sharp:
         fabric = training.start_fabric("32", alone=True)
         for state, scorer in fitting.fit(small, sharp, fabric, rows):
-            after, score = state.best.state_dict(), scorer
+            after = {name: _weights(player.best) for name, player in state.players.items()}
+            score = scorer
         identity = score(nn.Identity())
-    kept = [row[key] for key in ("loss", "val_loss") for row in rows]
+    kept = [row[key] for key in (*state.losses, "val_loss") for row in rows]
     scored = [row["val_psnr"] for row in rows] + [identity["val_psnr"]]
-    return {
-        "weights": of_weights(before, after),
-        "losses": of_numbers(kept),
-        "validation": of_numbers(scored),
+    weights = {
+        "weights" if name == "model" else f"weights of the {name}": of_weights(first, after[name])
+        for name, first in before.items()
     }
+    return weights | {"losses": of_numbers(kept), "validation": of_numbers(scored)}
+
+
+def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What a training moves of a model; no counts of batches and the like."""
+    return {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
 
 
 def _of_images(recipe: Recipe, sharp: ImageSet | PairSet) -> dict[str, Signature]:
     """``batches``, and ``scores`` of the untrained network and the identity on two images."""
     rest, held_out = data.hold_out(sharp, recipe.holdout)
     with one_thread():
-        model = models.build(recipe.model, recipe.model_args, recipe.seed)
+        model = players.build(recipe)
         score = validation.scorer(recipe, held_out.first(2), torch.device("cpu"), model.margin)
         scores = [*score(model).values(), *score(nn.Identity()).values()]
         return {"batches": of_batches(recipe, rest), "scores": of_numbers(scores)}
@@ -115,7 +127,9 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     What happens after some steps, a new beginning of the optimiser or the end of a warm-up, happens
     in these few, too. Precision, layout and compilation are compared as values of the recipe.
     """
-    multiple = models.build(recipe.model, recipe.model_args, 0).multiple
+    playing = players.players_of(recipe, players.build(recipe))
+    multiple = playing["model"].model.multiple
+    least = playing["critic"].model.least if recipe.rival else SIDE
     schedule = dict(recipe.schedule)
     if schedule.get("warmup"):
         schedule["warmup"] = min(schedule["warmup"], steps // 3)
@@ -125,7 +139,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
         steps=steps,
         every=max(1, steps // 3),
         batch=2,
-        crop=-(-SIDE // multiple) * multiple,
+        crop=-(-max(SIDE, least) // multiple) * multiple,
         reset=recipe.reset and min(recipe.reset, steps // 2),
         images=recipe.images and 3,
         schedule=schedule,
@@ -136,13 +150,13 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
 
 
 def of_rates(recipe: Recipe) -> Signature:
-    """The rates of all groups of parameters, at steps spread over the training."""
-    model = models.build(recipe.model, recipe.model_args, recipe.seed)
-    optimiser = training.make_optimiser(model, recipe.optimiser)
+    """The rates of all groups of parameters of all players, at steps spread over the training."""
     rates = []
-    for step in np.linspace(0, recipe.steps - 1, RATES).round().astype(int).tolist():
-        training.set_rates(optimiser, recipe.schedule, step, recipe.steps)
-        rates += [group["lr"] for group in optimiser.param_groups]
+    for player in players.players_of(recipe, players.build(recipe)).values():
+        optimiser = training.make_optimiser(player.model, player.optimiser)
+        for step in np.linspace(0, recipe.steps - 1, RATES).round().astype(int).tolist():
+            training.set_rates(optimiser, player.schedule, step, recipe.steps)
+            rates += [group["lr"] for group in optimiser.param_groups]
     return of_numbers(rates)
 
 
@@ -152,19 +166,19 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
     Args:
         sharp: what it trains on: its data, less what is held out.
     """
-    margin = models.build(recipe.model, recipe.model_args, 0).margin
+    margin = players.build(recipe).margin
     batch_of = inputs.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin)
     epoch = len(sharp) // recipe.batch  # the step in which, or before which, one ends
     wanted = {0, epoch - 1, epoch, recipe.steps - 1}
     steps = sorted(step for step in wanted if 0 <= step < recipe.steps)
     pairs = [batch_of(step) for step in steps]
     values = []
-    for side in zip(*pairs, strict=True):
+    for side in ([pair.y for pair in pairs], [pair.x for pair in pairs]):
         whole = torch.cat([z.double().flatten() for z in side])
         ramp = torch.linspace(-1, 1, len(whole), dtype=torch.float64)
         values += [whole.mean(), whole.square().mean().sqrt(), (whole * ramp).mean()]
     return {
-        "hash": of_tensors(z for pair in pairs for z in pair),
+        "hash": of_tensors(z for pair in pairs for z in (pair.y, pair.x)),
         "values": [shortened(v.item()) for v in values],
     }
 

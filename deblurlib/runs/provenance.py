@@ -14,8 +14,8 @@ from ..data import ImageSet, PairSet
 from ..degrade import SETTINGS
 from ..errors import InputError
 from ..files import write_whole
-from ..losses import LOSSES
-from . import inputs, proof, signature
+from ..losses import ADVERSARIAL, OBJECTIVES
+from . import inputs, proof, signature, store
 from .recipe import Recipe
 from .run import Run
 
@@ -33,9 +33,14 @@ def code_of(recipe: Recipe) -> str:
 
     Of PyTorch, only the names of what is used; its version is in the run's ``env``.
     """
-    chosen = [models.MODELS[recipe.model], LOSSES[recipe.loss]]
+    objective = OBJECTIVES[recipe.loss]
+    chosen = [models.MODELS[recipe.model], objective.loss, objective.target]
     chosen += [] if recipe.degradation is None else [SETTINGS[recipe.degradation]]
+    if rival := recipe.rival:
+        game = ADVERSARIAL[rival.loss]
+        chosen += [models.DISCRIMINATORS[rival.model], game.tell, game.fool]
     named = [f"{c.__module__}:{c.__qualname__} {_source(c)}" for c in chosen]
+    named += [code_of(part) for part in recipe.parts.values()]
     return fingerprint.of_bytes(package_code().encode(), *(n.encode() for n in named))
 
 
@@ -50,8 +55,8 @@ def standing(run: Run) -> str:
     """Whether a run still stands, as far as that is known without computing anything.
 
     ``"same code"``; ``"proved"``: the code is another, and the run's proof came out the same with
-    it; ``"other code"``: nobody has looked yet; ``"other data"``. Nothing is said of data that are
-    not here.
+    it; ``"other code"``: nobody has looked yet; ``"other data"``; ``"other parts"``: what it stands
+    on was trained anew. Nothing is said of data that are not here.
     """
     return standings([run])[run.id]
 
@@ -69,6 +74,8 @@ def standings(runs: Sequence[Run]) -> dict[str, str]:
                 fingerprints[source] = None
         if fingerprints[source] not in (None, env["data"]["fingerprint"]):
             standing_of[run.id] = "other data"
+        elif other_parts(run):
+            standing_of[run.id] = "other parts"
         elif env["code"] == code_of(recipe):
             standing_of[run.id] = "same code"
         else:
@@ -91,16 +98,30 @@ def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
     Args:
         images: the recipe's.
     """
+    other = other_parts(run)
     code = code_of(run.recipe)
     if code in (run.env["code"], run.proved):
-        return ()
+        return other
     if run.proof is None:
-        return ("code",)
-    changed = _replayed(run, images)
+        return ("code", *other)
+    changed = (*_replayed(run, images), *other)
     if not changed:
         with suppress(InputError):  # a store that cannot be written: proved again the next time
             write_whole(run.folder / "proved.json", json.dumps({"code": code}))
     return changed
+
+
+def other_parts(run: Run) -> tuple[str, ...]:
+    """The names of the parts that it stands on whose runs have other weights since.
+
+    Nothing is said of parts whose runs are not in the store: the run holds their weights.
+    """
+    folder, others = run.folder.parents[2 if run.outcome == "stopped" else 0], []
+    for name, made_with in run.env.get("parts", {}).items():
+        part = store.complete(folder, made_with["run"])
+        if part is not None and part.weights != made_with["weights"]:
+            others.append(name)
+    return tuple(others)
 
 
 def _replayed(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:

@@ -9,9 +9,33 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 from .. import fingerprint
 from ..degrade import SETTINGS
-from ..errors import InputError
-from ..losses import LOSSES
-from ..models import MODELS
+from ..errors import InputError, require
+from ..losses import ADVERSARIAL, OBJECTIVES
+from ..models import DISCRIMINATORS, MODELS
+
+PLAYERS = ("model", "critic")
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A critic that a recipe's model is trained against, and how."""
+
+    model: str  # a key of models.DISCRIMINATORS
+    model_args: Mapping[str, object] = field(default_factory=dict)
+    loss: str = "non-saturating"  # a key of losses.ADVERSARIAL
+    weight: float = 1.0  # of the model's adversarial loss, beside the recipe's own loss
+    optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
+    schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
+    turns: tuple[str, ...] = ("model", "critic")  # who moves, in order, again and again
+
+    def __post_init__(self):
+        tables = {"model": DISCRIMINATORS, "loss": ADVERSARIAL}
+        for key, table in tables.items():
+            if (value := getattr(self, key)) not in table:
+                raise InputError(f"rival: {key} {value!r} is none of {', '.join(table)}")
+        object.__setattr__(self, "turns", tuple(self.turns))
+        if set(self.turns) != set(PLAYERS):
+            raise InputError(f"rival: turns are of model and critic, not {', '.join(self.turns)}")
 
 
 @dataclass(frozen=True)
@@ -30,12 +54,12 @@ class Recipe:
     crop: int  # side of a sample, pixels
     degradation: str | None = None  # a key of degrade.SETTINGS; None: the data are pairs
     model_args: Mapping[str, object] = field(default_factory=dict)
-    loss: str = "mse"  # a key of losses.LOSSES
+    loss: str = "mse"  # a key of losses.OBJECTIVES
     optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
     schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
-    clip: Mapping[str, object] | None = None  # this and the three above: see training.fit
+    clip: Mapping[str, object] | None = None  # this and the three above: see training.Player
     ema: float | None = None
-    reset: int | None = None  # steps after which the optimiser forgets, see training.fit
+    reset: int | None = None  # steps after which the optimiser forgets, see training.Player
     precision: str = "32"
     channels_last: bool = False
     compile: str | None = None
@@ -44,11 +68,16 @@ class Recipe:
     holdout: float = 0.1  # share of the scenes that is set aside to validate on
     every: int | None = None  # steps from one row of the history to the next; None: a tenth
     seed: int = 0  # of the first weights, and of every sample
+    tf32: bool = True  # whether a GPU's convolutions in "32" may round to TF32
+    rival: Rival | None = None  # a critic to train against
+    #: what the model stands on: recipes that are trained first, by the names of the model's modules
+    #: that get their weights and stay as they are; with this recipe's seed
+    parts: Mapping[str, Recipe] = field(default_factory=dict)
 
     def __post_init__(self):
         if not re.fullmatch(r"[0-9]{2}/[a-z0-9][a-z0-9-]*", self.name):
             raise InputError(f"a recipe's name is NN/slug, such as 02/motion, not {self.name!r}")
-        tables = {"model": MODELS, "loss": LOSSES, "degradation": SETTINGS}
+        tables = {"model": MODELS, "loss": OBJECTIVES, "degradation": SETTINGS}
         for key, table in tables.items():
             value = getattr(self, key)
             if value not in table and not (key == "degradation" and value is None):
@@ -57,14 +86,29 @@ class Recipe:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise InputError(f"{self.name}: {key} must be 1 or more, not {value}")
+        if isinstance(self.rival, Mapping):
+            object.__setattr__(self, "rival", Rival(**self.rival))
+        if self.rival and self.precision == "fp16":
+            raise InputError(f"{self.name}: two players cannot share the scale of fp16; take bf16")
+        recipes = {
+            name: part if isinstance(part, Recipe) else Recipe(**part)
+            for name, part in self.parts.items()
+        }
+        parts = {name: replace(part, seed=self.seed) for name, part in recipes.items()}
+        object.__setattr__(self, "parts", parts)
 
     @property
     def interval(self) -> int:
         """Steps from one row of the history, and one checkpoint, to the next."""
         return self.every or max(1, self.steps // 10)
 
+    @property
+    def arguments(self) -> dict[str, object]:
+        """All arguments of the model: its own and, by their names, those of its parts."""
+        return {**self.model_args, **{name: p.arguments for name, p in self.parts.items()}}
+
     def with_seed(self, seed: int) -> Recipe:
-        """The same recipe with another seed."""
+        """The same recipe with another seed, and its parts, too."""
         return replace(self, seed=seed)
 
     def to_json(self) -> str:
@@ -76,9 +120,16 @@ class Recipe:
         """The recipe that :meth:`to_json` wrote."""
         return cls(**json.loads(text))
 
-    def run_id(self, data: str) -> str:
-        """The name of the run with data of fingerprint ``data``: a short hash of both."""
-        values = json.loads(self.to_json())
+    def run_id(self, data: str, parts: Mapping[str, str] | None = None) -> str:
+        """The name of the run: a short hash of the recipe and what it is trained on.
+
+        Args:
+            data: the fingerprint of its images.
+            parts: the ids of the runs of its parts, by their names.
+        """
+        parts = dict(parts or {})
+        require(parts.keys() == self.parts.keys(), f"{self.name}: the run of each part is needed")
+        values = json.loads(self.to_json()) | {"parts": parts}
         changed = {f.name: values[f.name] for f in fields(self) if values[f.name] != _default(f)}
         return fingerprint.of_bytes(json.dumps(changed, sort_keys=True).encode(), data.encode())
 

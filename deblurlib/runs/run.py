@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from .. import files, models
+from .. import files, fingerprint, models
 from ..errors import InputError
 from .recipe import Recipe
 
@@ -54,12 +55,16 @@ class Run:
 
     @property
     def env(self) -> dict:
-        """What it was made with: ``code``, ``data``, ``versions``, ``device``."""
+        """What it was made with: ``code``, ``data``, ``versions``, ``device``, and its parts."""
         return self._read("env.json", json.loads)
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """The rows of the training: ``step``, ``loss``, ``val_loss``, ``val_psnr``, ``seconds``."""
+        """The rows of the training: ``step``, ``loss``, ``val_loss``, ``val_psnr``, ``seconds``.
+
+        With a rival also ``adversarial`` and ``critic``: the model's loss by its critic, and the
+        critic's own. One that had no turn since the last row is NaN.
+        """
         return read_history(self.folder)
 
     @property
@@ -76,6 +81,22 @@ class Run:
     def proved(self) -> str | None:
         """The code with which the proof was replayed last, and came out the same."""
         return self._read("proved.json", json.loads)["code"] if self._has("proved.json") else None
+
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        if self.outcome != "stopped":
+            return self.metrics["step"]
+        with _state_of(self.folder) as file:
+            return int(_numbers(file)["step"])
+
+    @property
+    def weights(self) -> str:
+        """A hash of the file of its weights."""
+        try:
+            return fingerprint.of_bytes((self.folder / "model.safetensors").read_bytes())
+        except OSError as error:
+            raise self.damaged(error) from None
 
     def model(self) -> nn.Module:
         """The trained model, on the CPU, in evaluation mode."""
@@ -167,15 +188,25 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 
 def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """The checkpoint that :meth:`deblurlib.training.State.checkpoint` gave."""
+    with _state_of(folder) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, _numbers(file)  # noqa: SIM118
+
+
+@contextmanager
+def _state_of(folder: Path) -> Iterator[safe_open]:
+    """A checkpoint's open file, and one sentence for what goes wrong with it."""
     path = folder / "state.safetensors"
     try:
         # opened before: of one that may not be read, safetensors says that it is missing
         with path.open("rb"), safe_open(path, "pt") as file:
-            numbers = json.loads(file.metadata()["numbers"])
-            return {key: file.get_tensor(key) for key in file.keys()}, numbers  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         damaged = InputError(f"{folder}: a damaged checkpoint; remove it ({error})")
         raise files.unreadable(path, error) or damaged from None
+
+
+def _numbers(file: safe_open) -> dict[str, float]:
+    return json.loads(file.metadata()["numbers"])
 
 
 def write_metrics(folder: Path, values: Mapping[str, object]) -> None:

@@ -1,6 +1,6 @@
 """The run store: a folder of runs, each complete or absent.
 
-``<store>/<id>/`` holds a complete run, ``<store>/.partial/<id>/<step>/`` a checkpoint of one that
+``<store>/<id>/`` holds a complete run, ``<store>/.partial/<id>/<turn>/`` a checkpoint of one that
 is not. Whatever is written is written beside its place and renamed, so a kill leaves the old, the
 new or, between the two, nothing; a complete run's checkpoint goes only after it.
 """
@@ -128,9 +128,9 @@ def last_checkpoint(store: Path, run_id: str) -> Path | None:
     return max(_inside(store / ".partial" / run_id, "[0-9]*"), default=None)
 
 
-def checkpoint_folder(store: Path, run_id: str, step: int) -> Path:
-    """Where the checkpoint after some steps belongs."""
-    return store / ".partial" / run_id / f"{step:09d}"
+def checkpoint_folder(store: Path, run_id: str, turn: int) -> Path:
+    """Where the checkpoint after some turns belongs; without a rival, a turn is a step."""
+    return store / ".partial" / run_id / f"{turn:09d}"
 
 
 def put(target: Path, write: Callable[[Path], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +46,8 @@ def train_or_load(
     want the same run train it once: the second waits. Ctrl-C and SIGTERM end the training after
     the step it is in, with a checkpoint. Under ``torchrun``, all processes must see one store.
 
+    The parts of a recipe are trained or found first; one that is stopped is what is returned.
+
     Args:
         stale: what to do with a run whose data have changed since, or whose proof comes out
             otherwise: ``"retrain"`` or ``"load"`` it.
@@ -58,10 +60,19 @@ def train_or_load(
         raise InputError(f'stale is "retrain" or "load", not {stale!r}')
     folder = store.root() if folder is None else folder
     images = inputs.open_training_images(recipe)
-    run_id = recipe.run_id(images.fingerprint)
+    run_id = inputs.run_id(recipe, images)
     alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
-    run = _usable(folder, recipe, run_id, images, stale) if alone else None
+    how = {"stale": stale, "max_minutes": max_minutes, "folder": folder, "quiet": quiet}
+    run, parts = None, {}
+    if alone:
+        # of a complete run, parts may be gone: it holds their weights
+        parts = _train_parts(recipe, how, found=store.complete(folder, run_id) is not None)
+        run = _usable(folder, recipe, run_id, images, stale)
     if run is None:
+        parts |= _train_parts(recipe, how, but=parts)
+        for part in parts.values():
+            if part.outcome == "stopped":
+                return part
         fabric = training.start_fabric(recipe.precision)
         with _alone(folder, run_id, fabric):
             # The first process decides for all; another one may just have trained the run.
@@ -71,7 +82,8 @@ def train_or_load(
                 run = _usable(*arguments, say=not alone) if again else None
             run = fabric.broadcast(run)
             if run is None:
-                run = _train(recipe, images, folder / run_id, max_minutes, tensorboard, fabric)
+                where = (folder / run_id, max_minutes, tensorboard)
+                run = _train(recipe, images, parts, *where, fabric)
     if int(os.environ.get("RANK", 0)) == 0:
         if run.outcome in ("hit", "stale"):
             with board.writer(tensorboard, recipe) as note:
@@ -84,6 +96,23 @@ def train_or_load(
         if not quiet:
             print(f"{recipe.name}, seed {recipe.seed}: {outcome} ({run.id})")
     return run
+
+
+def _train_parts(
+    recipe: Recipe, how: dict, found: bool = False, but: Collection[str] = ()
+) -> dict[str, Run]:
+    """The runs of a recipe's parts, by name.
+
+    Args:
+        how: of :func:`train_or_load`.
+        found: only those that are in the store.
+        but: not these.
+    """
+    wanted = {name: part for name, part in recipe.parts.items() if name not in but}
+    if found:
+        folder = how["folder"]
+        wanted = {n: p for n, p in wanted.items() if store.complete(folder, inputs.run_id(p))}
+    return {name: train_or_load(part, **how) for name, part in wanted.items()}
 
 
 def _usable(
@@ -121,6 +150,7 @@ def _usable(
 def _train(
     recipe: Recipe,
     images: ImageSet | PairSet,
+    parts: Mapping[str, Run],
     target: Path,
     max_minutes: float | None,
     tensorboard: Path | None,
@@ -133,8 +163,10 @@ def _train(
         "versions": machine.versions(),
         "device": machine.device_name(fabric.device),
         "processes": fabric.world_size,
-        "before": [],  # the same, of the parts that were trained elsewhere
+        "before": [],  # the same, of what was trained elsewhere
     }
+    if parts:
+        env["parts"] = {n: {"run": part.id, "weights": part.weights} for n, part in parts.items()}
     rows, start = _resume(target, env, images, fabric)
     kept = proof.of_run(recipe, images) if first and recipe.steps >= PROVED_STEPS else None
     done, title = start[1]["step"] if start else 0, f"{recipe.name}, seed {recipe.seed}"
@@ -146,6 +178,7 @@ def _train(
     ):
         watched = {"save_minutes": SAVE_MINUTES, "max_minutes": max_minutes}
         watched |= {"stop": lambda: bool(asked), "start": start}
+        watched |= {"trained": {name: part.model().state_dict() for name, part in parts.items()}}
         for state, score in fitting.fit(recipe, images, fabric, rows, **watched):
             if first:
                 if state.row:
@@ -157,7 +190,7 @@ def _train(
         print(f"stopped at step {state.step} of {recipe.steps}, and saved: the same call goes on")
         signals.pass_on(asked)
     if state.ending == "time":
-        return Run(store.checkpoint_folder(target.parent, target.name, state.step), "stopped")
+        return Run(store.checkpoint_folder(target.parent, target.name, state.turn), "stopped")
     return Run(target, "trained" if start is None else "resumed")
 
 
@@ -211,7 +244,7 @@ def _write(
         store.put(target, everything)
         store.forget(target.parent, target.name)
     else:
-        newest = store.checkpoint_folder(target.parent, target.name, state.step)
+        newest = store.checkpoint_folder(target.parent, target.name, state.turn)
         store.put(newest, records)
         store.forget(target.parent, target.name, but=newest)
 

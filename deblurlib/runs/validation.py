@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from .. import images
 from ..data import ImageSet, PairSet, batches
-from ..degrade import SETTINGS, generator
+from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
-from ..losses import LOSSES
+from ..losses import OBJECTIVES, sharp
+from ..training import predict
 from .recipe import Recipe
 
 Score = Callable[[nn.Module], dict[str, float]]
@@ -19,14 +22,14 @@ SCORED_AT_ONCE = 16  # validation images
 WIDEST_MARGIN = 16  # pixels; a validation crop keeps as far from the border, where there is room
 
 
-def validation_pairs(
-    recipe: Recipe, held_out: ImageSet | PairSet, margin: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def validation_pairs(recipe: Recipe, held_out: ImageSet | PairSet, margin: int) -> Iterator[Pair]:
     """A crop of each validation image; the same for all seeds of a recipe.
 
     Its place is drawn from the image's key, for the middle of a photograph is no fair sample.
     """
-    for name, (key, y, x) in zip(held_out.names, _validation_images(recipe, held_out), strict=True):
+    pairs = _validation_images(recipe, held_out)
+    for name, key, pair in zip(held_out.names, held_out.keys, pairs, strict=True):
+        x, y = pair.x, pair.y
         down, across = torch.rand(2, generator=generator(0, key, "crop")).tolist()
         height, width = (side - recipe.crop for side in x.shape[-2:])
         if min(height, width) < 2 * margin:
@@ -38,25 +41,20 @@ def validation_pairs(
         border = min(max(margin, WIDEST_MARGIN), height // 2, width // 2)
         top = border + int(down * (height - 2 * border + 1))
         left = border + int(across * (width - 2 * border + 1))
-        sharp = x[..., top : top + recipe.crop, left : left + recipe.crop]
+        inner = x[..., top : top + recipe.crop, left : left + recipe.crop]
         top, left, side = top - margin, left - margin, recipe.crop + 2 * margin
-        yield y[..., top : top + side, left : left + side], sharp
+        yield Pair(y[..., top : top + side, left : left + side], inner, pair.degradations)
 
 
-def _validation_images(
-    recipe: Recipe, held_out: ImageSet | PairSet
-) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """The keys of the validation images, and the images, blurred and sharp."""
+def _validation_images(recipe: Recipe, held_out: ImageSet | PairSet) -> Iterator[Pair]:
+    """The validation images, blurred and sharp."""
+    grey = recipe.grey
     if recipe.degradation is not None:
-        pairs = batches.evaluation_pairs(
-            held_out, SETTINGS[recipe.degradation], 0, grey=recipe.grey
-        )
-        yield from ((key, pair.y, pair.x) for key, pair in zip(held_out.keys, pairs, strict=True))
+        yield from batches.evaluation_pairs(held_out, SETTINGS[recipe.degradation], 0, grey=grey)
         return
-    for i, key in enumerate(held_out.keys):
-        grey = recipe.grey
+    for i in range(len(held_out)):
         y, x = (images.quantise(images.grey(z, grey)) if grey else z for z in held_out[i])
-        yield key, y[None], x[None]
+        yield Pair(y[None], x[None], ())
 
 
 def scorer(
@@ -65,24 +63,45 @@ def scorer(
     """A function that scores a model on a crop of each image that was set aside.
 
     ``val_psnr`` is that of the mean squared error over all crops, for a mean of PSNRs would be
-    infinite as soon as one crop is flat.
+    infinite as soon as one crop is flat. It is NaN for a model that makes no image, and so is the
+    loss of the identity where the target is no image.
     """
-    y, x = (torch.cat(z) for z in zip(*validation_pairs(recipe, held_out, margin), strict=True))
-    parts = list(zip(y.split(SCORED_AT_ONCE), x.split(SCORED_AT_ONCE), strict=True))
+    objective = OBJECTIVES[recipe.loss]
+    restores = objective.target is sharp
+    pairs = [*validation_pairs(recipe, held_out, margin)]
+    parts = [_joined(pairs[i : i + SCORED_AT_ONCE]) for i in range(0, len(pairs), SCORED_AT_ONCE)]
 
     def score(model: nn.Module) -> dict[str, float]:
         model.eval()
         losses, errors = [], []
         with torch.no_grad():
-            for y, x in parts:
-                x_hat = images.centre_crop(model(y.to(device)), recipe.crop)
-                x = x.to(device)
-                losses.append(LOSSES[recipe.loss](x_hat, x) * len(x))
-                errors.append((images.quantise(x_hat) - x).square().mean((1, 2, 3)))
-        count = sum(len(x) for _, x in parts)
+            for part in parts:
+                pair = replace(part, y=part.y.to(device), x=part.x.to(device))
+                output = predict(model, pair)
+                if restores:
+                    output = x_hat = images.centre_crop(output, recipe.crop)
+                else:
+                    x_hat = _restored(model, pair)
+                if restores or not isinstance(model, nn.Identity):
+                    losses.append(objective(output, pair) * len(pair.x))
+                if x_hat is not None:
+                    errors.append((images.quantise(x_hat) - pair.x).square().mean((1, 2, 3)))
+        count = len(pairs)
         return {
-            "val_loss": (sum(losses) / count).item(),
-            "val_psnr": -10 * torch.cat(errors).mean().log10().item(),
+            "val_loss": (sum(losses) / count).item() if losses else math.nan,
+            "val_psnr": -10 * torch.cat(errors).mean().log10().item() if errors else math.nan,
         }
 
     return score
+
+
+def _joined(pairs: Sequence[Pair]) -> Pair:
+    known = tuple(d for pair in pairs for d in pair.degradations)
+    return Pair(torch.cat([pair.y for pair in pairs]), torch.cat([pair.x for pair in pairs]), known)
+
+
+def _restored(model: nn.Module, pair: Pair) -> torch.Tensor | None:
+    """The image that a model makes whose output is none; ``None`` if it makes no image."""
+    if isinstance(model, nn.Identity):
+        return pair.y
+    return model.restore(pair.y, None) if hasattr(model, "restore") else None

@@ -100,7 +100,7 @@ class Archive:
         Which of the three it was is not printed: a page must not depend on it.
         """
         sharp = inputs.open_training_images(recipe)
-        run_id = recipe.run_id(sharp.fingerprint)
+        run_id = inputs.run_id(recipe, sharp)
         run = None
         if run_id in self._histories and store.complete(runs.root(), run_id) is None:
             run = self._published(recipe, run_id, sharp)
@@ -173,7 +173,7 @@ class Archive:
             run = self.given[run_id]
             whole = run.model().state_dict().items()
             half = {k: v.half() if v.is_floating_point() else v for k, v in whole}
-            arguments = json.dumps(dict(run.recipe.model_args), indent=1, sort_keys=True) + "\n"
+            arguments = json.dumps(run.recipe.arguments, indent=1, sort_keys=True) + "\n"
             blobs[run_id, "config.json"] = arguments.encode()
             blobs[run_id, "model.safetensors"] = save({k: v.contiguous() for k, v in half.items()})
         return blobs
@@ -218,7 +218,9 @@ def history_text(rows: Sequence[Mapping]) -> str:
     if not rows:
         return ""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    # trainings with a rival have columns of their own; they are empty for the others
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.9g}" if isinstance(v, float) else v for k, v in row.items()})
@@ -232,7 +234,7 @@ def _read_histories(path: Path) -> dict[str, tuple[list[dict], dict]]:
     histories: dict[str, tuple[list[dict], dict]] = {}
     for row in csv.DictReader(io.StringIO(gzip.decompress(path.read_bytes()).decode())):
         which = {key: row.pop(key) for key in ("run", "recipe", "seed", *KEPT)}
-        values = {k: float(v) for k, v in row.items()} | {"step": int(row["step"])}
+        values = {k: float(v) for k, v in row.items() if v} | {"step": int(row["step"])}
         history, metrics = histories.setdefault(which["run"], ([], {}))
         history.append(values)
         metrics |= {k: None if not np.isfinite(v) else v for k, v in values.items()}

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from .. import evaluation, machine, models, restoration
+from .. import evaluation, machine, restoration
 from ..data import ImageSet
 from ..metrics import SSIM_PROTOCOLS
-from ..runs import Recipe, Run
+from ..runs import Recipe, Run, players
 from ..runs.inputs import open_test_images
 from ..runs.proof import one_thread
 from ..runs.signature import Signature, of_numbers
@@ -80,7 +80,7 @@ def scores_at_start(recipe: Recipe, scoring: Mapping[str, object]) -> Signature:
     """
     options = dict(scoring)
     side = options.pop("side", None)
-    model = models.build(recipe.model, recipe.model_args, recipe.seed).eval()
+    model = players.build(recipe).eval()
     method = restoration.of_model("untrained", model, "")
     with one_thread():
         rows = evaluation.evaluate([method], islice(cases(recipe, side=side), 2), **options)

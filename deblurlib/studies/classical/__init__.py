@@ -18,12 +18,12 @@ def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
 
 
 def denoiser(profile: str) -> dict:
-    """The denoiser of half-quadratic splitting, on grey images, each seen with noise twice."""
+    """The denoiser of half-quadratic splitting, on grey images, told their noise."""
     return {
         "name": "06/denoiser",
         "model": "denoiser",
         "degradation": "noise",
-        "grey": 2,
+        "grey": 1,
         "loss": "l1",
         "optimiser": {"name": "adam", "lr": 2e-3},
         "schedule": {"name": "cosine", "warmup": 50},

@@ -47,7 +47,7 @@ def score(model: models.Denoiser, test: ImageSet, level: int) -> dict:
         x = images.quantise(images.grey(test[i]))[None]
         x = x[..., : x.shape[-2] // 2 * 2, : x.shape[-1] // 2 * 2]
         y = degrade.add_noise(x, level / 255, SEED, [key])
-        x_hat = images.quantise(model.denoise(y, level / 255))
+        x_hat = images.quantise(model(y, level / 255))
         rows.append([metrics.psnr(z, x).item() for z in (y, x_hat)])
     identity, psnr = (sum(column) / len(rows) for column in zip(*rows, strict=True))
     return {"sigma": level, "n": len(rows), "identity_psnr": identity, "psnr": psnr}

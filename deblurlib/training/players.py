@@ -1,0 +1,150 @@
+"""Players: the networks of a training, what each one minimises, and what moves it.
+
+A training has a player ``"model"`` and maybe a ``"critic"``, which tells the model's outputs from
+real ones. Taught in chapter 04.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..degrade import Pair
+from ..errors import InputError
+from .objectives import Losses, Networks
+from .rates import make_optimiser, named, set_rates
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass
+class Player:
+    """A network, the losses that it minimises, and its optimiser, schedule, clip and average."""
+
+    model: nn.Module  # trained in place, but for parameters that need no gradient
+    minimises: Callable[[Networks, Pair], Losses]  # such as :func:`supervised` returns
+    #: ``{"name": "adam", "lr": 1e-4}``, a key of :data:`OPTIMISERS` and its arguments. ``"rates":
+    #: {"layers.2": 0.1}`` multiplies the rate of the parameters whose names begin so; the longest
+    #: match counts.
+    optimiser: Mapping[str, object]
+    #: ``{"name": "polynomial", "power": 0.3}``, a key of :data:`SCHEDULES` and its arguments;
+    #: ``"warmup": n`` lets the rate rise over the first n steps.
+    schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
+    #: ``{"norm": 3.0}`` scales the gradients down to that norm; ``"of": "lstm."`` only those of the
+    #: parameters whose names begin so.
+    clip: Mapping[str, object] | None = None
+    ema: float | None = None  # decay of a moving average of the weights, such as 0.999
+    #: after every so many steps the optimiser forgets its moments, as where a code makes a new one
+    #: each epoch (S1's does).
+    reset: int | None = None
+    #: what its losses count in the sum that it minimises, where that is not 1
+    weights: Mapping[str, float] = field(default_factory=dict)
+    losses: Sequence[str] = ("loss",)  # their names
+
+    def begin(self, fabric: Fabric, layout: torch.memory_format, compile: str | None) -> None:
+        """Set up what the training needs: of the fields above, none is changed."""
+        if self.clip is not None and not {"norm"} <= self.clip.keys() <= {"norm", "of"}:
+            raise InputError(
+                f'clip is {{"norm": ...}} or {{"norm": ..., "of": ...}}, not {self.clip}'
+            )
+        self.clipped = named(self.model, self.clip.get("of", "")) if self.clip else None
+        self.model.to(fabric.device, memory_format=layout)
+        self.learn()
+        self.learning = [p for p in self.model.parameters() if p.requires_grad]
+        self.average = None
+        if self.ema:
+            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema))
+        used = torch.compile(self.model, backend=compile) if compile else self.model
+        optimiser = make_optimiser(self.model, self.optimiser)
+        self.network, self.adjust = fabric.setup(used, optimiser)
+        self.adjust.zero_grad()
+        self.moments = self.adjust.optimizer
+        self.precision = fabric.strategy.precision
+
+    @property
+    def best(self) -> nn.Module:
+        """The model to use: with the average of its weights if there is one, else as it is."""
+        return self.average.module if self.average else self.model
+
+    def learn(self) -> None:
+        """Set the model to training mode, but for what is frozen: that stays as it was trained."""
+        self.model.train()
+        for module in self.model.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                module.eval()
+
+    def begin_step(self, step: int, steps: int) -> None:
+        """Set the rates of a step, and forget the moments where it is time to."""
+        if self.reset and step % self.reset == 0:
+            self.moments.state.clear()
+        set_rates(self.moments, self.schedule, step, steps)
+
+    def total(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What the player minimises: the sum of its losses, each with its weight."""
+        return sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
+
+    def move(self) -> None:
+        """Move the weights along their gradients."""
+        if self.clipped is not None:
+            # not Fabric's own: it clips all that the optimiser adjusts
+            self.precision.unscale_gradients(self.moments)
+            nn.utils.clip_grad_norm_(self.clipped, self.clip["norm"])
+        self.adjust.step()
+        self.adjust.zero_grad()
+        if self.average:
+            self.average.update_parameters(self.model)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All that :meth:`resume` needs."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        if self.average:
+            tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for i, entries in self.moments.state_dict()["state"].items():
+            moments = {key: value for key, value in entries.items() if value is not None}
+            tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+        return tensors
+
+    def resume(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go back to where :meth:`tensors` returned these."""
+        self.model.load_state_dict(below("model.", tensors))
+        if self.average:
+            self.average.load_state_dict(below("average.", tensors))
+        entries: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in below("optimiser.", tensors).items():
+            i, _, name = key.partition(".")
+            entries.setdefault(int(i), {})[name] = value.clone()  # it is changed in place
+        whole = self.moments.state_dict() | {"state": entries}
+        self.moments.load_state_dict(whole)
+
+
+@contextmanager
+def turn_of(name: str, players: Mapping[str, Player], fabric: Fabric) -> Iterator[None]:
+    """Freeze the networks of all players but one: gradients flow through them, and move nothing."""
+    others = [player for key, player in players.items() if key != name]
+    with ExitStack() as stack:
+        for other in others:  # else several processes would wait for gradients that never come
+            stack.enter_context(fabric.no_backward_sync(other.network))
+        try:
+            _set_gradients(others, wanted=False)
+            yield
+        finally:
+            _set_gradients(others, wanted=True)
+
+
+def _set_gradients(players: Sequence[Player], wanted: bool) -> None:
+    for player in players:
+        for parameter in player.learning:
+            parameter.requires_grad_(wanted)
+
+
+def below(prefix: str, entries: Mapping) -> dict:
+    """The entries whose keys begin with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in entries.items() if k.startswith(prefix)}

@@ -1,0 +1,285 @@
+"""A model and its critic: the turns they take, their losses, and coming back in between."""
+
+import math
+from itertools import count
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from deblurlib import models, training
+from deblurlib.degrade import Pair
+from deblurlib.errors import InputError
+from deblurlib.losses import ADVERSARIAL, OBJECTIVES
+from deblurlib.training import loop
+
+SCHEDULE = {"name": "polynomial", "power": 0.5}
+THREE_TO_ONE, ONE_TO_TWO = ("model",) * 3 + ("critic",), ("critic",) * 2 + ("model",)
+GAMES = {
+    "non-saturating": (
+        lambda real, fake: (
+            F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+            + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+        ),
+        lambda fake: F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake)),
+    ),
+    "hinge": (
+        lambda real, fake: -(real - 1).clamp(max=0).mean() - (-fake - 1).clamp(max=0).mean(),
+        lambda fake: -fake.mean(),
+    ),
+    "least-squares": (
+        lambda real, fake: 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean(),
+        lambda fake: 0.5 * ((fake - 1) ** 2).mean(),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def fabric():
+    return training.start_fabric("32")
+
+
+def nets():
+    """A model with dropout, and a critic whose buffers change in each look at an image."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.3), nn.Conv2d(4, 1, 3, padding=1)
+        )
+        critic = nn.Sequential(
+            nn.Conv2d(1, 4, 3, 2, bias=False),
+            nn.BatchNorm2d(4),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(4, 1, 3),
+        )
+        return model, critic
+
+
+@pytest.fixture
+def batch_of(rand, fabric):
+    def batch(turn):
+        x = rand(2, 1, 8, 8, seed=turn).to(fabric.device)
+        return Pair(0.5 * x + 0.2, x, ())
+
+    return batch
+
+
+def players(game="non-saturating", **critic):
+    model, judge = nets()
+    objective, adversarial = OBJECTIVES["l1"], ADVERSARIAL[game]
+    adam = {"name": "adam", "lr": 1e-2}
+    return {
+        "model": training.Player(
+            model,
+            training.fooling(objective, adversarial),
+            adam,
+            SCHEDULE,
+            clip={"norm": 0.5},
+            ema=0.8,
+            reset=4,
+            weights={"adversarial": 0.3},
+            losses=("loss", "adversarial"),
+        ),
+        "critic": training.Player(
+            judge,
+            training.telling(objective, adversarial),
+            **{"optimiser": adam, "schedule": SCHEDULE, "losses": ("critic",)} | critic,
+        ),
+    }
+
+
+def train(batch_of, fabric, steps=7, turns=THREE_TO_ONE, game="non-saturating", critic=None, **how):
+    torch.manual_seed(4)
+    rows = []
+    playing = players(game, **critic or {})
+    for state in training.fit(playing, batch_of, steps, fabric=fabric, turns=turns, **how):
+        if state.row:
+            rows.append({"step": state.step, "turn": state.turn, **state.losses})
+    return state, rows
+
+
+def by_hand(batch_of, steps, turns, game, device):
+    """The same as two optimisers and a loop that one would write down for them."""
+    torch.manual_seed(4)
+    model, critic = (net.to(device).train() for net in nets())
+    tell, fool = GAMES[game]
+    movers = {"model": torch.optim.Adam(model.parameters())}
+    movers["critic"] = torch.optim.Adam(critic.parameters())
+    losses, step = [], 0
+    for turn in count():
+        if step == steps:
+            return model, critic, losses
+        who, pair = turns[turn % len(turns)], batch_of(turn)
+        if who == "model" and step and step % 4 == 0:
+            movers["model"] = torch.optim.Adam(model.parameters())
+        for group in movers[who].param_groups:
+            group["lr"] = 1e-2 * (1 - step / steps) ** 0.5
+        model.zero_grad()
+        critic.zero_grad()
+        x_hat = model(pair.y)
+        if who == "model":
+            own, adversarial = (x_hat - pair.x).abs().mean(), fool(critic(x_hat))
+            (own + 0.3 * adversarial).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            losses.append({"loss": own.item(), "adversarial": adversarial.item()})
+            step += 1
+        else:
+            error = tell(critic(pair.x), critic(x_hat.detach()))
+            error.backward()
+            losses.append({"critic": error.item()})
+        movers[who].step()
+
+
+@pytest.mark.parametrize("turns", [THREE_TO_ONE, ONE_TO_TWO, ("model", "critic")])
+@pytest.mark.parametrize("game", GAMES)
+def test_a_game_equals_one_that_is_written_down(fabric, batch_of, turns, game):
+    state, rows = train(batch_of, fabric, turns=turns, game=game, every=1)
+    model, critic, losses = by_hand(batch_of, 7, turns, game, fabric.device)
+    assert (state.step, state.turn) == (7, len(losses))
+    for player, expected in (("model", model), ("critic", critic)):
+        got = state.players[player].model.state_dict()
+        for key, value in expected.state_dict().items():
+            torch.testing.assert_close(got[key], value, rtol=1e-5, atol=1e-6)
+    begin = 0
+    for row in rows:  # of a step, with the turns of the critic before it
+        since = losses[begin : row["turn"]]
+        begin = row["turn"]
+        for name in ("loss", "adversarial", "critic"):
+            values = [one[name] for one in since if name in one]
+            expected = np.mean(values) if values else math.nan
+            assert row[name] == pytest.approx(expected, rel=1e-4, abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 7, 8])
+def test_a_game_goes_on_to_the_same_bits_from_inside_a_cycle(fabric, batch_of, monkeypatch, stop):
+    whole, rows = train(batch_of, fabric, every=2)
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock.now))
+
+    def ticking(turn):
+        clock.now += 60
+        return batch_of(turn)
+
+    first, before = train(ticking, fabric, every=2, max_minutes=stop - 0.5)
+    assert (first.ending, first.turn) == ("time", stop)
+    assert first.step == stop - stop // 4
+    second, after = train(batch_of, fabric, every=2, start=first.checkpoint())
+    assert repr(before + after) == repr(rows)  # some of them NaN
+    tensors, others = (state.checkpoint()[0] for state in (second, whole))
+    assert {"critic.model.0.weight", "critic.optimiser.0.exp_avg", "total"} <= tensors.keys()
+    assert tensors.keys() == others.keys()
+    for key in tensors:
+        assert torch.equal(tensors[key], others[key]), key
+
+
+def test_the_one_whose_turn_it_is_not_does_not_move(fabric, batch_of):
+    seen = []
+
+    def noted(turn):
+        seen.append([p.clone() for net in playing.values() for p in net.model.parameters()])
+        return batch_of(turn)
+
+    playing = players()
+    sizes = [len(list(player.model.parameters())) for player in playing.values()]
+    *_, state = training.fit(playing, noted, 4, fabric=fabric, turns=THREE_TO_ONE)
+    for turn in range(4):
+        moved = [not torch.equal(a, b) for a, b in zip(seen[turn], seen[turn + 1], strict=True)]
+        critics = turn == 3
+        assert moved == [not critics] * sizes[0] + [critics] * sizes[1]
+    learning = [p.requires_grad for player in state.players.values() for p in player.learning]
+    assert all(learning)
+
+
+def test_a_critic_that_diverges_ends_the_training(fabric, batch_of):
+    wild = {"optimiser": {"name": "sgd", "lr": 1e30}, "schedule": {"name": "constant"}}
+    state, rows = train(batch_of, fabric, steps=50, every=1, critic=wild)
+    assert state.ending == "diverged"
+    assert state.step < 20
+    assert not math.isfinite(rows[-1]["critic"]) or not math.isfinite(rows[-1]["adversarial"])
+
+
+def test_players_without_turns_and_turns_without_players_are_named(fabric, batch_of):
+    for turns in (("model",), ("critic",), ("model", "critic", "judge")):
+        with pytest.raises(InputError, match="must be of the players model, critic"):
+            train(batch_of, fabric, turns=turns)
+
+
+# --- what a network is called with, and what stays as it is
+
+
+class Told(nn.Module):
+    """Learns how strong the noise is that it is told of."""
+
+    takes = ("y", "noise")
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, y, noise):
+        return self.weight * noise[:, None, None, None] * torch.ones_like(y)
+
+
+def test_a_network_is_called_with_what_it_takes(fabric, rand):
+    levels = torch.tensor([0.25, 0.5])
+    known = [SimpleNamespace(noise=level) for level in levels.tolist()]
+    pair = Pair(rand(2, 1, 4, 4), levels.view(2, 1, 1, 1).expand(2, 1, 4, 4), known)
+    model, adam = Told(), {"name": "adam", "lr": 0.1}
+    player = training.Player(model, training.supervised(OBJECTIVES["mse"]), adam)
+    list(training.fit({"model": player}, lambda turn: pair, 200, fabric=fabric))
+    assert model.weight.item() == pytest.approx(1, abs=1e-2)
+
+
+def test_what_is_frozen_stays_as_it_was_and_in_evaluation_mode(fabric, batch_of):
+    frozen = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1), nn.Dropout(0.9))
+    frozen.requires_grad_(False)
+    model = nn.Sequential(frozen, nn.Conv2d(1, 1, 3, padding=1), nn.Dropout(0.1))
+    before = {k: v.clone() for k, v in frozen.state_dict().items()}
+    modes = []
+    model[2].register_forward_hook(lambda *_: modes.append([m.training for m in frozen.modules()]))
+    how = {"optimiser": {"name": "adamw", "lr": 0.1, "weight_decay": 0.5}, "ema": 0.5}
+    player = training.Player(model, training.supervised(OBJECTIVES["mse"]), **how)
+    for state in training.fit({"model": player}, batch_of, 4, fabric=fabric, every=1):
+        state.model.eval()
+    assert modes == [[False] * 4] * 4
+    assert all(torch.equal(v, before[k]) for k, v in frozen.state_dict().items())
+    assert all(torch.equal(v, before[k]) for k, v in state.best[0].state_dict().items())
+
+
+# --- discriminators
+
+
+@pytest.mark.parametrize(("spectral", "parameters"), [(True, 2_764_737), (False, 2_764_737)])
+def test_the_discriminator_is_the_70_pixel_one(rand, spectral, parameters):
+    critic = models.build_discriminator("patch", {"spectral": spectral}, 0)
+    assert models.parameter_count(critic) == parameters
+    x = rand(1, 3, 256, 256).requires_grad_()
+    logits = critic(x)
+    assert logits.shape == (1, 1, 30, 30)
+    logits[0, 0, 15, 15].backward()
+    rows = x.grad[0].abs().sum((0, 2)).nonzero()
+    assert rows.max() - rows.min() + 1 == 70
+
+
+def test_each_layer_stretches_nothing_by_more_than_1(rand):
+    critic = models.PatchDiscriminator(width=4, halvings=1)
+    with torch.no_grad():
+        for layer in critic.layers:
+            layer.parametrizations.weight.original.mul_(50)
+        for _ in range(100):
+            critic(rand(1, 3, 8, 8))
+    for layer in critic.layers:
+        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+        assert norm.item() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("halvings", [0, 1, 3])
+def test_a_discriminator_says_the_least_image_that_it_takes(rand, halvings):
+    critic = models.PatchDiscriminator(width=2, halvings=halvings)
+    least = critic.least
+    assert critic(rand(1, 3, least, least)).shape[-2:] == (1, 1)
+    with pytest.raises(RuntimeError):
+        critic(rand(1, 3, least - 1, least - 1))
