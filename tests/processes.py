@@ -36,6 +36,19 @@ RECIPE = runs.Recipe(
     ema=0.9,
     every=3,
 )
+GAME = replace(
+    RECIPE,
+    name="04/game",
+    steps=9,
+    rival=runs.Rival(
+        "patch",
+        {"width": 4, "halvings": 1},
+        loss="hinge",
+        optimiser={"name": "adam", "lr": 1e-3},
+        turns=("model", "model", "model", "critic"),
+    ),
+)
+TURNS = (2, 4, 5, 8, 9)  # of its eleven, after which it is killed
 
 
 def die(*args, **kwargs):
@@ -101,8 +114,23 @@ def killed(folder, point):
     print(wait(child(folder)))
 
 
+def killed_in_a_cycle(folder, turn):
+    """As :func:`killed`, of a model and its critic, with a checkpoint after every turn."""
+
+    def save_all_and_die():
+        train.SAVE_MINUTES = 0
+        store.put = nth(turn, store.put, before=die)
+
+    print(wait(child(folder, save_all_and_die, GAME)), flush=True)
+    print(wait(child(folder, recipe=GAME)))
+
+
 def alone(folder):
     print(wait(child(folder)))
+
+
+def game(folder):
+    print(wait(child(folder, recipe=GAME)))
 
 
 def race(folder):
@@ -151,6 +179,12 @@ def together(folder):
     runs.train_or_load(RECIPE, folder=folder)
 
 
+def game_together(folder):
+    """As :func:`together`, of a model and its critic."""
+    runs.train_or_load(GAME, folder=folder, max_minutes=0)
+    runs.train_or_load(GAME, folder=folder)
+
+
 def kills_at_random(folder, kills=20):
     """Kill that many children, anew from nothing whenever the run is complete."""
     rng, done, round_ = random.Random(0), 0, 0
@@ -171,7 +205,8 @@ def kills_at_random(folder, kills=20):
     print(f"{done} kills in {round_} runs")
 
 
-ACTS = {f.__name__: f for f in (alone, full, race, together, kills_at_random)}
+ACTS = {f.__name__: f for f in (alone, game, full, race, together, game_together, kills_at_random)}
+ACTS |= {f"turn-{n}": lambda folder, n=n: killed_in_a_cycle(folder, n) for n in TURNS}
 ACTS |= {point: lambda folder, point=point: killed(folder, point) for point in POINTS}
 
 if __name__ == "__main__":

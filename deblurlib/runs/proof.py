@@ -107,8 +107,8 @@ def of_miniature(recipe: Recipe, steps: int) -> dict[str, Signature]:
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """What a training moves of a model; no counts of batches and the like."""
-    return {k: v for k, v in model.state_dict().items() if v.is_floating_point()}
+    """What an optimiser moves: beside the way of some buffers, that of the weights is short."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
 def _of_images(recipe: Recipe, sharp: ImageSet | PairSet) -> dict[str, Signature]:

@@ -1,0 +1,258 @@
+"""Runs with a rival, and runs that stand on other runs."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import nn
+
+from deblurlib import models, restoration, runs, training
+from deblurlib.errors import InputError
+from deblurlib.losses import ADVERSARIAL, Adversarial
+from deblurlib.runs import inputs, players, proof, run, store
+
+
+class Standing(nn.Module, PyTorchModelHubMixin):
+    """A convolution that sees the image, and what a trained SRCNN makes of it."""
+
+    channels, multiple, margin = 3, 1, 0
+    receptive_field = 15
+
+    def __init__(self, first: dict | None = None):
+        super().__init__()
+        self.first = models.SRCNN(**(first or {}))
+        self.last = nn.Conv2d(6, 3, 3, padding=1)
+
+    def forward(self, y):
+        return self.last(torch.cat([y, self.first(y)], 1))
+
+
+SMALL = {"data": "sample", "steps": 4, "batch": 2, "crop": 24, "every": 2}
+FIRST = runs.Recipe(
+    "03/first", "srcnn", **SMALL, degradation="s1-box", model_args={"channels": 3}, grey=0
+)
+with mock.patch.dict(models.MODELS, standing=Standing):
+    SECOND = runs.Recipe(
+        "03/second", "standing", **SMALL, degradation="s1-box", parts={"first": FIRST}
+    )
+ADAM = {"name": "adam", "lr": 1e-3}
+RIVAL = runs.Rival(
+    "patch",
+    {"width": 4},
+    loss="hinge",
+    weight=0.1,
+    optimiser=ADAM,
+    schedule={"name": "cosine"},
+    turns=("model", "model", "critic"),
+)
+GAME = replace(FIRST, name="04/game", steps=6, rival=RIVAL)
+
+
+@pytest.fixture(autouse=True)
+def standing(monkeypatch):
+    monkeypatch.setitem(models.MODELS, "standing", Standing)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """A store, and in it a run and the one that it stands on."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models.MODELS, "standing", Standing)
+        second = runs.train_or_load(SECOND, folder=folder)
+    return folder, runs.find(folder, "03/first"), second
+
+
+def get(recipe, folder, capsys, **how):
+    """The run, and what was said of it."""
+    capsys.readouterr()
+    found = runs.train_or_load(recipe, folder=folder, **how)
+    return found, [line.split(" (")[0] for line in capsys.readouterr().out.splitlines()]
+
+
+# --- parts
+
+
+def test_what_a_run_stands_on_is_trained_first_and_stays_as_it_is(both):
+    folder, first, second = both
+    assert [r.id for r in store.listed(folder)] == sorted([first.id, second.id])
+    trained, inside = first.model().state_dict(), second.model().first.state_dict()
+    assert all(torch.equal(inside[key], trained[key]) for key in trained)
+    assert second.env["parts"] == {"first": {"run": first.id, "weights": first.weights}}
+    untrained = players.build(SECOND)
+    assert not torch.equal(second.model().last.weight, untrained.last.weight)
+    assert models.parameter_count(untrained) == 6 * 3 * 9 + 3 == second.metrics["parameters"]
+
+
+def test_a_run_restores_without_those_that_it_stood_on(both, tmp_path, rand):
+    _, _, second = both
+    y = rand(1, 3, 20, 21)
+    expected = second.model()(y)
+    (tmp_path / "alone").mkdir()
+    second.folder.rename(tmp_path / "alone" / second.id)
+    try:
+        method = restoration.find_method(second.id, store=tmp_path / "alone")
+        torch.testing.assert_close(method(y), expected)
+        assert [r.outcome for r in (runs.train_or_load(SECOND, folder=tmp_path / "alone"),)] == [
+            "hit"
+        ]
+    finally:
+        (tmp_path / "alone" / second.id).rename(second.folder)
+
+
+def test_parts_have_the_seed_of_the_whole_and_change_its_id():
+    other = SECOND.with_seed(3)
+    assert other.parts["first"].seed == 3
+    assert runs.Recipe.from_json(other.to_json()) == other
+    faster = replace(SECOND, parts={"first": replace(FIRST, optimiser=ADAM)})
+    assert len({inputs.run_id(recipe) for recipe in (SECOND, other, faster)}) == 3
+    with pytest.raises(InputError, match="the run of each part is needed"):
+        SECOND.run_id("data")
+
+
+def test_a_part_of_other_weights_makes_a_run_stale(both, capsys):
+    folder, first, second = both
+    assert runs.standing(second) == "same code"
+    path = first.folder / "model.safetensors"
+    kept = path.read_bytes()
+    model = first.model()
+    nn.init.zeros_(model.layers[0].weight)
+    models.save(model, first.folder)
+    assert runs.standing(second) == "other parts"
+    loaded, _ = get(SECOND, folder, capsys, stale="load")
+    assert (loaded.outcome, loaded.changed) == ("stale", ("first",))
+    found, said = get(SECOND, folder, capsys)
+    assert said == [
+        "03/first, seed 0: hit",
+        "03/second, seed 0: stale, first changed",
+        "03/second, seed 0: trained",
+    ]
+    assert not found.model().first.layers[0].weight.any()
+    path.write_bytes(kept)
+    assert get(SECOND, folder, capsys)[0].outcome == "trained"
+
+
+def test_a_stale_part_is_trained_anew_and_the_whole_with_it(both, capsys):
+    folder, first, _ = both
+    env = first.env
+    (first.folder / "env.json").write_text(json.dumps(env | {"code": "0" * 12}))
+    _, said = get(SECOND, folder, capsys)
+    # on one machine the part comes out the same, so the whole still stands
+    assert said == [
+        "03/first, seed 0: stale, code changed",
+        "03/first, seed 0: trained",
+        "03/second, seed 0: hit",
+    ]
+
+
+def test_a_part_that_is_stopped_is_what_comes_back(tmp_path, capsys):
+    stopped, _ = get(SECOND, tmp_path, capsys, max_minutes=0)
+    assert (stopped.outcome, stopped.name, stopped.step) == ("stopped", "03/first", 1)
+    _, said = get(SECOND, tmp_path, capsys)
+    assert said == ["03/first, seed 0: resumed", "03/second, seed 0: trained"]
+
+
+def test_a_part_that_the_model_does_not_have_is_named(tmp_path):
+    for parts in ({"second": FIRST}, {"first": replace(FIRST, model="unet", model_args={})}):
+        with pytest.raises(InputError, match=r"has no|no argument"):
+            players.build(replace(SECOND, parts=parts))
+
+
+# --- rivals
+
+
+@pytest.fixture(scope="module")
+def game(tmp_path_factory):
+    return runs.train_or_load(GAME, folder=tmp_path_factory.mktemp("game"))
+
+
+def test_a_run_with_a_rival_keeps_the_model_and_all_losses(game):
+    assert game.env.keys() == {"code", "data", "versions", "device", "processes", "before"}
+    assert [row["step"] for row in game.history] == [2, 4, 6]
+    columns = ["step", "loss", "adversarial", "critic", "val_loss", "val_psnr", "seconds"]
+    assert list(game.history[0]) == columns
+    losses = [row["critic"] for row in game.history]
+    assert math.isnan(losses[0])  # it comes after the model's first two turns
+    assert all(map(math.isfinite, losses[1:]))
+    assert type(game.model()) is models.SRCNN
+    tensors, numbers = run.read_state(game.folder)
+    assert (numbers["step"], numbers["turn"]) == (6, 8)
+    critic = {k.removeprefix("critic.model.") for k in tensors if k.startswith("critic.model.")}
+    assert critic == set(models.build_discriminator("patch", {"width": 4}, 0).state_dict())
+
+
+def test_a_stopped_game_says_its_steps_not_its_turns(tmp_path, command, monkeypatch):
+    monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path))
+    asked = iter([False] * 2 + [True])
+
+    def stop_after_three_turns(*arguments, **options):
+        return fit(*arguments, **options | {"stop": lambda: next(asked)})
+
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", stop_after_three_turns)
+    stopped = runs.train_or_load(GAME, folder=tmp_path)
+    assert (stopped.outcome, stopped.step, stopped.folder.name) == ("stopped", 2, "000000003")
+    monkeypatch.setattr(training, "fit", fit)
+    assert "stopped at step 2" in command("runs", "list")[1]
+    assert runs.train_or_load(GAME, folder=tmp_path).outcome == "resumed"
+
+
+def test_a_rival_survives_its_text_and_is_part_of_the_id():
+    again = runs.Recipe.from_json(GAME.to_json())
+    assert again == GAME
+    slower = replace(GAME, rival=replace(RIVAL, optimiser={"name": "sgd", "lr": 1e-3}))
+    fewer = replace(GAME, rival=replace(RIVAL, turns=("model", "critic")))
+    ids = {recipe.run_id("data") for recipe in (GAME, slower, fewer, replace(GAME, rival=None))}
+    assert len(ids) == 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"rival": {"model": "srcnn"}}, "rival: model 'srcnn' is none of patch"),
+        ({"rival": {"model": "patch", "loss": "wasserstein"}}, "loss 'wasserstein' is none of"),
+        ({"rival": {"model": "patch", "turns": ("model",)}}, "turns are of model and critic"),
+        ({"rival": RIVAL, "precision": "fp16"}, "cannot share the scale of fp16"),
+    ],
+)
+def test_a_rival_that_cannot_be_is_named(changed, named):
+    with pytest.raises(InputError, match=named):
+        replace(FIRST, **changed)
+
+
+def test_a_crop_that_is_too_small_for_the_critic_is_named(tmp_path):
+    with pytest.raises(InputError, match="04/game: the critic needs a crop of 24 or more"):
+        runs.train_or_load(replace(GAME, crop=20), folder=tmp_path)
+
+
+def test_a_proof_sees_both_players_for_two_cycles_and_the_parts(monkeypatch):
+    steps, parts = proof.of_recipe(GAME)
+    assert steps == 5
+    assert {"weights", "weights of the critic", "losses", "rates"} <= parts.keys()
+    assert proof.replay(parts, GAME, steps, True) == []
+    assert proof.replay(proof.of_recipe(SECOND)[1], SECOND, 12, True) == []
+    hinge = ADVERSARIAL["hinge"]
+    monkeypatch.setitem(
+        ADVERSARIAL, "hinge", Adversarial(lambda r, f: 1.001 * hinge.tell(r, f), hinge.fool)
+    )
+    assert proof.replay(parts, GAME, steps, True)[0] == "losses"
+    slower = replace(GAME, rival=replace(RIVAL, optimiser=ADAM | {"lr": 0.999e-3}))
+    monkeypatch.setitem(ADVERSARIAL, "hinge", hinge)
+    changed = proof.replay(parts, slower, steps, False)
+    assert {"weights of the critic", "rates"} <= set(changed)
+
+
+def test_the_batch_trains_parts_before_what_stands_on_them():
+    rules = (Path(__file__).parents[1] / "Snakefile").read_text("utf-8")
+    begin = rules.index("def trained_before(")
+    jobs = {"RECIPES": {"a": SECOND, "b": FIRST, "c": FIRST.with_seed(1)}}
+    exec(rules[begin : rules.index("rule train:")], jobs)
+    asked = type("Wildcards", (), {"job": "a"})
+    assert jobs["trained_before"](asked) == ["runs/b.txt"]
+    asked.job = "b"
+    assert jobs["trained_before"](asked) == []
