@@ -5,6 +5,7 @@ And the denoiser of plug-and-play: what it is told, and how it is trained.
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,20 @@ import pytest
 import torch
 from PIL import Image
 
-from deblurlib import degrade, evaluation, files, images, metrics, models, psf, runs, studies
-from deblurlib.data import open_images
+from deblurlib import (
+    classical,
+    degrade,
+    evaluation,
+    files,
+    images,
+    metrics,
+    models,
+    psf,
+    runs,
+    studies,
+    training,
+)
+from deblurlib.data import batches, open_images
 from deblurlib.errors import InputError
 from deblurlib.models import WEIGHTS, Denoiser
 from deblurlib.restoration import (
@@ -25,6 +38,7 @@ from deblurlib.restoration import (
     tile_difference,
     tiles,
 )
+from deblurlib.runs import inputs
 from deblurlib.studies.classical import choose
 from deblurlib.studies.classical.ship import LEVELS, score, ship
 
@@ -251,28 +265,29 @@ def trained():
 @torch.no_grad()
 def test_brightness_and_noise_may_be_scaled_together(small, rand):
     y = rand(2, 3, 8, 10).double()
-    once = small.denoise(y, torch.tensor([0.1, 0.2]))
-    torch.testing.assert_close(small.denoise(3 * y, torch.tensor([0.3, 0.6])), 3 * once)
+    once = small(y, torch.tensor([0.1, 0.2]))
+    torch.testing.assert_close(small(3 * y, torch.tensor([0.3, 0.6])), 3 * once)
 
 
 @torch.no_grad()
 def test_each_image_has_its_own_noise_and_each_channel_is_an_image(small, rand):
     y, sigma = rand(2, 3, 8, 10).double(), torch.tensor([0.05, 0.4])
-    whole = small.denoise(y, sigma)
+    whole = small(y, sigma)
     for i in range(2):
         for c in range(3):
-            one = small.denoise(y[i : i + 1, c : c + 1], sigma[i].item())
+            one = small(y[i : i + 1, c : c + 1], sigma[i].item())
             torch.testing.assert_close(one[0, 0], whole[i, c])
-    assert not torch.allclose(whole[1], small.denoise(y, 0.05)[1])
+    assert not torch.allclose(whole[1], small(y, 0.05)[1])
 
 
 @torch.no_grad()
-def test_two_looks_at_an_image_tell_its_noise(small, rand):
-    noise = torch.randn(1, 2, 64, 64, generator=torch.Generator().manual_seed(0)).double()
-    y = rand(1, 1, 64, 64).double() + 0.1 * noise
-    sigma = ((y[:, 0] - y[:, 1]).square().mean() / 2).sqrt().item()
-    assert sigma == pytest.approx(0.1, rel=0.05)
-    torch.testing.assert_close(small(y), small.denoise(y, sigma))
+@pytest.mark.parametrize("size", [(8, 10), (7, 11), (1, 1)])
+def test_the_denoiser_restores_any_size_by_the_noise_that_it_estimates(small, rand, size):
+    y = rand(2, 3, *size).double()
+    x_hat = small.restore(y)
+    assert x_hat.shape == y.shape
+    if size == (8, 10):
+        torch.testing.assert_close(x_hat, small(y, classical.estimate_noise(y)))
 
 
 def test_a_pixel_depends_on_the_receptive_field_at_most(small):
@@ -280,7 +295,7 @@ def test_a_pixel_depends_on_the_receptive_field_at_most(small):
     n = side // 2 * 2 + 4
     for place in (n // 2, n // 2 + 1):
         y = torch.rand(1, 1, n, n, dtype=torch.float64, requires_grad=True)
-        small.denoise(y, 0.1)[0, 0, place, place].backward()
+        small(y, 0.1)[0, 0, place, place].backward()
         far = (y.grad[0, 0].nonzero() - place).abs().max().item()
         assert far <= side // 2
 
@@ -302,22 +317,24 @@ def test_the_card_for_readers_holds_the_scores_of_the_card_for_the_code(trained)
     assert f"{CARD['recipe']['steps']:,} steps" in text
 
 
-def test_the_recipe_shows_each_image_twice_with_other_noise():
-    for profile in studies.PROFILES:
-        (recipe,) = studies.recipes("06", profile, data="bsds500")
-        assert (recipe.model, recipe.degradation) == ("denoiser", "noise")
-        assert recipe.grey == Denoiser.channels == 2
-    x = images.grey(open_images("sample", "train")[0], 2)[None]
-    y = degrade.sample(x, degrade.SETTINGS["noise"], 0, [3]).y
-    assert torch.equal(x[:, 0], x[:, 1])
-    assert not torch.equal(y[:, 0], y[:, 1])
+def test_a_training_tells_the_denoiser_the_noise_of_each_image(monkeypatch):
+    told = []
+    monkeypatch.setattr(Denoiser, "forward", lambda denoiser, *told_of: told.append(told_of))
+    recipe = replace(studies.find_recipe("06/denoiser", "smoke"), batch=4, crop=64)
+    held = batches.hold(open_images("sample", "train"), grey=1)
+    pair = inputs.make_batches(recipe, held, margin=0)(0)
+    training.predict(Denoiser(width=2, depth=2), pair)
+    ((y, sigma),) = told
+    assert torch.equal(y, pair.y)
+    assert len(set(sigma.tolist())) == 4
+    torch.testing.assert_close(sigma, (pair.y - pair.x).flatten(1).std(1), rtol=0.05, atol=0)
 
 
 def test_a_run_ships_and_the_method_uses_it(tmp_path, monkeypatch, rand):
     monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path / "runs"))
     run = runs.train_or_load(studies.find_recipe("06/denoiser", "smoke"))
-    with pytest.raises(InputError, match="the model takes 2 channels, not 3"):
-        find_method(run.id)(rand(1, 3, 8, 8))  # a run is no method for images
+    y = rand(1, 3, 9, 8)  # the run is a method of its own, that estimates the noise
+    torch.testing.assert_close(find_method(run.id)(y), run.model().restore(y))
     folder = tmp_path / "weights" / "denoiser"
     card = ship(run, open_images("sample", "test").first(1), folder)
     assert json.loads((folder / "card.json").read_text("utf-8")) == json.loads(json.dumps(card))

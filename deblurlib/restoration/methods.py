@@ -198,28 +198,35 @@ def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
 
 
 def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
-    """The method that applies a model of :data:`deblurlib.models.MODELS`."""
+    """The method that applies a model of :data:`deblurlib.models.MODELS`, or its ``restore``."""
     first = next(model.parameters(), None)
     return Method(
         name,
-        lambda y, kernel: apply_model(model, y.float()).to(y.dtype),
+        lambda y, kernel: apply_model(model, y.float(), kernel).to(y.dtype),
         describes,
-        receptive_field=model.receptive_field,
+        # what a model does of its own may look at the whole image, for its noise or its kernel
+        receptive_field=None if hasattr(model, "restore") else model.receptive_field,
         device=None if first is None else first.device,
         multiple=model.multiple,
         **options,
     )
 
 
-def apply_model(model: nn.Module, y: torch.Tensor) -> torch.Tensor:
+@torch.inference_mode()
+def apply_model(
+    model: nn.Module, y: torch.Tensor, kernel: torch.Tensor | None = None
+) -> torch.Tensor:
     """Restore images of any size with a model that may want certain sizes, or grey, or colour.
 
     Args:
-        model: of :data:`deblurlib.models.MODELS`. One for grey images sees each channel alone; one
+        model: of :data:`deblurlib.models.MODELS`. One that says how it restores, does it. One for grey images sees each channel alone; one
             for colour sees a grey image in three channels, whose mean is the answer.
         y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple`` below and to
             the right, by mirroring the image or, where it is too small, by repeating its edge.
+        kernel: handed to a model that says how it restores.
     """
+    if hasattr(model, "restore"):
+        return model.restore(y, kernel)
     channels = y.shape[1]
     if channels == 1 and model.channels == 3:
         return apply_model(model, y.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
@@ -233,6 +240,5 @@ def apply_model(model: nn.Module, y: torch.Tensor) -> torch.Tensor:
     padded = F.pad(y, sides, mode=mode) if any(sides) else y
     if model.channels == 1:
         padded = padded.flatten(0, 1)[:, None]
-    with torch.inference_mode():
-        x_hat = model(padded)
+    x_hat = model(padded)
     return x_hat.reshape(-1, channels, *x_hat.shape[-2:])[..., :height, :width]
