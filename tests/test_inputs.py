@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import data, degrade, files, images, losses, training
+from deblurlib import data, degrade, files, images, losses, psf, training
 from deblurlib.data import batches
 from deblurlib.errors import InputError
 from deblurlib.runs import Recipe
@@ -173,3 +173,32 @@ def test_a_crop_that_is_restored_to_the_bit_leaves_the_psnr_finite(tmp_path, sav
         for some in (held.take([1]), held)
     )
     assert both == pytest.approx(one + 10 * np.log10(2), abs=1e-4)
+
+
+class Guess(torch.nn.Module):
+    """Guesses the right kernel, and restores by giving back the blurred image, a little darker."""
+
+    def forward(self, y):
+        return psf.box(7).expand(len(y), -1, -1)
+
+    def restore(self, y, kernel):
+        return 0.9 * y
+
+
+def test_a_network_that_makes_a_kernel_is_validated_on_it_and_on_what_it_restores(
+    sets, monkeypatch
+):
+    on_kernel = losses.Objective(torch.nn.functional.mse_loss, lambda pair: pair.kernels)
+    monkeypatch.setitem(losses.OBJECTIVES, "kernel", on_kernel)
+    recipe = replace(RECIPES["sharp"], loss="kernel")
+    score = scorer(recipe, sets["sharp"], torch.device("cpu"), 0)
+    pairs = [*validation_pairs(recipe, sets["sharp"], 0)]
+    errors = [(images.quantise(0.9 * pair.y) - pair.x).square().mean().item() for pair in pairs]
+    expected = {"val_loss": 0, "val_psnr": -10 * np.log10(np.mean(errors))}
+    assert score(Guess()) == pytest.approx(expected, abs=1e-5)
+    identity = score(torch.nn.Identity())
+    assert np.isnan(identity["val_loss"])
+    monkeypatch.delattr(Guess, "restore")
+    assert np.isnan(score(Guess())["val_psnr"])
+    plain = scorer(RECIPES["sharp"], sets["sharp"], torch.device("cpu"), 0)
+    assert identity["val_psnr"] == plain(torch.nn.Identity())["val_psnr"]

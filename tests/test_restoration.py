@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import nn
 
 import deblurlib
-from deblurlib import models, psf, runs, studies
+from deblurlib import classical, models, psf, runs, studies
 from deblurlib.errors import InputError
 from deblurlib.models import SRCNN, UNet, build, save
 from deblurlib.restoration import (
@@ -426,3 +426,27 @@ def test_the_library_alone_has_restore_and_loads_no_pytorch_for_it():
     code = "import deblurlib, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+class Guess(nn.Module):
+    """Guesses the kernel of a blur, always the same, and hands it to a deconvolution."""
+
+    channels, multiple, margin, receptive_field = 3, 1, 0, 5
+
+    def forward(self, y):
+        return psf.gaussian(0.8).expand(len(y), -1, -1)
+
+    def restore(self, y, kernel=None):
+        k = self(y) if kernel is None else kernel
+        return classical.tikhonov(y, k, 0.01)
+
+
+def test_a_network_that_guesses_the_kernel_is_a_method_like_any_other(rand):
+    method = of_model("guess", Guess(), "")
+    y = rand(2, 3, 21, 22)
+    assert method.receptive_field is None  # what it does is nothing that a tile could tell
+    expected = classical.tikhonov(y, psf.gaussian(0.8), 0.01)
+    torch.testing.assert_close(method(y), expected)
+    torch.testing.assert_close(method(y, psf.box(3)), classical.tikhonov(y, psf.box(3), 0.01))
+    photo = rand(3, 40, 50)
+    assert restore(photo, method).shape == photo.shape

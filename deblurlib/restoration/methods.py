@@ -219,8 +219,9 @@ def apply_model(
     """Restore images of any size with a model that may want certain sizes, or grey, or colour.
 
     Args:
-        model: of :data:`deblurlib.models.MODELS`. One that says how it restores, does it. One for grey images sees each channel alone; one
-            for colour sees a grey image in three channels, whose mean is the answer.
+        model: of :data:`deblurlib.models.MODELS`. One for grey images sees each channel alone; one
+            for colour sees a grey image in three channels, whose mean is the answer. One that says
+            how it restores does that instead.
         y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple`` below and to
             the right, by mirroring the image or, where it is too small, by repeating its edge.
         kernel: handed to a model that says how it restores.
