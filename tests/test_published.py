@@ -21,7 +21,7 @@ from deblurlib.report import confirm, execute, proofs, publish, results, retrain
 from deblurlib.runs import Run, proof
 from deblurlib.studies import Archive, claims, rows
 from deblurlib.studies.archive import PublishedRun
-from deblurlib.training import loop, rates
+from deblurlib.training import players, rates
 
 SMALL = runs.Recipe(
     "05/small",
@@ -142,7 +142,7 @@ def other_cut(patch):
 def other_optimiser(patch):
     make = rates.make_optimiser
     betas = {"betas": (0.9, 0.9991)}
-    patch.setattr(loop, "make_optimiser", lambda model, s: make(model, dict(s) | betas))
+    patch.setattr(players, "make_optimiser", lambda model, s: make(model, dict(s) | betas))
 
 
 def other_summary(patch):

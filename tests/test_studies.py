@@ -310,11 +310,12 @@ def test_the_crops_of_every_recipe_fit_into_its_data(chapter, source, known):
         sharp = opened(source, "train")
         try:
             inputs.batches_of(recipe, sharp, fabric, margin)
-            y, x = next(validation.validation_pairs(recipe, sharp.first(1), margin))
+            pair = next(validation.validation_pairs(recipe, sharp.first(1), margin))
         except InputError:
             refused.append(recipe.name)
         else:
-            assert (x.shape[-1], y.shape[-1]) == (recipe.crop, recipe.crop + 2 * margin)
+            sides = (pair.x.shape[-1], pair.y.shape[-1])
+            assert sides == (recipe.crop, recipe.crop + 2 * margin)
     assert refused == []
 
 
