@@ -55,8 +55,9 @@ mathjax_path = "mathjax/tex-svg.js"
 
 
 def _copy_loop(app):
-    """The page on training shows the loop itself."""
-    shutil.copy(Path(deblurlib.__file__).parent / "training" / "loop.py", app.srcdir)
+    """The page on training shows the loop itself, and what it minimises."""
+    for name in ("loop.py", "objectives.py"):
+        shutil.copy(Path(deblurlib.__file__).parent / "training" / name, app.srcdir)
 
 
 def setup(app):
