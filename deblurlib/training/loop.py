@@ -138,7 +138,8 @@ def fit(
         player = players[name]
         player.begin_step(state.step, steps)
         pair = batch_of(state.turn)
-        pair = replace(pair, y=pair.y.contiguous(memory_format=layout))
+        if channels_last:
+            pair = replace(pair, y=pair.y.contiguous(memory_format=layout))
         with turn_of(name, players, fabric), machine.tf32(tf32):
             losses = player.minimises(networks, pair)
             fabric.backward(player.total(losses))

@@ -128,21 +128,25 @@ class Player:
 @contextmanager
 def turn_of(name: str, players: Mapping[str, Player], fabric: Fabric) -> Iterator[None]:
     """Freeze the networks of all players but one: gradients flow through them, and move nothing."""
-    others = [player for key, player in players.items() if key != name]
     with ExitStack() as stack:
-        for other in others:  # else several processes would wait for gradients that never come
-            stack.enter_context(fabric.no_backward_sync(other.network))
-        try:
-            _set_gradients(others, wanted=False)
-            yield
-        finally:
-            _set_gradients(others, wanted=True)
+        for key, player in players.items():
+            if key != name:
+                stack.enter_context(frozen(player.learning))
+                # else several processes would wait for gradients that never come
+                stack.enter_context(fabric.no_backward_sync(player.network))
+        yield
 
 
-def _set_gradients(players: Sequence[Player], wanted: bool) -> None:
-    for player in players:
-        for parameter in player.learning:
-            parameter.requires_grad_(wanted)
+@contextmanager
+def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Let no gradient be found for some parameters."""
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def below(prefix: str, entries: Mapping) -> dict:
