@@ -138,7 +138,7 @@ def fit(
         player = players[name]
         player.begin_step(state.step, steps)
         pair = batch_of(state.turn)
-        if channels_last:
+        if not pair.y.is_contiguous(memory_format=layout):
             pair = replace(pair, y=pair.y.contiguous(memory_format=layout))
         with turn_of(name, players, fabric), machine.tf32(tf32):
             losses = player.minimises(networks, pair)
