@@ -44,7 +44,7 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
         what is compared, in words, and the cases' results.
     """
     count, side, seconds = (2, 64, 0) if quick else (16, 256, timing.SECONDS)
-    x, y, k = problem(count, side, machine.best_device())
+    x, y, k = problem(count, side, machine.device())
     goal = psnr(mirrored(y, k), x)
     steps = steps_to(goal, x, y, k)
 
@@ -92,7 +92,9 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     return about, cases
 
 
-def problem(count: int, side: int, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def problem(
+    count: int, side: int, device: torch.device | str
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Sharp crops and their blurred versions ``(count, 1, side, side)``, and the kernel."""
     generator = torch.Generator().manual_seed(0)
     photographs = [images.grey(x) for x in open_images("sample")]

@@ -47,7 +47,7 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
         what is compared, in words, and the case's result.
     """
     height, width, tile = (176, 320, 256) if quick else (720, 1280, restoration.TILE)
-    device = machine.best_device()
+    device = machine.device()
     method = restoration.find_method("srn", device)
     model = models.load("srn", models.WEIGHTS / "srn").to(device)
     x = F.interpolate(open_images("sample", "test")[2][None], (height, width), mode="bilinear")
@@ -81,18 +81,18 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     return about, [case]
 
 
-def restored(pixels: np.ndarray, device: str) -> tuple[float, int]:
+def restored(pixels: np.ndarray, device: torch.device) -> tuple[float, int]:
     """Seconds and peak memory, MB, of a process that restores a JPEG file."""
     with tempfile.TemporaryDirectory() as folder:
         photo, out = Path(folder, "photo.jpg"), Path(folder, "out.jpg")
         files.write_photo(photo, files.Photo(pixels))
-        args = ["restore", str(photo), "-o", str(out), "--device", device]
+        args = ["restore", str(photo), "-o", str(out), "--device", str(device)]
         began = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", PEAK, *args], capture_output=True, check=True)
         return time.perf_counter() - began, int(done.stdout.split()[-1]) // 1024
 
 
-def matrix_rate(device: str, side: int) -> float:
+def matrix_rate(device: torch.device, side: int) -> float:
     """Multiplications and additions a second in a product of two large matrices: the limit."""
     a = torch.rand(side, side, device=device)
     rates = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from . import images, metrics, perception, stats
+from . import images, machine, metrics, perception, stats
 from .data import ImageSet, PairSet, batches
 from .degrade import SETTINGS
 from .errors import InputError
@@ -66,6 +66,7 @@ def evaluate(
     What a method returns is clamped and rounded to 8 bit before it is scored, as in a file.
 
     Args:
+        device: see :func:`deblurlib.machine.device`; the methods' models must be there.
         protocols: of SSIM; ``None`` stands where an image is too small, or grey where colour is
             needed.
         measures: of :data:`deblurlib.perception.MEASURES`.
@@ -75,6 +76,10 @@ def evaluate(
     Returns:
         rows with ``method``, ``image``, ``scene``, ``psnr`` (infinite for a perfect restoration),
         ``ssim_<protocol>``, the measures and ``seconds``, the time of the restoration alone.
+
+    Raises:
+        InputError: nothing to evaluate, an unknown name, a result of another size, too little
+            memory.
     """
     for protocol in protocols:
         if protocol not in metrics.SSIM_PROTOCOLS:
@@ -89,15 +94,16 @@ def evaluate(
     names = [m.name for m in methods]
     if len(set(names)) < len(names):
         raise InputError(f"two methods have one name among {', '.join(names)}")
-    device = torch.device(device)
+    device = machine.device(device)
     rows = []
     for number, case in enumerate(cases):
         y, x = case.y.to(device), case.x.to(device)
         kernel = None if case.kernel is None else case.kernel.to(device)
         for method in methods:
-            if number == 0 and device.type == "cuda":
-                method(y, kernel)  # the first call prepares; it is not timed
-            x_hat, seconds = _timed(method, y, kernel)
+            with machine.memory_for(f"{method.name} on {case.image}", "a smaller image needs less"):
+                if number == 0 and device.type == "cuda":
+                    method(y, kernel)  # the first call prepares; it is not timed
+                x_hat, seconds = _timed(method, y, kernel)
             if x_hat.shape != x.shape:
                 raise InputError(
                     f"{method.name} made {tuple(x_hat.shape)} of {case.image}; the sharp image is "

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from . import fingerprint
+from .errors import InputError, require
 
+#: The environment variable that says which device "auto" means.
+CHOICE = "DEBLURLIB_DEVICE"
 DECIDING = (
     *("deblurlib", "torch", "lightning-fabric", "numpy", "scipy", "pillow"),
     *("opencv-python-headless", "opencv-python"),
@@ -22,8 +26,8 @@ LIMITS = (
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_CPU_ISA_HINTS"),
     *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE"),
 )
-#: What PyTorch's allocators say in a RuntimeError when there is no memory left.
-NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+#: What PyTorch's allocators, and NVIDIA's libraries, say in a RuntimeError where memory lacks.
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 def device_name(device: torch.device | str) -> str:
@@ -43,23 +47,73 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
-def best_device() -> str:
-    """``"cuda"`` where there is a GPU, else ``"cpu"``."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+@contextmanager
+def memory_for(what: str, cure: str) -> Iterator[None]:
+    """Turn a lack of memory into an :class:`InputError`: ``"what: not enough memory; cure"``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputError(f"{what}: not enough memory; {cure}") from None
+
+
+def device(choice: str | torch.device | None = "auto") -> torch.device:
+    """The device that a choice means: the one place where a device is chosen.
+
+    Args:
+        choice: ``"cpu"``; ``"cuda"``, a GPU; ``"cuda:1"``, the second one; ``"auto"`` or ``None``:
+            what the environment variable ``DEBLURLIB_DEVICE`` says and, where it says nothing, a
+            GPU if there is one, else the processor. A ``torch.device`` of another kind is returned
+            as it is.
+
+    Returns:
+        without an index for ``"cuda"``: PyTorch's current GPU or, for a training, the first that
+        is free.
+
+    Raises:
+        InputError: another choice, or a GPU that is not here.
+
+    >>> device("cpu")
+    device(type='cpu')
+    """
+    if isinstance(choice, torch.device) and choice.type != "cuda":
+        return choice
+    asked, told = str("auto" if choice is None else choice), ""
+    if asked == "auto":
+        asked, told = os.environ.get(CHOICE) or "auto", f"{CHOICE}="
+    if asked == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, colon, number = asked.partition(":")
+    known = kind in ("cpu", "cuda") and (not colon or (kind == "cuda" and number.isdecimal()))
+    require(known, f"device {told}{asked} is none of auto, cpu, cuda, cuda:0, cuda:1 ...")
+    if kind == "cuda":
+        require(
+            torch.cuda.is_available(), f"device {told}{asked}: no GPU is to be seen here; cpu works"
+        )
+        count = torch.cuda.device_count()
+        if colon and int(number) >= count:
+            gpus = "is 1 GPU, cuda:0" if count == 1 else f"are {count} GPUs, counted from cuda:0"
+            raise InputError(f"device {told}{asked}: there {gpus}")
+    return torch.device(kind, int(number)) if colon else torch.device(kind)
 
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """Let a GPU's float32 convolutions round what they multiply to TF32 (10 bits), or not.
+    """Let a GPU round what float32 convolutions and matrix products multiply to TF32, or not.
 
-    PyTorch lets them. Scores, blur and deconvolution must not; a training says so in its recipe.
+    TF32 keeps 10 bits of a number. PyTorch lets convolutions use it. Scores, blur, deconvolution
+    and restoration must not; a training says so in its recipe. What was set before, by PyTorch's
+    old flags or its new ones, is set again afterwards. It holds for all threads.
     """
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = allowed
+    before = _float32_rules()
+    on_gpus = ["tf32" if allowed else "ieee"] * 3
+    level = "high" if allowed else "highest"
+    _set_float32_rules(Float32(allowed, level, (*on_gpus, "ieee")))
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        _set_float32_rules(before)
 
 
 def versions() -> dict[str, str]:
@@ -113,3 +167,43 @@ def _cpuinfo() -> dict[str, str]:
     first = path.read_text("utf-8", "replace").split("\n\n")[0]
     pairs = (line.partition(":") for line in first.splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+class Float32(NamedTuple):
+    """What PyTorch does to float32 products, in its old flags and in its new ones."""
+
+    convolutions: bool  # torch.backends.cudnn.allow_tf32
+    products: str  # torch.get_float32_matmul_precision
+    new: tuple[str, ...]  # of the places in _float32_places
+
+
+def _float32_places() -> tuple:
+    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
+    return cudnn.conv, cudnn.rnn, cuda.matmul, torch.backends.mkldnn.matmul
+
+
+def _float32_rules() -> Float32:
+    new = tuple(place.fp32_precision for place in _float32_places())
+    products = torch.backends.cuda.matmul
+    # PyTorch raises where an old flag is read that disagrees with the new ones
+    convolutions = _first_said(lambda: torch.backends.cudnn.allow_tf32, lambda: new[0] != "tf32")
+    level = _first_said(
+        torch.get_float32_matmul_precision,
+        lambda: "high" if products.allow_tf32 else "highest",
+        lambda: "highest" if new[2] == "tf32" else "high",
+    )
+    return Float32(convolutions, level, new)
+
+
+def _first_said(*asked: Callable[[], object]) -> object:
+    for ask in asked[:-1]:
+        with suppress(RuntimeError):
+            return ask()
+    return asked[-1]()
+
+
+def _set_float32_rules(rules: Float32) -> None:
+    torch.backends.cudnn.allow_tf32 = rules.convolutions
+    torch.set_float32_matmul_precision(rules.products)
+    for place, rule in zip(_float32_places(), rules.new, strict=True):  # last: the old set these
+        place.fp32_precision = rule

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from . import machine
 from .degrade import convolve
 from .degrade.convolution import SEPARABLE_TAPS
 from .errors import InputError, require
@@ -156,7 +157,8 @@ def ssim_unchecked(
     # On the processor a few images at a time: the maps of a batch would not stay in its cache.
     chunk = 4 if x.device.type == "cpu" else len(x)
     parts = zip(x_hat.split(chunk), x.split(chunk), strict=True)
-    return torch.cat([_ssim(a, b, p, data_range) for a, b in parts])
+    with machine.tf32(False):
+        return torch.cat([_ssim(a, b, p, data_range) for a, b in parts])
 
 
 def _ssim(x_hat: torch.Tensor, x: torch.Tensor, p: Protocol, data_range: float) -> torch.Tensor:

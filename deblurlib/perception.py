@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from . import machine
 from .errors import InputError
 from .images import grey
 from .values import scorable
@@ -39,7 +40,9 @@ def gradient_similarity(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     both = F.avg_pool2d(torch.cat(_as_grey(x_hat, x)), 2)
     prewitt = both.new_tensor([[1.0, 0.0, -1.0]] * 3) / 3
     kernels = torch.stack([prewitt, prewitt.T])[:, None]
-    m_hat, m = F.conv2d(both, kernels).square().sum(1).sqrt().chunk(2)
+    with machine.tf32(False):
+        gradients = F.conv2d(both, kernels)
+    m_hat, m = gradients.square().sum(1).sqrt().chunk(2)
     c = 170 / 255**2
     return ((2 * m_hat * m + c) / (m_hat**2 + m**2 + c)).mean((1, 2))
 

@@ -527,18 +527,20 @@ def test_a_precision_that_cannot_be_had_is_named(monkeypatch, precision, named):
 
 
 @pytest.mark.parametrize(
-    ("gpus", "world", "here", "alone", "expected"),
+    ("gpus", "world", "here", "how", "expected"),
     [
-        (0, None, None, False, ("cpu", 1, 1, "auto")),
-        (0, 4, 2, False, ("cpu", 2, 2, "ddp")),
-        (2, None, None, False, ("cuda", [1], 1, "auto")),
-        (2, 2, 2, False, ("cuda", 2, 1, "ddp")),
-        (2, 4, 2, True, ("cpu", 1, 1, "auto")),
+        (0, None, None, {}, ("cpu", 1, 1, "auto")),
+        (0, 4, 2, {}, ("cpu", 2, 2, "ddp")),
+        (2, None, None, {}, ("cuda", [1], 1, "auto")),
+        (2, None, None, {"device": "cuda"}, ("cuda", [1], 1, "auto")),
+        (2, None, None, {"device": "cuda:0"}, ("cuda", [0], 1, "auto")),
+        (2, None, None, {"device": "cpu"}, ("cpu", 1, 1, "auto")),
+        (2, 2, 2, {}, ("cuda", 2, 1, "ddp")),
+        (2, 2, 1, {"device": "cuda:1"}, ("cuda", [1], 2, "ddp")),
+        (2, 4, 2, {"alone": True}, ("cpu", 1, 1, "auto")),
     ],
 )
-def test_processes_and_devices_are_as_torchrun_says(
-    monkeypatch, gpus, world, here, alone, expected
-):
+def test_processes_and_devices_are_as_torchrun_says(monkeypatch, gpus, world, here, how, expected):
     asked = {}
 
     def note(**how):
@@ -549,23 +551,50 @@ def test_processes_and_devices_are_as_torchrun_says(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(devices, "claim_gpu", lambda: 1)
+    monkeypatch.delenv("DEBLURLIB_DEVICE")
     for key, value in (("WORLD_SIZE", world), ("LOCAL_WORLD_SIZE", here)):
         monkeypatch.delenv(key, raising=False)
         if value is not None:
             monkeypatch.setenv(key, str(value))
-    training.start_fabric("bf16", alone)
-    assert (asked.pop("plugins") is None) == (world is not None and not alone)
+    training.start_fabric("bf16", **how)
+    alone = world is None or "alone" in how
+    mixed = ["LightningEnvironment", "InFullPrecision"][not alone :]
+    assert [type(plugin).__name__ for plugin in asked.pop("plugins")] == mixed
     keys = ("accelerator", "devices", "num_nodes", "strategy")
-    assert asked == {**dict(zip(keys, expected, strict=True)), "precision": "bf16-mixed"}
+    assert asked == {**dict(zip(keys, expected, strict=True)), "precision": None}
+    training.start_fabric("32", **how)
+    assert (asked["plugins"] is None, asked["precision"]) == (not alone, "32-true")
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch):
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("cuda", "2 processes for 1 GPUs"), ("cuda:0", "2 processes for one GPU, cuda:0")],
+)
+def test_more_processes_than_gpus_are_refused(monkeypatch, device, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for key in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(key, "2")
-    with pytest.raises(InputError, match="2 processes for 1 GPUs"):
-        training.start_fabric()
+    with pytest.raises(InputError, match=message):
+        training.start_fabric(device=device)
+
+
+def test_in_bf16_a_network_adds_to_its_input_itself_not_to_a_rounded_copy(bf16, rand):
+    class Residual(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last = torch.nn.Conv2d(3, 3, 3, padding=1)
+            for parameter in self.parameters():
+                torch.nn.init.zeros_(parameter)
+
+        def forward(self, y):
+            self.z = self.last(y)
+            return y + self.z
+
+    model, y = Residual(), rand(1, 3, 8, 8)
+    x_hat = bf16.setup(model)(y)
+    assert model.z.dtype == torch.bfloat16
+    assert torch.equal(x_hat, y)
 
 
 def test_each_process_gets_a_gpu_of_its_own_while_there_are_some(monkeypatch, tmp_path):

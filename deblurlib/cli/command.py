@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from unicodedata import category
 
 import typer
@@ -13,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError, InputWarning
+
+if TYPE_CHECKING:
+    import torch
 
 app = typer.Typer(
     help="Deblurring, paper by paper: execute and publish chapters, train, score.",
@@ -27,20 +31,21 @@ UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
 Profile = Annotated[str, typer.Option(help="smoke, quick, report or full.")]
 Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
 Device = Annotated[
-    str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")
+    str,
+    typer.Option(
+        help="cpu, cuda or cuda:1; auto: what DEBLURLIB_DEVICE says, else a GPU if there is one."
+    ),
 ]
 
 
-def find_device(name: str | None) -> str:
-    """The device asked for or, without a name, the best there is; an error if it is not there."""
-    import torch
+def choose_device(choice: str) -> torch.device:
+    """The device asked for; from here on, and in kernels that are started, "auto" means it, too."""
+    from .. import machine
 
-    from ..machine import best_device
-
-    name = name or best_device()
-    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise InputError(f"the device {name!r} is not here")
-    return name
+    device = machine.device(choice)  # raises if it is not there
+    if choice != "auto":
+        os.environ[machine.CHOICE] = choice
+    return device
 
 
 def show(table: Table) -> None:
@@ -73,7 +78,10 @@ def printable(text: object) -> str:
 
 
 def main() -> None:
-    """Entry point: an :class:`InputError` becomes one sentence on stderr and exit code 2."""
+    """Entry point: an :class:`InputError` becomes one sentence on stderr and exit code 2.
+
+    So does a lack of memory, of the processor or of a GPU.
+    """
     warnings.showwarning = _say
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what their encoding lacks is escaped, too
@@ -86,4 +94,11 @@ def main() -> None:
     except OSError as error:  # a full disk, a read-only folder, a file in the way
         told = f"deblur: {error.filename or 'a file'}: {error.strerror or error}"
         print(printable(told), file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        from ..machine import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        print("deblur: there is not enough memory for this, see --device", file=sys.stderr)
         sys.exit(2)

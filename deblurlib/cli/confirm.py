@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Seed, app, show
+from .command import Device, Seed, app, choose_device, show
 from .report import Chapters
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def confirm(
         int | None, typer.Option(min=1, help="Instead: train so many runs from the beginning.")
     ] = None,
     seed: Seed = 0,
+    device: Device = "auto",
 ) -> None:
     """Replay the proofs of published chapters: has any published number moved?
 
@@ -45,6 +46,7 @@ def confirm(
     from ..report import execute
     from ..report.confirm import published
 
+    choose_device(device)  # for --whole and for chapters without trainings; proofs: the processor
     for source in data or []:
         register(source)
     root = execute.project_root()

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Device, Seed, app, find_device, show
+from .command import Device, Seed, app, choose_device, show
 
 
 @app.command()
@@ -32,7 +32,7 @@ def evaluate(
         str | None, typer.Option(help="train or test; by default test, or all where there is none.")
     ] = None,
     ssim: Annotated[str, typer.Option(help="The SSIM's protocol.")] = "gaussian-rgb",
-    device: Device = None,
+    device: Device = "auto",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all scores there, each image's too.")
     ] = None,
@@ -44,23 +44,23 @@ def evaluate(
 
     if (pairs is None) == (images is None) or (images is None) != (degradation is None):
         raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")
-    device = find_device(device)
+    on = choose_device(device)
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise InputError(f"{json_file}: is a folder, or in one that is not there")
-    chosen = restoration.find_method(method, device)
+    chosen = restoration.find_method(method, on)
     if pairs is not None:
         scored = _open(open_pairs, register(pairs), split)
         cases, degradation, drawn = evaluation.cases_of_pairs(scored), "recorded", None
     else:
         scored = _open(open_images, register(images), split)
         cases, drawn = evaluation.cases_of_images(scored, degradation, seed), seed
-    rows = evaluation.evaluate([chosen], cases, (ssim,), device)
+    rows = evaluation.evaluate([chosen], cases, (ssim,), on)
     line = evaluation.summary(rows, ssim)[-1]
     results = line | {"run": chosen.run.id if chosen.run else None}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
     results |= {"contaminated": scored.name in chosen.contaminated}
     results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}
-    results |= {"device": machine.device_name(device), "images": _by_image(rows, ssim)}
+    results |= {"device": machine.device_name(on), "images": _by_image(rows, ssim)}
     if json_file is not None:
         text = json.dumps(results, indent=1, ensure_ascii=False)
         write_whole(json_file, text + "\n")

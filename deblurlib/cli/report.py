@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Profile, Seed, app, short
+from .command import Device, Profile, Seed, app, choose_device, short
 
 if TYPE_CHECKING:
     from ..report.execute import Execution
@@ -40,12 +40,14 @@ def report(
     data: Data = None,
     parameter: Parameter = None,
     out: Out = Path("build"),
+    device: Device = "auto",
     site: Annotated[bool, typer.Option(help="Render the HTML site as well.")] = True,
 ) -> None:
     """Execute chapters and render them as a site; exit code 1 if one fails."""
     from ..report import execute
     from ..report import site as rendering
 
+    choose_device(device)
     executions = execute_chapters(chapters or [], profile, seed, data or [], parameter or [], out)
     console = Console(highlight=False)
     for execution in executions:

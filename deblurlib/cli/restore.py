@@ -10,7 +10,7 @@ import typer
 
 from ..errors import InputError
 from ..progress import progress_bar
-from .command import Device, app, find_device, printable
+from .command import Device, app, choose_device, printable
 
 if TYPE_CHECKING:
     from ..restoration import Outcome
@@ -38,7 +38,7 @@ def restore(
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile, pixels; less needs less memory.")
     ] = None,
-    device: Device = None,
+    device: Device = "auto",
 ) -> None:
     """Restore pictures; each keeps its size, kind, profile and orientation.
 
@@ -47,11 +47,11 @@ def restore(
     """
     from .. import files, restoration
 
-    device = find_device(device)
+    on = choose_device(device)
     if frames is not None and len(given) != 1:
         raise InputError("--frames needs one video, or one folder of frames")
     numbers = None if frames is None else parse_frames(frames)
-    chosen = restoration.find_method(method, device)
+    chosen = restoration.find_method(method, on)
     if chosen.blind == (kernel is not None):
         wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE"
         raise InputError(f"the method {method} {wants}")
@@ -60,15 +60,15 @@ def restore(
     with progress_bar("restoring") as show:
         if numbers is not None:
             source = Path(given[0])
-            arguments = (source, numbers, out, chosen, device, tile, show, k)
+            arguments = (source, numbers, out, chosen, on, tile, show, k)
             done = restoration.restore_frames(*arguments)
         else:
-            done = restoration.restore_files(given, out, chosen, device, tile, show, k)
+            done = restoration.restore_files(given, out, chosen, on, tile, show, k)
         outcomes = [_tell(outcome) for outcome in done]
     bad = sum(outcome.error is not None for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
     print(
-        f"{len(outcomes) - bad} restored by {method} on {device} in {seconds:.1f} s"
+        f"{len(outcomes) - bad} restored by {method} on {on} in {seconds:.1f} s"
         + (f", {bad} not" if bad else "")
     )
     if bad:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .command import Profile, app, parse_seeds, show
-from .train import Data, Minutes, Stale
+from .command import Device, Profile, app, choose_device, parse_seeds, show
+from .train import LESS, Data, Minutes, Stale
 
 
 @app.command()
@@ -26,17 +26,21 @@ def study(
     ] = None,
     max_minutes: Minutes = None,
     stale: Stale = "retrain",
+    device: Device = "auto",
 ) -> None:
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
     from ..data import register
     from ..files import write_whole
+    from ..machine import memory_for
     from ..studies.rows import pack, to_csv, without_seconds
 
-    numbers, data = parse_seeds(seeds), register(data)
+    on, numbers, data = choose_device(device), parse_seeds(seeds), register(data)
     for recipe in studies.recipes(chapter, profile, numbers[0], data):
         next(studies.cases(recipe, side=side))  # raises before anything is trained
-    trained = studies.train(chapter, profile, numbers, data, max_minutes=max_minutes, stale=stale)
+    limits = {"max_minutes": max_minutes, "stale": stale}
+    with memory_for(f"chapter {chapter} on {on}", LESS):
+        trained = studies.train(chapter, profile, numbers, data, **limits)
     table = Table(title=f"Chapter {chapter}, profile {profile}, test images of {data}")
     for column in (
         "recipe",

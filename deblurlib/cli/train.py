@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .command import Profile, Seed, app
+from .command import Device, Profile, Seed, app, choose_device
 from .runs import scores_of
 
 Data = Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")]
@@ -18,6 +18,7 @@ Minutes = Annotated[
 Stale = Annotated[
     str, typer.Option(help="What to do with a run whose code or data changed: retrain or load.")
 ]
+LESS = "a recipe with a smaller batch or crop needs less"  # of memory
 Board = Annotated[Path | None, typer.Option(help="Also write the history there, for TensorBoard.")]
 
 
@@ -30,13 +31,17 @@ def train(
     max_minutes: Minutes = None,
     stale: Stale = "retrain",
     tensorboard: Board = None,
+    device: Device = "auto",
 ) -> None:
     """Train a recipe, or find the run it has led to; a killed training goes on where it was."""
     from .. import runs, studies
     from ..data import register
+    from ..machine import memory_for
 
+    on = choose_device(device)
     wanted = studies.find_recipe(recipe, profile, seed, register(data))
-    run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
+    with memory_for(f"{recipe} on {on}", LESS):
+        run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
     if run.outcome == "stopped":
         which = "" if run.recipe == wanted else f" of {run.recipe.name}, which comes first,"
         done, steps = run.step, run.recipe.steps

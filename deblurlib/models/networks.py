@@ -49,7 +49,7 @@ def _build(
     if unknown := sorted(set(arguments) - set(names)):
         raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(names)}")
     with torch.random.fork_rng(devices=[]):  # what others draw afterwards stays as it was
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed reseeds every GPU, too
         return table[name](**arguments)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .. import files
+from .. import files, machine
 from ..errors import InputError
 from .networks import load, save
 
@@ -26,10 +26,13 @@ def shipped_networks() -> list[str]:
 def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
     """A network and its card, which are shared by all that ask for them: change neither.
 
+    Args:
+        device: see :func:`deblurlib.machine.device`.
+
     Raises:
-        InputError: its files are damaged, or may not be read.
+        InputError: its files are damaged, or may not be read; there is no such device.
     """
-    return _load(WEIGHTS / name, torch.device(device))
+    return _load(WEIGHTS / name, machine.device(device))
 
 
 @lru_cache(maxsize=8)

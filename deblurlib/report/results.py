@@ -47,7 +47,7 @@ def record(
     rows: Sequence[Mapping[str, object]],
     claims: Sequence[Mapping[str, object]] = (),
     archive: Archive | None = None,
-    device: str | None = None,
+    device: str = "auto",
 ) -> None:
     """Put a chapter's results into its own output, where ``deblur report`` finds them.
 
@@ -59,9 +59,9 @@ def record(
             of rows and summary are not among the results: each method's median is kept apart.
         claims: measured claims, see the schema.
         archive: what gave the chapter its runs and pictures; it is published, too.
-        device: what the measurements ran on; by default a GPU where there is one.
+        device: what the measurements ran on, see :func:`deblurlib.machine.device`.
     """
-    device = machine.best_device() if device is None else device
+    device = machine.device(device)
     rows, seconds = without_seconds(rows)
     results = {
         "schema": SCHEMA_VERSION,

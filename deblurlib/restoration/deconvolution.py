@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .. import classical, models
+from .. import classical, machine, models
 
 DENOISER = "denoiser"  # the network of plug-and-play; it is no method of its own
 ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit adds
@@ -37,8 +37,8 @@ def plug_and_play(y: torch.Tensor, k: torch.Tensor, factor: float = 1.0) -> torc
     """Half-quadratic splitting with the denoiser that ships, for ``factor`` times the noise."""
     denoiser, _ = models.load_shipped(DENOISER, y.device)
 
-    @torch.no_grad()
     def denoise(z: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        return denoiser(z.float(), sigma).to(z)
+        with torch.no_grad(), machine.tf32(False):
+            return denoiser(z.float(), sigma).to(z)
 
     return classical.half_quadratic_splitting(y, k, denoise, factor * noise_level(y))

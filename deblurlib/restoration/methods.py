@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .. import classical, degrade, models, psf, runs
+from .. import classical, degrade, machine, models, psf, runs
 from ..errors import InputError, NoSuchRun
 from ..psf import as_kernel
 from ..values import as_batch, check_restorable
@@ -42,7 +42,7 @@ class Method:
     def __call__(
         self, y: torch.Tensor | np.ndarray, kernel: torch.Tensor | np.ndarray | None = None
     ) -> torch.Tensor | np.ndarray:
-        """Restore images.
+        """Restore images, on a GPU in true float32, so that it restores as a processor does.
 
         Args:
             y: ``(B, C, H, W)``: a tensor or an array of floats in [0, 1], or of uint8 or uint16,
@@ -62,11 +62,15 @@ class Method:
         batch = as_batch(y)
         kernel = as_kernel(kernel) if isinstance(kernel, np.ndarray) else kernel
         if not isinstance(y, np.ndarray):
-            return self.function(batch, kernel)
+            return self._restored(batch, kernel)
         check_restorable(batch)
         batch = batch.to(self.device or "cpu", torch.float32)
         kernel = None if kernel is None else kernel.to(batch.device)
-        return self.function(batch, kernel).detach().float().cpu().numpy()
+        return self._restored(batch, kernel).detach().float().cpu().numpy()
+
+    def _restored(self, y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
+        with machine.tf32(False):
+            return self.function(y, kernel)
 
 
 def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> torch.Tensor:
@@ -173,7 +177,8 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
 
     Args:
         name: an id may be cut short.
-        device: where the model is put; a network that ships is shared by all who ask for it.
+        device: where the model is put, see :func:`deblurlib.machine.device`; a network that ships
+            is shared by all who ask for it.
         store: of the runs; see :func:`deblurlib.runs.root`.
     """
     if name in METHODS:
@@ -194,7 +199,9 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
 
 def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
     """The method that applies a run's model; errors as of :meth:`deblurlib.runs.Run.model`."""
-    return of_model(run.recipe.name, run.model().to(device), f"run {run.id}", run=run)
+    return of_model(
+        run.recipe.name, run.model().to(machine.device(device)), f"run {run.id}", run=run
+    )
 
 
 def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
@@ -213,6 +220,7 @@ def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
 
 
 @torch.inference_mode()
+@machine.tf32(False)
 def apply_model(
     model: nn.Module, y: torch.Tensor, kernel: torch.Tensor | None = None
 ) -> torch.Tensor:

@@ -37,8 +37,8 @@ def restore(
             floats in [0, 1], which noise may leave: see :func:`deblurlib.values.check_restorable`.
         method: a name, see :func:`deblurlib.restoration.find_method`, or a method.
         kernel: for a method that needs it, ``(h, w)``, see :func:`deblurlib.psf.as_kernel`.
-        device: by default that of the method's model; for a name, that of a tensor, and for other
-            images a GPU where there is one.
+        device: see :func:`deblurlib.machine.device`; by default that of the method's model; for a
+            name, that of a tensor, and for other images what ``"auto"`` means.
         tile: side of a tile, pixels: less needs less memory.
         progress: is told the share of the work that is done.
 
@@ -82,7 +82,8 @@ def _ready(method, best, asked, kernel) -> tuple[Method, torch.device | str, tor
     """The method, the device it works on, and the kernel there."""
     if isinstance(method, str):
         method = find_method(method, best)
-    device = asked or method.device or best
+    device = best if method.device is None else method.device
+    device = device if asked is None else machine.device(asked)
     return method, device, None if kernel is None else as_kernel(kernel).to(device)
 
 
@@ -130,7 +131,7 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
     floats = image.dtype in FLOATS
     if floats:
         values.check_restorable(torch.from_numpy(np.array(seen, order="C")))
-    method, device, kernel = _ready(method, device or machine.best_device(), device, kernel)
+    method, device, kernel = _ready(method, device or machine.device(), device, kernel)
     x_hat = image.copy()  # alpha stays
     target = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
 

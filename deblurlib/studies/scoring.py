@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
+import torch
+
 from .. import evaluation, machine, restoration
 from ..data import ImageSet
 from ..metrics import SSIM_PROTOCOLS
@@ -22,7 +24,7 @@ def score(
     test: ImageSet | None = None,
     side: int | None = None,
     protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
-    device: str | None = None,
+    device: torch.device | str = "auto",
     **options,
 ) -> list[dict]:
     """Rows of a chapter's results: each run, and the identity, on the test images.
@@ -33,10 +35,10 @@ def score(
     Args:
         test: the sharp test images; by default the ``test`` split of the run's data, all of it.
         side: pixels of the middle square of each image that is restored; by default all of it.
-        device: by default a GPU where there is one.
+        device: see :func:`deblurlib.machine.device`.
         options: ``measures`` and ``border`` of :func:`deblurlib.evaluation.evaluate`.
     """
-    device = machine.best_device() if device is None else device
+    device = machine.device(device)
     groups: dict[tuple, list[Run]] = {}
     for run in trained:
         recipe = run.recipe
