@@ -73,6 +73,7 @@ def command(monkeypatch, capfd):
     """``command("runs", "list")``: run ``deblur``; returns exit code, stdout, stderr."""
 
     def run(*arguments):
+        monkeypatch.setenv("DEBLURLIB_DEVICE", "cpu")  # --device sets it, for this process, too
         monkeypatch.setattr(sys, "argv", ["deblur", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             cli.main()

@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 from sets import write_pairs, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_studies import keep_three
 
-from deblurlib import data, evaluation, restoration, runs, studies
+from deblurlib import data, evaluation, machine, restoration, runs, studies, training
+from deblurlib.errors import InputError
 from deblurlib.restoration import METHODS, Method, shipped
 from deblurlib.studies import rows as table
 
@@ -521,3 +523,73 @@ def test_scores_that_cannot_be_written_leave_the_old_ones(deblur, tmp_path, monk
     options = ("--method", "identity", "--pairs", "clips", "--json", "old.json")
     assert_refused(*deblur("evaluate", *options), "old.json: cannot be written (No space left")
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "02/box", *SMOKE),
+        ("study", "02", *SMOKE),
+        ("evaluate", "--method", "identity", "--pairs", "clips"),
+        ("restore", "flat/a.png", "-o", "out.png", "--method", "identity"),
+        ("report", "01"),
+        ("publish", "01"),
+        ("confirm", "01"),
+    ],
+)
+def test_every_command_that_computes_on_images_takes_a_device(
+    deblur, tmp_path, monkeypatch, arguments
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    before = contents(tmp_path)
+    refused = deblur(*arguments, "--device", "cuda:3")
+    assert_refused(*refused, "device cuda:3: there are 2 GPUs, counted from cuda:0")
+    assert contents(tmp_path) == before
+
+
+def test_the_device_asked_for_is_what_auto_means_from_there_on(deblur, monkeypatch):
+    asked = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+
+    def no_training(*arguments, **options):
+        asked.append(str(machine.device()))
+        raise InputError("stop here")
+
+    monkeypatch.setattr(runs, "train_or_load", no_training)
+    for device in ("cuda:1", "cpu", "auto"):
+        assert deblur("train", "02/box", *SMOKE, "--device", device)[0] == 2
+    assert asked == ["cuda:1", "cpu", "cpu"]  # auto: what the variable says
+
+
+@pytest.mark.parametrize(
+    ("trains", "named"), [(("train", "02/box"), "02/box on cpu"), (("study", "02"), "chapter 02")]
+)
+def test_a_training_that_runs_out_of_memory_is_one_sentence(deblur, monkeypatch, trains, named):
+    def greedy(*arguments, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    monkeypatch.setattr(training, "fit", greedy)
+    shutil.rmtree("runs")
+    refused = deblur(*trains, *SMOKE)
+    assert_refused(*refused, named)
+    assert "not enough memory; a recipe with a smaller batch or crop needs less" in refused[2]
+
+
+def test_an_evaluation_that_runs_out_of_memory_names_method_and_image(deblur, monkeypatch):
+    def greedy(y, kernel):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setitem(METHODS, "greedy", Method("greedy", greedy, "needs much"))
+    refused = deblur("evaluate", "--method", "greedy", "--pairs", "clips")
+    assert_refused(*refused, "greedy on test/z/sharp/0.png: not enough memory; a smaller image")
+
+
+def test_whatever_else_runs_out_of_memory_is_one_sentence(deblur, monkeypatch):
+    def greedy(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(evaluation, "summary", greedy)
+    refused = deblur("evaluate", "--method", "identity", "--pairs", "clips")
+    assert_refused(*refused, "there is not enough memory for this")

@@ -402,7 +402,7 @@ def test_an_unknown_suffix_is_refused_before_the_work_is_done(deblur, monkeypatc
         (["--kernel", "k.npy"], "the method unsharp-mask has no use for a kernel"),
         (["--tile", "23"], "a tile of unsharp-mask must be a multiple of 1 and 24 pixels or more"),
         (["--method", "net", "--tile", "260"], "a tile of net must be a multiple of 16"),
-        (["--device", "tpu"], "the device 'tpu' is not here"),
+        (["--device", "tpu"], "device tpu is none of auto, cpu, cuda"),
         (["--frames", "3;4"], "frames are numbers and ranges such as 3,10-20, not '3;4'"),
         (["--frames", ""], "frames are numbers and ranges"),
         (["--frames", "-3"], "frames are numbers and ranges"),
