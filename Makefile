@@ -1,16 +1,18 @@
-# The course's commands. Everything they make is below .venv/ and build/, but for `publish`, `bench`.
+# The course's commands. All they make is below .venv/ and build/, but for `publish`, `bench`, `gpu`.
 # PYTHON: the Python 3.11 or 3.12 to build .venv with. PIP_FLAGS: more flags for pip.
+# GPU_PYTHON: what make gpu runs with; it is not installed into, and .venv is not looked at.
 # JOBS: how many processes `make test` tests in; auto: one for each core.
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= quick
 SEEDS ?= 0
 DATA ?= sample
+GPU_PYTHON ?= python3
 JOBS ?= auto
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help course test test-slow lab publish confirm bench batch clean
+.PHONY: help course test test-slow lab publish confirm bench gpu batch clean
 help:
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
@@ -19,6 +21,7 @@ help:
 	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
 	@echo "make confirm                          has any published number moved with the code?"
 	@echo "make bench                            time the library beside others, into benchmarks/results/"
+	@echo "make gpu                              test and time it on a GPU, with GPU_PYTHON as it is"
 	@echo "make batch PROFILE=report SEEDS=0,1,2 train every recipe, then execute the chapters"
 	@echo "make clean                            remove build/"
 
@@ -53,6 +56,10 @@ confirm: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Three minutes; installs nothing. Writes benchmarks/results/gpu.json, or build/gpu.json if it failed.
+gpu:
+	$(GPU_PYTHON) -m benchmarks.gpu
 
 # Writes runs/ and build/batch/; runs as many jobs at a time as there are GPUs, at least one. After a
 # kill the same command goes on. Without Snakemake's lock, for runs have locks of their own.

@@ -109,7 +109,7 @@ def tf32(allowed: bool) -> Iterator[None]:
     before = _float32_rules()
     on_gpus = ["tf32" if allowed else "ieee"] * 3
     level = "high" if allowed else "highest"
-    _set_float32_rules(Float32(allowed, level, (*on_gpus, "ieee")))
+    _set_float32_rules(_Float32(allowed, level, (*on_gpus, "ieee")))
     try:
         yield
     finally:
@@ -169,7 +169,7 @@ def _cpuinfo() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-class Float32(NamedTuple):
+class _Float32(NamedTuple):
     """What PyTorch does to float32 products, in its old flags and in its new ones."""
 
     convolutions: bool  # torch.backends.cudnn.allow_tf32
@@ -182,7 +182,7 @@ def _float32_places() -> tuple:
     return cudnn.conv, cudnn.rnn, cuda.matmul, torch.backends.mkldnn.matmul
 
 
-def _float32_rules() -> Float32:
+def _float32_rules() -> _Float32:
     new = tuple(place.fp32_precision for place in _float32_places())
     products = torch.backends.cuda.matmul
     # PyTorch raises where an old flag is read that disagrees with the new ones
@@ -192,7 +192,7 @@ def _float32_rules() -> Float32:
         lambda: "high" if products.allow_tf32 else "highest",
         lambda: "highest" if new[2] == "tf32" else "high",
     )
-    return Float32(convolutions, level, new)
+    return _Float32(convolutions, level, new)
 
 
 def _first_said(*asked: Callable[[], object]) -> object:
@@ -202,7 +202,7 @@ def _first_said(*asked: Callable[[], object]) -> object:
     return asked[-1]()
 
 
-def _set_float32_rules(rules: Float32) -> None:
+def _set_float32_rules(rules: _Float32) -> None:
     torch.backends.cudnn.allow_tf32 = rules.convolutions
     torch.set_float32_matmul_precision(rules.products)
     for place, rule in zip(_float32_places(), rules.new, strict=True):  # last: the old set these

@@ -1,12 +1,17 @@
 """The benchmarks run and their contenders agree; how fast they are is no test's business."""
 
 import json
+import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
+
+from deblurlib import degrade
 
 ROOT = Path(__file__).resolve().parents[1]
 BLURS = {"kornia filter2d", "albumentations", "OpenCV"}
@@ -81,3 +86,58 @@ def test_a_contender_that_computes_something_else_is_not_timed(monkeypatch, off)
     else:
         with pytest.raises(ValueError, match="other differs"):
             timing.run_case("c", calls, torch.Tensor.float, 1, 0)
+
+
+# ---- make gpu
+
+
+def gpu(*arguments, flags=(), **variables):
+    return subprocess.run(
+        [sys.executable, *flags, "-m", "benchmarks.gpu", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "", **variables},
+    )
+
+
+def test_make_gpu_names_the_packages_that_are_missing_in_one_sentence():
+    done = gpu(flags=("-S",))  # a Python without any
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"make gpu: \S+ has no torch, numpy, .*, pytest; .*GPU_PYTHON=PATH\n", done.stderr
+    )
+
+
+def test_make_gpu_says_that_there_is_no_gpu():
+    done = gpu(CUDA_VISIBLE_DEVICES="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("make gpu: there is no GPU here; ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_takes_too_long_is_ended_with_what_it_started(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import gpu as driver
+
+    beat = tmp_path / "beat"
+    child = f"import time\nwhile True: open({str(beat)!r}, 'a').write('x'); time.sleep(0.05)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    assert driver.run(3, "-c", parent) == (None, "not within 3 s")
+    size = beat.stat().st_size
+    time.sleep(0.5)
+    assert beat.stat().st_size == size > 0
+    assert driver.in_time(4, "inductor", "cpu", True, 1)["not measured"] == "no time was left"
+
+
+def test_every_case_of_make_gpu_is_timed(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import gpu_cases
+
+    monkeypatch.setattr(gpu_cases, "SECONDS", 0)
+    found = {case["case"]: case["ms"] for case in gpu_cases.cases("cpu", tiny=True)}
+    assert all(ms > 0 for ms in found.values())
+    batches = [name for name in found if name.startswith("batch of")]
+    assert len(batches) == len(degrade.SETTINGS)
+    for part in ("blur", "SSIM", "its gradient", "Richardson-Lucy", "accelerated", "SRN step"):
+        assert any(part in name for name in found)

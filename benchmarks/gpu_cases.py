@@ -1,0 +1,132 @@
+"""What ``make gpu`` times: the library alone, on a GPU, in milliseconds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from deblurlib import classical, degrade, losses, metrics, models, psf, training
+from deblurlib.data import batches
+
+from . import timing
+
+SIZES = (7, 15, 31, 63)  # taps a side
+WIDTHS = (16, 32)  # of SRN
+SECONDS = 0.4  # a case is repeated for so long
+ITERATIONS = 30
+
+
+def cases(device: str, tiny: bool) -> Iterator[dict]:
+    """Time all that needs no compiler: ``case``, ``ms`` (the median), ``least_ms``.
+
+    Args:
+        device: ``"cuda:0"`` or ``"cpu"``.
+        tiny: few and small images, to try the script.
+    """
+    batch, side = shape(tiny)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(batch, 3, side, side, generator=generator).to(device)
+    where = f"{batch} x 3 x {side} x {side}"
+    for size in SIZES[:2] if tiny else SIZES:
+        k = torch.rand(batch, size, size, generator=generator).to(device)
+        k = k / k.sum((-2, -1), keepdim=True)
+        yield timed(f"blur of {where}, {size} x {size} taps", lambda k=k: degrade.convolve(x, k))
+    yield from batch_cases(device, batch, side)
+    yield from scoring_cases(x, where, 2 if tiny else ITERATIONS)
+    for width in WIDTHS[:1] if tiny else WIDTHS:
+        for name, options in (("", {}), (", channels last", {"channels_last": True})):
+            step = srn_step(width, device, tiny, **options)
+            yield {"case": f"SRN step, width {width}, bf16{name}", **step}
+
+
+def compiled(device: str, tiny: bool) -> list[tuple[int, str]]:
+    """Widths and backends of ``torch.compile`` to time, the most important first."""
+    backends = ("aot_eager",) if device == "cpu" else ("cudagraphs", "inductor")
+    widths = WIDTHS[:1] if tiny else WIDTHS[::-1]
+    return [(width, backend) for width in widths for backend in backends]
+
+
+def shape(tiny: bool) -> tuple[int, int]:
+    """Images in a batch, and their side."""
+    return (2, 64) if tiny else (16, 256)
+
+
+def batch_cases(device: str, batch: int, side: int) -> Iterator[dict]:
+    """Training batches of each setting, of images that lie on the device."""
+    generator = torch.Generator().manual_seed(0)
+    bytes_of = {"size": (3, side + 128, side + 128), "generator": generator, "dtype": torch.uint8}
+    held = [torch.randint(0, 256, **bytes_of).to(device) for _ in range(4)]
+    for name, draw in degrade.SETTINGS.items():
+
+        def make(draw: degrade.Draw = draw) -> torch.Tensor:
+            return batches.training_batch(held, draw, 0, batch, side, 0, device).y
+
+        yield timed(f"batch of {batch} x 3 x {side} x {side}, {name}", make)
+
+
+def scoring_cases(x: torch.Tensor, where: str, iterations: int) -> Iterator[dict]:
+    """SSIM, alone and with its gradient, and Richardson-Lucy on one channel."""
+    k = psf.gaussian(3.0, 25).to(x)
+    y = degrade.convolve(x, k)
+    grey = y[:, :1].contiguous()
+
+    def with_gradient() -> torch.Tensor:
+        x_hat = y.clone().requires_grad_()
+        metrics.ssim_unchecked(x_hat, x).sum().backward()
+        return x_hat.grad
+
+    yield timed(f"SSIM of {where}", lambda: metrics.ssim(y, x))
+    yield timed(f"SSIM of {where}, and its gradient", with_gradient)
+    for name, accelerate in (("", False), ("accelerated ", True)):
+        yield timed(
+            f"{name}Richardson-Lucy of {where.replace('x 3 x', 'x 1 x')}, {iterations} iterations",
+            lambda a=accelerate: classical.richardson_lucy(grey, k, iterations, accelerate=a),
+        )
+
+
+def srn_step(
+    width: int, device: str, tiny: bool, channels_last: bool = False, compile: str | None = None
+) -> dict:
+    """What a step of a training of SRN takes, on one batch: ``ms``, and ``start_s`` until then."""
+    batch, side = shape(tiny)
+    fabric = training.start_fabric("bf16", device=device)
+    x = torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(
+        fabric.device
+    )
+    y, every = degrade.convolve(x, psf.box(5)), 1 if tiny else 10
+    began, clock = time.perf_counter(), []
+    for _ in training.fit(
+        models.build("srn", {"width": width}, 0),
+        lambda step: (y, x),
+        losses.mse_over_scales,
+        3 * every,
+        every=every,
+        optimiser={"name": "adam", "lr": 1e-4},
+        fabric=fabric,
+        channels_last=channels_last,
+        compile=compile,
+    ):
+        clock.append(time.perf_counter() - began)  # the loss was read: the GPU has done the steps
+    ms = 1000 * (clock[-1] - clock[0]) / (2 * every)
+    return {"ms": round(ms, 3), "steps_per_s": round(1000 / ms, 2), "start_s": round(clock[0], 1)}
+
+
+def tell(width: int, backend: str, device: str, tiny: bool) -> None:
+    """Print :func:`srn_step` of a compiled network: for a process of its own."""
+    print(json.dumps(srn_step(width, device, tiny, compile=backend)))
+
+
+def timed(name: str, call: Callable[[], torch.Tensor]) -> dict:
+    """Repeat a call; the first two are not counted."""
+    for _ in range(2):
+        timing.finished(call())
+    times, began = [], time.perf_counter()
+    while not times or time.perf_counter() - began < SECONDS:
+        start = time.perf_counter()
+        timing.finished(call())
+        times.append(1000 * (time.perf_counter() - start))
+    return {"case": name, "ms": round(float(np.median(times)), 3), "least_ms": round(min(times), 3)}
