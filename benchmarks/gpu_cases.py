@@ -98,18 +98,13 @@ def srn_step(
         fabric.device
     )
     y, every = degrade.convolve(x, psf.box(5)), 1 if tiny else 10
+    pair = degrade.Pair(y, x, ())
+    objective = training.supervised(losses.OBJECTIVES["mse-over-scales"])
+    adam = {"name": "adam", "lr": 1e-4}
+    player = training.Player(models.build("srn", {"width": width}, 0), objective, adam)
+    how = {"channels_last": channels_last, "compile": compile, "fabric": fabric}
     began, clock = time.perf_counter(), []
-    for _ in training.fit(
-        models.build("srn", {"width": width}, 0),
-        lambda step: (y, x),
-        losses.mse_over_scales,
-        3 * every,
-        every=every,
-        optimiser={"name": "adam", "lr": 1e-4},
-        fabric=fabric,
-        channels_last=channels_last,
-        compile=compile,
-    ):
+    for _ in training.fit({"model": player}, lambda turn: pair, 3 * every, every=every, **how):
         clock.append(time.perf_counter() - began)  # the loss was read: the GPU has done the steps
     ms = 1000 * (clock[-1] - clock[0]) / (2 * every)
     return {"ms": round(ms, 3), "steps_per_s": round(1000 / ms, 2), "start_s": round(clock[0], 1)}
