@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,8 +40,8 @@ def cases(device: str, tiny: bool) -> Iterator[dict]:
     yield from scoring_cases(x, where, 2 if tiny else ITERATIONS)
     for width in WIDTHS[:1] if tiny else WIDTHS:
         for name, options in (("", {}), (", channels last", {"channels_last": True})):
-            step = srn_step(width, device, tiny, **options)
-            yield {"case": f"SRN step, width {width}, bf16{name}", **step}
+            step = partial(srn_step, width, device, tiny, **options)
+            yield attempted(f"SRN step, width {width}, bf16{name}", step)
 
 
 def compiled(device: str, tiny: bool) -> list[tuple[int, str]]:
@@ -116,6 +117,19 @@ def tell(width: int, backend: str, device: str, tiny: bool) -> None:
 
 
 def timed(name: str, call: Callable[[], torch.Tensor]) -> dict:
+    """A case: what a call takes."""
+    return attempted(name, partial(repeated, call))
+
+
+def attempted(name: str, measure: Callable[[], dict]) -> dict:
+    """A case: what was measured or, where PyTorch raised, why it was ``not measured``."""
+    try:
+        return {"case": name, **measure()}
+    except RuntimeError as error:  # the other cases are still wanted
+        return {"case": name, "not measured": (str(error).splitlines() or ["no word"])[0]}
+
+
+def repeated(call: Callable[[], torch.Tensor]) -> dict:
     """Repeat a call; the first two are not counted."""
     for _ in range(2):
         timing.finished(call())
@@ -124,4 +138,4 @@ def timed(name: str, call: Callable[[], torch.Tensor]) -> dict:
         start = time.perf_counter()
         timing.finished(call())
         times.append(1000 * (time.perf_counter() - start))
-    return {"case": name, "ms": round(float(np.median(times)), 3), "least_ms": round(min(times), 3)}
+    return {"ms": round(float(np.median(times)), 3), "least_ms": round(min(times), 3)}

@@ -142,3 +142,9 @@ def test_every_case_of_make_gpu_is_timed(monkeypatch):
     assert len(batches) == len(degrade.SETTINGS)
     for part in ("blur", "SSIM", "its gradient", "Richardson-Lucy", "accelerated", "SRN step"):
         assert any(part in name for name in found)
+
+    def short_of_memory():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    case = gpu_cases.timed("large", short_of_memory)  # the others go on
+    assert case == {"case": "large", "not measured": "CUDA out of memory"}
