@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from .. import machine, models, training
@@ -37,6 +38,7 @@ def train_or_load(
     tensorboard: Path | None = None,
     folder: Path | None = None,
     quiet: bool = False,
+    device: str | torch.device = "auto",
 ) -> Run:
     """The complete run of a recipe: from the store, or trained, or trained to its end.
 
@@ -55,6 +57,7 @@ def train_or_load(
         tensorboard: write the history there as well, for TensorBoard.
         folder: the store; see :func:`deblurlib.runs.root`.
         quiet: leave that line out; what asks for attention is printed all the same.
+        device: to train on, see :func:`deblurlib.machine.device`.
     """
     if stale not in ("retrain", "load"):
         raise InputError(f'stale is "retrain" or "load", not {stale!r}')
@@ -63,6 +66,7 @@ def train_or_load(
     run_id = inputs.run_id(recipe, images)
     alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
     how = {"stale": stale, "max_minutes": max_minutes, "folder": folder, "quiet": quiet}
+    how |= {"device": device}
     run, parts = None, {}
     if alone:
         # of a complete run, parts may be gone: it holds their weights
@@ -73,7 +77,7 @@ def train_or_load(
         for part in parts.values():
             if part.outcome == "stopped":
                 return part
-        fabric = training.start_fabric(recipe.precision)
+        fabric = training.start_fabric(recipe.precision, device=device)
         with _alone(folder, run_id, fabric):
             # The first process decides for all; another one may just have trained the run.
             if fabric.global_rank == 0:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from .. import images
+from .. import images, machine
 from ..data import ImageSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
@@ -74,7 +74,7 @@ def scorer(
     def score(model: nn.Module) -> dict[str, float]:
         model.eval()
         losses, errors = [], []
-        with torch.no_grad():
+        with torch.no_grad(), machine.tf32(False):
             for part in parts:
                 pair = replace(part, y=part.y.to(device), x=part.x.to(device))
                 output = predict(model, pair)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -140,7 +141,7 @@ def fit(
         pair = batch_of(state.turn)
         if not pair.y.is_contiguous(memory_format=layout):
             pair = replace(pair, y=pair.y.contiguous(memory_format=layout))
-        with turn_of(name, players, fabric), machine.tf32(tf32):
+        with turn_of(name, players, fabric), nullcontext() if tf32 else machine.tf32(False):
             losses = player.minimises(networks, pair)
             fabric.backward(player.total(losses))
         player.move()
