@@ -551,7 +551,6 @@ def test_processes_and_devices_are_as_torchrun_says(monkeypatch, gpus, world, he
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(devices, "claim_gpu", lambda: 1)
-    monkeypatch.setattr(devices, "_together", lambda: "ddp")
     monkeypatch.delenv("DEBLURLIB_DEVICE")
     for key, value in (("WORLD_SIZE", world), ("LOCAL_WORLD_SIZE", here)):
         monkeypatch.delenv(key, raising=False)

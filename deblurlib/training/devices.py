@@ -18,7 +18,6 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.precision import Precision
-    from lightning_fabric.strategies import Strategy
 
 #: name -> what Fabric calls it. The weights are float32 in all of them.
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -62,23 +61,12 @@ def start_fabric(
         accelerator=chosen.type,
         devices=here if chosen.type == "cpu" else _gpus(chosen, world, here),
         num_nodes=world // here,
-        strategy=_together() if world > 1 else "auto",
+        strategy="ddp" if world > 1 else "auto",
         precision=PRECISIONS[precision] if precision == "32" else None,  # or the plugin says it
         plugins=plugins or None,
     )
     fabric.launch()
     return fabric
-
-
-def _together() -> Strategy:
-    """How several processes train: they share gradients.
-
-    Buffers are not sent around before each look at a batch: a critic looks twice before its
-    gradients are found.
-    """
-    from lightning_fabric.strategies import DDPStrategy
-
-    return DDPStrategy(broadcast_buffers=False)
 
 
 def _gpus(chosen: torch.device, world: int, here: int) -> list[int] | int:
