@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ import torch.nn.functional as F
 from .errors import InputError, InputWarning, require
 
 ROUNDING = 1e-4  # how far from 1 the sum of a kernel may be
+TOGETHER = 10  # walks from which on one loop for all is faster than one for each
 LIBRARY = str(Path(__file__).parent)
 
 
@@ -113,30 +115,121 @@ def trajectory(
     Returns:
         ``(steps, 2)``, float64: down and right in pixels, their mean 0.
     """
-    require(math.isfinite(length) and length > 0, f"length must be more than 0, not {length}")
+    return trajectories([generator], [length], anxiety, steps)[0]
+
+
+def trajectories(
+    generators: Sequence[torch.Generator],
+    lengths: Sequence[float],
+    anxiety: float = 0.005,
+    steps: int = 2000,
+) -> torch.Tensor:
+    """Many of :func:`trajectory`, to the bit, in one loop over the steps.
+
+    Args:
+        generators: one for each path; one that is there twice draws one path after the other.
+        lengths: one for each path.
+
+    Returns:
+        ``(N, steps, 2)``.
+    """
+    whole = len(generators) == len(lengths) > 0
+    require(whole, f"{len(generators)} generators were given for {len(lengths)} lengths")
+    for length in lengths:
+        require(math.isfinite(length) and length > 0, f"length must be more than 0, not {length}")
     require(steps >= 2, f"a path needs 2 steps or more, not {steps}")
     require(math.isfinite(anxiety) and anxiety >= 0, f"anxiety must be 0 or more, not {anxiety}")
-    uniform = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
-    pull, reversal, impulse = 0.7 * uniform[0], 0.2 * uniform[1], 10 * uniform[2]
-    reversed_here = torch.rand(steps, generator=generator) < reversal * anxiety
-    turn = torch.rand(steps, generator=generator, dtype=torch.float64) - 0.5  # radians
-    pushes = torch.randn(steps, 2, generator=generator, dtype=torch.float64)
+    numbers = [_Numbers.draw(g, anxiety, steps) for g in generators]
+    speeds = [length / (steps - 1) for length in lengths]
+    if len(numbers) < TOGETHER:
+        walks = np.stack([_walk(n, s, anxiety) for n, s in zip(numbers, speeds, strict=True)])
+    else:
+        walks = _walk_together(numbers, speeds, anxiety)
+    points = torch.from_numpy(np.ascontiguousarray(walks[..., ::-1]))
+    for path in points:  # by itself: a mean's last bit may depend on how many are taken together
+        path -= path.mean(0)
+    return points
 
-    step = length / (steps - 1)
-    velocity = cmath.rect(step, 2 * math.pi * uniform[3])
+
+class _Numbers(NamedTuple):
+    """The random numbers of one walk."""
+
+    pull: float
+    impulse: float
+    angle: float  # of the first step, radians
+    turns: dict[int, complex]  # step -> what twice the velocity is multiplied by, where it reverses
+    pushes: np.ndarray  # (steps,), complex: to the right, and i times down
+
+    @classmethod
+    def draw(cls, generator: torch.Generator, anxiety: float, steps: int) -> _Numbers:
+        uniform = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+        pull, reversal, impulse = 0.7 * uniform[0], 0.2 * uniform[1], 10 * uniform[2]
+        reverses = torch.rand(steps, generator=generator) < reversal * anxiety
+        turn = torch.rand(steps, generator=generator, dtype=torch.float64) - 0.5  # radians
+        pushes = torch.randn(steps, 2, generator=generator, dtype=torch.float64)
+        at = np.flatnonzero(reverses.numpy()).tolist()
+        turns = {t: cmath.exp(1j * (math.pi + turn[t].item())) for t in at}
+        pushes = pushes.numpy().view(complex)[:, 0]
+        return cls(pull, impulse, 2 * math.pi * uniform[3], turns, pushes)
+
+
+def _walk(numbers: _Numbers, step: float, anxiety: float) -> np.ndarray:
+    """The places ``(steps, 2)`` of one walk, to the right and down; the first is 0."""
+    pull, impulse, angle, turns, pushes = numbers
+    velocity = cmath.rect(step, angle)
     place, path = 0j, [0j]
-    for back, angle, (a, b) in zip(
-        reversed_here[1:].tolist(), turn[1:].tolist(), pushes[1:].tolist(), strict=True
-    ):
-        push = anxiety * (impulse * complex(a, b) - pull * place) * step
-        if back:
-            push += 2 * velocity * cmath.exp(1j * (math.pi + angle))
+    for t, push in enumerate(pushes[1:].tolist(), 1):
+        push = anxiety * (impulse * push - pull * place) * step
+        if t in turns:
+            push += 2 * velocity * turns[t]
         velocity += push
         velocity *= step / abs(velocity)
         place += velocity
         path.append(place)
-    points = torch.tensor([(p.imag, p.real) for p in path], dtype=torch.float64)
-    return points - points.mean(0)
+    return np.array(path).view(float).reshape(-1, 2)
+
+
+def _walk_together(
+    walks: Sequence[_Numbers], speeds: Sequence[float], anxiety: float
+) -> np.ndarray:
+    """As :func:`_walk` for each, ``(N, steps, 2)``, in one loop over the steps.
+
+    Of complex numbers the parts are kept apart, ``(2, N)``, so that each line here rounds as one of
+    :func:`_walk` does; all arrays are as large as what they meet, for NumPy is fastest so.
+    """
+    count, both = len(walks[0].pushes), (2, len(walks))
+    pull, impulse, step = (
+        np.broadcast_to(values, both).copy()
+        for values in ([w.pull for w in walks], [w.impulse for w in walks], speeds)
+    )
+    drawn = np.stack([w.pushes for w in walks], 1)
+    pushes = np.stack([drawn.real, drawn.imag], 1) * impulse
+    begun = [cmath.rect(s, w.angle) for s, w in zip(speeds, walks, strict=True)]
+    velocity = np.array([[v.real for v in begun], [v.imag for v in begun]])
+    reversing = {t for w in walks for t in w.turns}
+    path = np.zeros((count, *both))
+    place, anxiety, pulled = path[0], np.full(both, anxiety), np.empty(both)
+    right, down, each, speed = *velocity, step[0], np.empty(len(walks))
+    for t, (push, following) in enumerate(zip(pushes[1:], path[1:], strict=True), 1):
+        np.multiply(pull, place, pulled)
+        np.subtract(push, pulled, push)
+        np.multiply(anxiety, push, push)
+        np.multiply(push, step, push)
+        if t in reversing:
+            _reverse(push, velocity, [w.turns.get(t) for w in walks])
+        np.add(velocity, push, velocity)
+        np.hypot(right, down, speed)  # as abs() of a complex number
+        np.divide(each, speed, speed)
+        np.multiply(velocity, speed, velocity)
+        place = np.add(place, velocity, following)
+    return path.transpose(2, 0, 1)
+
+
+def _reverse(push: np.ndarray, velocity: np.ndarray, turns: Sequence[complex | None]) -> None:
+    for i, turn in enumerate(turns):
+        if turn is not None:
+            back = 2 * complex(*velocity[:, i]) * turn
+            push[:, i] += back.real, back.imag
 
 
 def from_path(path: torch.Tensor, size: int | None = None) -> torch.Tensor:
@@ -151,16 +244,18 @@ def from_path(path: torch.Tensor, size: int | None = None) -> torch.Tensor:
     whole = path.ndim == 2 and path.shape[1] == 2 and len(path) > 0
     require(whole, f"a path is (T, 2), not {tuple(path.shape)}")
     require(bool(torch.isfinite(path).all()), "the path holds NaN or infinite values")
-    centre = math.ceil(path.abs().max().item()) + 1
-    k = torch.zeros(2 * centre + 1, 2 * centre + 1, dtype=torch.float64)
-    corner = path.double().floor()
-    share = path.double() - corner
-    row, column = (corner.long() + centre).unbind(1)
-    for down in (0, 1):
-        for right in (0, 1):
-            part = (share - torch.tensor([1 - down, 1 - right])).abs().prod(1)
-            k.index_put_((row + down, column + right), part, accumulate=True)
-    return _fit(k, size, "the path")
+    places = np.ascontiguousarray(path.detach().cpu().double().numpy().T)
+    centre = math.ceil(np.abs(places).max()) + 1
+    side = 2 * centre + 1
+    corner = np.floor(places)
+    after = places - corner
+    row, column = corner.astype(np.int64) + centre
+    # to the pixels above and to the left, then to those on the right, below, and below on the right
+    parts = [a * b for a in (1 - after[0], after[0]) for b in (1 - after[1], after[1])]
+    pixels = row * side + column
+    pixels = [pixels + offset for offset in (0, 1, side, side + 1)]
+    k = np.bincount(np.concatenate(pixels), np.concatenate(parts), side * side)
+    return _fit(torch.from_numpy(k).view(side, side), size, "the path")
 
 
 def shake(generator: torch.Generator, length: float, size: int | None = None) -> torch.Tensor:
@@ -273,10 +368,10 @@ def check(k: torch.Tensor) -> torch.Tensor:
         k.shape[-1] % 2 == 1 and k.shape[-2] % 2 == 1,
         f"a kernel's sides must be odd, not {k.shape[-2]} x {k.shape[-1]}",
     )
-    require(bool(torch.isfinite(k).all()), "the kernel holds NaN or infinite values")
-    require(bool((k >= 0).all()), "the kernel holds negative values")
-    sums = k.double().sum((-2, -1)).flatten().tolist()
-    worst = max(sums, key=lambda s: abs(s - 1), default=1)
+    values = k.detach().cpu().double().numpy()  # faster than PyTorch for the little that it is
+    require(bool(np.isfinite(values).all()), "the kernel holds NaN or infinite values")
+    require(bool((values >= 0).all()), "the kernel holds negative values")
+    worst = max(np.atleast_1d(values.sum((-2, -1))), key=lambda s: abs(s - 1), default=1)
     require(abs(worst - 1) < ROUNDING, f"a kernel must sum to 1, not {worst:.6g}")
     return k
 
@@ -299,8 +394,8 @@ def _normalised(k: torch.Tensor) -> torch.Tensor:
 def _fit(k: torch.Tensor, size: int | None, what: str) -> torch.Tensor:
     """Trim the empty border of a square kernel, or bring it to the side asked for."""
     centre = k.shape[0] // 2
-    rows, columns = torch.nonzero(k > 1e-12, as_tuple=True)
-    half = int(torch.cat([(rows - centre).abs(), (columns - centre).abs()]).max())
+    lit = np.flatnonzero((k.numpy() > 1e-12).any(0) | (k.numpy() > 1e-12).any(1))
+    half = int(np.abs(lit - centre).max())
     size = _odd(size, 2 * half + 1)
     require(size >= 2 * half + 1, f"{what} needs a kernel of {2 * half + 1}, not {size}, pixels")
     trimmed = k[centre - half : centre + half + 1, centre - half : centre + half + 1]

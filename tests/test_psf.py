@@ -170,6 +170,21 @@ def test_a_trajectory_repeats_and_differs_between_seeds():
     assert torch.equal(a, psf.trajectory(seeded(0), 15, 0.005, 2000))
 
 
+@pytest.mark.parametrize(("anxiety", "steps"), [(0.005, 2000), (1, 100), (0, 2)])
+def test_many_trajectories_are_to_the_bit_what_each_is_alone(anxiety, steps):
+    count = 2 * psf.TOGETHER
+    lengths = [1 + i for i in range(count)]
+    alone = [psf.trajectory(seeded(i), lengths[i], anxiety, steps) for i in range(count)]
+    generators = [seeded(i) for i in range(count)]
+    together = psf.trajectories(generators, lengths, anxiety, steps)
+    assert torch.equal(together, torch.stack(alone))
+    # and so is the second that a generator draws
+    again = psf.trajectories([seeded(3)] * count, lengths[:1] * count, anxiety, steps)
+    generator = seeded(3)
+    for path in again:
+        assert torch.equal(path, psf.trajectory(generator, lengths[0], anxiety, steps))
+
+
 def test_trajectories_start_in_every_direction():
     starts = torch.stack([psf.trajectory(seeded(i), 1, 0, 2).diff(dim=0)[0] for i in range(400)])
     angles = torch.atan2(starts[:, 0], starts[:, 1]).numpy()
@@ -282,6 +297,8 @@ def test_check_refuses_what_is_no_kernel(k, named):
         (psf.trajectory, (seeded(0), 5, -0.1), "anxiety.*-0.1"),
         (psf.trajectory, (seeded(0), 5, math.inf), "anxiety.*inf"),
         (psf.trajectory, (seeded(0), 5, 1, 1), "2 steps or more, not 1"),
+        (psf.trajectories, ([seeded(0)] * 2, [5, 0]), "length.*not 0"),
+        (psf.trajectories, ([seeded(0)] * 2, [5]), "2 generators .* 1 lengths"),
         (psf.from_path, (torch.zeros(3, 3),), r"\(3, 3\)"),
         (psf.from_path, (torch.zeros(0, 2),), r"\(0, 2\)"),
         (psf.from_path, (torch.tensor([[0, math.nan]]),), "NaN"),
