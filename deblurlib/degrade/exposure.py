@@ -8,7 +8,7 @@ as in the ``blur`` folders of the GoPro set; ``average="light"`` the light they 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import torch
@@ -16,9 +16,12 @@ import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
+from .carrying import carry
 
 GAMMA = 2.2  # of the GoPro set; sRGB's curve is close to it
 AVERAGES = ("encoded", "light")
+MODES = {"reflect": "reflection", "zero": "zeros", "valid": "reflection"}  # grid_sample's names
+CACHED_PIXELS = 2**17  # of a few images, whose views are made one after the other
 
 
 def decode_gamma(x: torch.Tensor) -> torch.Tensor:
@@ -44,7 +47,7 @@ def expose(views: Iterable[torch.Tensor], average: str) -> torch.Tensor:
         if not view.is_floating_point():
             raise InputError(f"views must be floating-point values in [0, 1], not {view.dtype}")
         light = decode_gamma(view) if average == "light" else view
-        total = light.clone() if total is None else total + light
+        total = light.clone() if total is None else total.add_(light)
         count += 1
     if total is None:
         raise InputError("there is no view to average")
@@ -66,17 +69,30 @@ def camera_shake(
         ``(steps, 3)``: down and right in pixels, their means 0, and the roll in degrees,
         counter-clockwise as seen on the screen.
     """
+    return camera_shakes([generator], [length], [roll], steps)[0]
+
+
+def camera_shakes(
+    generators: Sequence[torch.Generator],
+    lengths: Sequence[float],
+    rolls: Sequence[float],
+    steps: int = 31,
+) -> torch.Tensor:
+    """Many of :func:`camera_shake`, to the bit, ``(N, steps, 3)``; one generator for each."""
     if steps < 2:
         raise InputError(f"a path needs 2 steps or more, not {steps}")
-    if not 0 <= roll < math.inf:
-        raise InputError(f"roll must be 0 degrees or more, not {roll}")
-    place = psf.trajectory(generator, length)
-    turn = psf.trajectory(generator, 1.0)[:, 0]
-    turn = turn / turn.abs().max().clamp(min=1e-12) * roll
-    chosen = torch.linspace(0, len(place) - 1, steps).round().long()
-    path = torch.cat([place, turn[:, None]], 1)[chosen]
-    path[:, :2] -= path[:, :2].mean(0)
-    return path
+    for roll in rolls:
+        if not 0 <= roll < math.inf:
+            raise InputError(f"roll must be 0 degrees or more, not {roll}")
+    twice = [g for g in generators for _ in range(2)]  # the place is drawn, then the turn
+    walks = psf.trajectories(twice, [n for length in lengths for n in (length, 1.0)])
+    chosen = torch.linspace(0, walks.shape[1] - 1, steps).round().long()
+    paths = []
+    for place, turn, roll in zip(walks[::2], walks[1::2, :, :1], rolls, strict=True):
+        turn = turn / turn.abs().max().clamp(min=1e-12) * roll
+        place = place[chosen]
+        paths.append(torch.cat([place - place.mean(0), turn[chosen]], 1))
+    return torch.stack(paths)
 
 
 def homographies(path: torch.Tensor, focal: float) -> torch.Tensor:
@@ -87,23 +103,24 @@ def homographies(path: torch.Tensor, focal: float) -> torch.Tensor:
     CVPR 2010).
 
     Args:
-        path: ``(T, 3)`` as of :func:`camera_shake`.
+        path: ``(T, 3)`` as of :func:`camera_shake`, or ``(B, T, 3)``.
         focal: the focal length in pixels; a moderate wide angle has about the image's width.
 
     Returns:
-        ``(T, 3, 3)``, float64, for points (right, down, 1) in pixels from the image's centre.
+        ``(T, 3, 3)`` or ``(B, T, 3, 3)``, float64, for points (right, down, 1) in pixels from the
+        image's centre.
     """
-    if path.ndim != 2 or path.shape[1] != 3:
+    if path.ndim not in (2, 3) or path.shape[-1] != 3:
         raise InputError(f"a camera's path is (T, 3), not {tuple(path.shape)}")
     if not focal > 0:
         raise InputError(f"the focal length must be more than 0 pixels, not {focal}")
-    down, right, roll = path.double().cpu().unbind(-1)
+    down, right, roll = path.double().cpu().flatten(0, -2).unbind(-1)
     pitch = torch.atan(down / focal)
     yaw = torch.atan(right * torch.cos(pitch) / focal)  # so that the centre lands exactly there
     turned = _rotation(0, -pitch) @ _rotation(1, yaw) @ _rotation(2, -torch.deg2rad(roll))
     intrinsic = torch.diag(torch.tensor([focal, focal, 1.0], dtype=torch.float64))
     h = intrinsic @ turned @ torch.linalg.inv(intrinsic)
-    return (h / h[..., 2:, 2:]).to(path.device)
+    return (h / h[..., 2:, 2:]).unflatten(0, path.shape[:-1]).to(path.device)
 
 
 def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
@@ -127,21 +144,75 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
     """
     if boundary not in ("reflect", "zero"):
         raise InputError(f"boundary {boundary!r} is neither reflect nor zero")
+    full = _full(x)
+    with torch.autocast(x.device.type, enabled=False):
+        back = carry(torch.linalg.inv(h.double()).to(full.dtype), x.device)
+        return _view(full, back, MODES[boundary], 0).to(x.dtype)
+
+
+def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> torch.Tensor:
+    """What cameras see that move during the exposure: the mean of :func:`warp` over their paths.
+
+    To the bit what :func:`expose` makes of all views, ``"encoded"``, in less time and memory. Where
+    ``h`` is on the processor, nothing waits for a GPU.
+
+    Args:
+        x: ``(B, C, H, W)``.
+        h: ``(B, T, 3, 3)``, a path for each image.
+        boundary: ``"reflect"`` or ``"zero"``, as for :func:`warp`; or ``"valid"``: the result
+            shrinks by a margin, from which on no light from beyond the image arrives.
+        margin: of ``"valid"``, pixels at each side.
+
+    Raises:
+        InputError: a path reaches further than its margin, or that leaves nothing.
+    """
+    if boundary not in MODES:
+        raise InputError(f"boundary {boundary!r} is none of {', '.join(MODES)}")
+    full, mode = _full(x), MODES[boundary]
     height, width = x.shape[-2:]
+    inverse = torch.linalg.inv(h.double())
+    if boundary == "valid":
+        reach = _reach(inverse, height, width)
+        if margin < reach:
+            raise InputError(f"the path reaches {reach} pixels, more than its margin of {margin}")
+        if min(height, width) <= 2 * margin:
+            raise InputError(f"a margin of {margin} leaves nothing of {tuple(x.shape[-2:])}")
+        if margin > reach:
+            mode = "border"  # nothing from there is asked for, so take what is fastest
+    else:
+        margin = 0
+    group = len(x)
+    if x.device.type == "cpu":  # so few that a view stays in the cache, but one for each thread
+        group = max(torch.get_num_threads(), CACHED_PIXELS // (height * width))
+    with torch.autocast(x.device.type, enabled=False):
+        back, means = carry(inverse.to(full.dtype), x.device), []
+        for some, paths in zip(full.split(group), back.split(group), strict=True):
+            first, *others = paths.unbind(1)
+            total = _view(some, first, mode, margin)
+            for step in others:
+                total += _view(some, step, mode, margin)
+            means.append(total.div_(paths.shape[1]))
+        return torch.cat(means).to(x.dtype)
+
+
+def _full(x: torch.Tensor) -> torch.Tensor:
     if x.ndim != 4 or not x.is_floating_point():
         raise InputError(f"images must be floating-point (B, C, H, W), not {tuple(x.shape)}")
-    full = x if x.dtype == torch.float64 else x.float()
-    with torch.autocast(x.device.type, enabled=False):
-        moved = _moved(torch.linalg.inv(h.double()).to(full), _points(height, width).to(full))
-    right, down = (z.unflatten(-1, (height, width)) for z in moved)
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _view(x: torch.Tensor, back: torch.Tensor, mode: str, margin: int) -> torch.Tensor:
+    """One view of each image, less a margin, where ``back`` says from where its pixels come."""
+    height, width = x.shape[-2:]
+    places = back.expand(len(x), 3, 3) @ _points(height, width, margin, x.dtype, x.device)
+    right_down = places[:, :2].div_(places[:, 2:])
     # grid_sample wants -1 and 1 at the centres of the first pixel and the last where it reflects
     # about them; else at the image's edges, which differ even where a side is one pixel
-    inner = boundary == "reflect"
-    sides = [max(n - inner, 1) for n in (width, height)]
-    grid = torch.stack([2 * right / sides[0], 2 * down / sides[1]], -1)
-    mode = "reflection" if boundary == "reflect" else "zeros"
-    grid = grid.expand(x.shape[0], height, width, 2)
-    return F.grid_sample(full, grid, padding_mode=mode, align_corners=inner).to(x.dtype)
+    inner = mode != "zeros"
+    for axis, side in enumerate((width, height)):
+        right_down[:, axis].div_(max(side - inner, 1) / 2)
+    grid = right_down.unflatten(-1, (height - 2 * margin, width - 2 * margin)).permute(0, 2, 3, 1)
+    return F.grid_sample(x, grid, padding_mode=mode, align_corners=inner)
 
 
 def max_displacement(h: torch.Tensor, height: int, width: int) -> int:
@@ -150,27 +221,27 @@ def max_displacement(h: torch.Tensor, height: int, width: int) -> int:
     A margin of that width is what ``boundary="valid"`` cuts off, for only there can light from
     beyond the image have arrived. Looked for at the corners, which a turning camera moves furthest.
     """
-    inverse = torch.linalg.inv(h.double()).view(-1, 3, 3)
+    return _reach(torch.linalg.inv(h.double()), height, width)
+
+
+def _reach(inverse: torch.Tensor, height: int, width: int) -> int:
     edge = torch.tensor([[(width - 1) / 2], [(height - 1) / 2]], dtype=torch.float64)
     still = edge * torch.tensor([[-1, -1, 1, 1], [-1, 1, -1, 1]])
-    moved = torch.stack(_moved(inverse.cpu(), still))
-    far = (moved - still[:, None]).abs().max().item()
+    moved = inverse.view(-1, 3, 3).cpu() @ torch.cat([still, torch.ones(1, 4)])
+    far = (moved[:, :2] / moved[:, 2:] - still).abs().max().item()
     return math.ceil(far - 1e-9)  # rounding errors move nothing
 
 
 @lru_cache(maxsize=4)
-def _points(height: int, width: int) -> torch.Tensor:
-    """How far right and down of the image's centre each pixel lies, (2, H * W), float64."""
-    down = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
-    right = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+def _points(
+    height: int, width: int, margin: int, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    """The pixels of an image, less a margin, as points (right, down, 1) from its centre: (3, N)."""
+    down = torch.arange(margin, height - margin, dtype=torch.float64) - (height - 1) / 2
+    right = torch.arange(margin, width - margin, dtype=torch.float64) - (width - 1) / 2
     down, right = torch.meshgrid(down, right, indexing="ij")
-    return torch.stack([right.flatten(), down.flatten()])
-
-
-def _moved(h: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where homographies (..., 3, 3) put points (2, N), right and down: two of (..., N)."""
-    x, y, z = (h @ torch.cat([points, torch.ones_like(points[:1])])).unbind(-2)
-    return x / z, y / z
+    points = torch.stack([right.flatten(), down.flatten(), torch.ones(down.numel())])
+    return points.to(dtype).to(device)
 
 
 def check_average(average: str) -> None:

@@ -13,8 +13,8 @@ import torch
 
 from .. import images, psf
 from ..errors import InputError
-from .convolution import BOUNDARIES, convolve
-from .exposure import check_average, decode_gamma, encode_gamma, expose, max_displacement, warp
+from .convolution import convolve
+from .exposure import check_average, decode_gamma, encode_gamma, sweep
 from .noise import add_noise, add_shot_noise, boost_highlights
 from .seeding import generator
 
@@ -151,17 +151,7 @@ def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: str) -
     blurs = torch.stack([d.blur for d in degradations])
     if blurs.ndim == 3:
         return convolve(x, blurs, boundary)
-    if boundary not in BOUNDARIES or boundary == "circular":
-        raise InputError(f"boundary {boundary!r} is none of reflect, zero, valid")
-    steps = blurs.unbind(1)
-    if boundary != "valid":
-        return expose((warp(x, h, boundary) for h in steps), "encoded")
-    margin, _ = degradations[0].margins
-    needed = max_displacement(blurs, *x.shape[-2:])
-    if margin < needed:
-        raise InputError(f"the path reaches {needed} pixels, more than its margin of {margin}")
-    y = expose((warp(x, h, "reflect") for h in steps), "encoded")
-    return _crop(y, margin, margin)
+    return sweep(x, blurs, boundary, degradations[0].margins[0] if boundary == "valid" else 0)
 
 
 def _crop(x: torch.Tensor, top: int, left: int) -> torch.Tensor:
