@@ -3,22 +3,25 @@
 ``convolution``: one blur everywhere, and its adjoint. ``field``: a blur that varies over the image.
 ``exposure``: what a moving camera or a video sees, averaged. ``noise``: noise and highlights.
 ``seeding``: the random numbers of everything. ``sampling``: a degradation drawn for each image.
-``settings``: those of the five sources, by name. Taught in chapter 01.
+``settings``: those of the five sources, by name. ``carrying``: to a GPU, without waiting for it.
+Taught in chapter 01.
 """
 
 from .convolution import BOUNDARIES, convolve, convolve_adjoint
 from .exposure import (
     camera_shake,
+    camera_shakes,
     decode_gamma,
     encode_gamma,
     expose,
     homographies,
     max_displacement,
+    sweep,
     warp,
 )
 from .field import convolve_field, defocus_weights, grid_weights
 from .noise import add_noise, add_shot_noise, boost_highlights
-from .sampling import Degradation, Draw, Pair, apply, sample
+from .sampling import Degradation, Draw, Pair, apply, draw_each, sample
 from .seeding import generator
 from .settings import SETTINGS
 
@@ -33,11 +36,13 @@ __all__ = [
     "apply",
     "boost_highlights",
     "camera_shake",
+    "camera_shakes",
     "convolve",
     "convolve_adjoint",
     "convolve_field",
     "decode_gamma",
     "defocus_weights",
+    "draw_each",
     "encode_gamma",
     "expose",
     "generator",
@@ -45,5 +50,6 @@ __all__ = [
     "homographies",
     "max_displacement",
     "sample",
+    "sweep",
     "warp",
 ]

@@ -11,6 +11,6 @@ def carry(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     Only from pinned memory can a GPU fetch it by itself, when what it was told before is done.
     """
     device = torch.device(device)
-    if tensor.device.type == "cpu" and device.type == "cuda":
+    if tensor.device.type == "cpu" and device.type == "cuda" and not tensor.requires_grad:
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

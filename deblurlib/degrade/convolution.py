@@ -11,7 +11,9 @@ import scipy.fft
 import torch
 import torch.nn.functional as F
 
+from .. import machine
 from ..errors import InputError
+from .carrying import carry
 
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 BOUNDARIES = ("reflect", "circular", "zero", "valid")
@@ -36,8 +38,9 @@ def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> tor
 
     Returns:
         ``(B, C, H, W)``; for ``"valid"`` ``(B, C, H - h + 1, W - w + 1)``; of the type of ``x``.
-        Half precision, and what autocast would make half, is computed in float32. ``k`` is brought
-        to the type and device of ``x``. Derivatives are those of ``torch.autograd``.
+        Half precision, and what autocast or TF32 would make less than float32, is computed in
+        float32. ``k`` is brought to the type and device of ``x``; one that is on the processor lets
+        no GPU be waited for. Derivatives are those of ``torch.autograd``.
 
     >>> x = torch.zeros(1, 1, 1, 5); x[..., 2] = 1
     >>> convolve(x, torch.tensor([[0.5, 0.3, 0.2]]))
@@ -92,31 +95,33 @@ def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
 
 def _in_full_precision(operation: Operation, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     full = x if x.dtype == torch.float64 else x.float()
-    with torch.autocast(x.device.type, enabled=False):
-        return _in_factors(operation, full, k).to(x.dtype)
+    with torch.autocast(x.device.type, enabled=False), machine.tf32(False):
+        return _in_factors(operation, full, k.to(full.dtype)).to(x.dtype)
 
 
 def _in_factors(operation: Operation, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     """Apply a convolution with ``k``, as one with its column and one with its row where it can be.
 
-    That is decided image by image: a result must not depend on the batch it is in.
+    That is decided image by image: a result must not depend on the batch it is in. And where ``k``
+    is: for one on the processor, no GPU is waited for.
     """
-    k = k.to(x).expand(x.shape[0], *k.shape[-2:])
+    k = k.expand(x.shape[0], *k.shape[-2:])
     # not where k is learned: on this way its gradient would miss all that is not separable
     if k[0].numel() < SEPARABLE_TAPS or min(k.shape[-2:]) == 1 or k.requires_grad:
-        return operation(x, k)
+        return operation(x, carry(k, x.device))
     rows, columns = k.sum(-1, keepdim=True), k.sum(-2, keepdim=True)  # (B, h, 1), (B, 1, w)
     total = rows.sum(-2, keepdim=True)
     error = (k * total - rows * columns).abs().amax((-2, -1))
     scale = (k * total).abs().amax((-2, -1))
     separable = (scale > 0) & (error <= 8 * torch.finfo(k.dtype).eps * scale)
     if bool(separable.all()):
-        return operation(operation(x, rows / total), columns)
+        return operation(operation(x, carry(rows / total, x.device)), carry(columns, x.device))
     if bool(separable.any()):
         groups = [separable.nonzero()[:, 0], (~separable).nonzero()[:, 0]]
-        results = torch.cat([_in_factors(operation, x[group], k[group]) for group in groups])
-        return results[torch.cat(groups).argsort()]
-    return operation(x, k)
+        parts = [(x.index_select(0, carry(g, x.device)), k.index_select(0, g)) for g in groups]
+        results = torch.cat([_in_factors(operation, *part) for part in parts])
+        return results.index_select(0, carry(torch.cat(groups).argsort(), x.device))
+    return operation(x, carry(k, x.device))
 
 
 def _slide(x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
@@ -139,7 +144,7 @@ class _Slide(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        with torch.autocast(gradient.device.type, enabled=False):
+        with torch.autocast(gradient.device.type, enabled=False), machine.tf32(False):
             return _slide_adjoint(gradient, *ctx.saved_tensors), None
 
 

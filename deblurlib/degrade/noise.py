@@ -70,10 +70,10 @@ def add_shot_noise(
     def count(light: torch.Tensor, n: float, i: int) -> torch.Tensor:
         if n == math.inf:
             return light
-        mean = n * light.clamp(min=0).to(drawn_on)
-        return torch.poisson(mean, generator(seed, i, "shot noise", drawn_on)) / n
+        return torch.poisson(n * light.clamp(min=0), generator(seed, i, "shot noise", drawn_on)) / n
 
-    return torch.stack([count(*each) for each in zip(x, counts, index, strict=True)]).to(x)
+    each = zip(x.to(drawn_on), counts, index, strict=True)
+    return torch.stack([count(*one) for one in each]).to(x)
 
 
 def boost_highlights(x: torch.Tensor, gain: float, threshold: float = 0.9) -> torch.Tensor:

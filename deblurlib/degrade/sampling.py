@@ -13,6 +13,7 @@ import torch
 
 from .. import images, psf
 from ..errors import InputError
+from .carrying import carry
 from .convolution import convolve
 from .exposure import check_average, decode_gamma, encode_gamma, sweep
 from .noise import add_noise, add_shot_noise, boost_highlights
@@ -68,14 +69,14 @@ class Pair:
             raise InputError("of recorded pairs the kernels are not known")
         if self.degradations[0].blur.ndim != 2:
             raise InputError("a camera path has no one kernel")
-        return torch.stack([d.blur for d in self.degradations]).to(self.y.device)
+        return carry(torch.stack([d.blur for d in self.degradations]), self.y.device)
 
     @property
     def noise(self) -> torch.Tensor:
         """The standard deviation of the Gaussian noise of each image ``(B,)``, float32."""
         if not self.degradations:
             raise InputError("of recorded pairs it is not known how strong their noise is")
-        return torch.tensor([d.noise for d in self.degradations]).to(self.y.device)
+        return carry(torch.tensor([d.noise for d in self.degradations]), self.y.device)
 
     @property
     def parameters(self) -> list[dict[str, float]]:
@@ -84,6 +85,15 @@ class Pair:
 
 
 Draw = Callable[[torch.Generator], Degradation]
+
+
+def draw_each(draw: Draw, generators: Sequence[torch.Generator]) -> list[Degradation]:
+    """``[draw(g) for g in generators]``, to the bit; at once where a draw says how.
+
+    That is its attribute ``many``: a function of the generators, as ``SETTINGS["shake"].many``.
+    """
+    many = getattr(draw, "many", None)
+    return many(generators) if many else [draw(g) for g in generators]
 
 
 def sample(
@@ -108,7 +118,8 @@ def sample(
             on nothing outside it. The others are those of :func:`convolve`.
         drawn_on: the device that draws the noise; see :func:`add_noise`.
     """
-    return apply(x, [draw(generator(seed, i)) for i in index], seed, index, boundary, drawn_on)
+    drawn = draw_each(draw, [generator(seed, i) for i in index])
+    return apply(x, drawn, seed, index, boundary, drawn_on)
 
 
 def apply(
@@ -119,7 +130,10 @@ def apply(
     boundary: str = "valid",
     drawn_on: torch.device | str = "cpu",
 ) -> Pair:
-    """As :func:`sample`, with degradations drawn before."""
+    """As :func:`sample`, with degradations drawn before.
+
+    Where their blurs are on the processor, nothing waits for a GPU that ``x`` is on.
+    """
     if not degradations or len(degradations) != x.shape[0]:
         raise InputError(f"{len(degradations)} degradations for {x.shape[0]} images")
     first = degradations[0]

@@ -6,11 +6,17 @@ Taught in chapter 01.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache, partial
+
 import torch
 
 from .. import psf
-from .exposure import camera_shake, homographies
+from .exposure import camera_shakes, homographies
 from .sampling import Degradation, Draw
+
+# of what is the same for every image, one kernel for all
+_gaussian, _box, _motion = (cache(make) for make in (psf.gaussian, psf.box, psf.motion))
 
 
 def s1_gaussian(generator: torch.Generator) -> Degradation:
@@ -18,37 +24,37 @@ def s1_gaussian(generator: torch.Generator) -> Degradation:
 
     So says the stored version of its script that blurs the grey images; another has 5.
     """
-    return Degradation(psf.gaussian(3.0), {"sigma": 3.0})
+    return Degradation(_gaussian(3.0), {"sigma": 3.0})
 
 
 def s1_box(generator: torch.Generator) -> Degradation:
     """S1: Pillow's ``BoxBlur(3)``, the mean of 7 x 7 pixels."""
-    return Degradation(psf.box(7), {"size": 7})
+    return Degradation(_box(7), {"size": 7})
 
 
 def s1_motion(generator: torch.Generator) -> Degradation:
     """S1: a horizontal line of 15 equal taps."""
-    return Degradation(psf.motion(15), {"length": 15, "angle": 0})
+    return Degradation(_motion(15), {"length": 15, "angle": 0})
 
 
 def s1_motion_5(generator: torch.Generator) -> Degradation:
     """As S1's motion, of 5 taps; so are those below: chapter 02 asks how far a network sees."""
-    return Degradation(psf.motion(5), {"length": 5, "angle": 0})
+    return Degradation(_motion(5), {"length": 5, "angle": 0})
 
 
 def s1_motion_11(generator: torch.Generator) -> Degradation:
     """11 taps."""
-    return Degradation(psf.motion(11), {"length": 11, "angle": 0})
+    return Degradation(_motion(11), {"length": 11, "angle": 0})
 
 
 def s1_motion_21(generator: torch.Generator) -> Degradation:
     """21 taps."""
-    return Degradation(psf.motion(21), {"length": 21, "angle": 0})
+    return Degradation(_motion(21), {"length": 21, "angle": 0})
 
 
 def s1_motion_31(generator: torch.Generator) -> Degradation:
     """31 taps."""
-    return Degradation(psf.motion(31), {"length": 31, "angle": 0})
+    return Degradation(_motion(31), {"length": 31, "angle": 0})
 
 
 def s1_gaussian_matched(generator: torch.Generator) -> Degradation:
@@ -57,12 +63,12 @@ def s1_gaussian_matched(generator: torch.Generator) -> Degradation:
     Measured on 250 grey anime faces of the training split: 19.70 dB for both, 19.68 for the box
     of 11 x 11 below.
     """
-    return Degradation(psf.gaussian(3.86), {"sigma": 3.86})
+    return Degradation(_gaussian(3.86), {"sigma": 3.86})
 
 
 def s1_box_matched(generator: torch.Generator) -> Degradation:
     """As S1's box, but so wide that it costs as much PSNR as S1's motion."""
-    return Degradation(psf.box(11), {"size": 11})
+    return Degradation(_box(11), {"size": 11})
 
 
 def s2_gaussian(generator: torch.Generator) -> Degradation:
@@ -94,12 +100,12 @@ def s4_camera(generator: torch.Generator) -> Degradation:
     The centre wanders 8 to 24 pixels, the camera rolls by up to 1 degree. Stored values are
     averaged, as in the ``blur`` folders that the scale-recurrent network was trained on.
     """
-    return _camera(generator, "encoded")
+    return _cameras([generator], "encoded")[0]
 
 
 def s4_camera_light(generator: torch.Generator) -> Degradation:
     """As ``s4-camera``, with light averaged, as in the ``blur_gamma`` folders."""
-    return _camera(generator, "light")
+    return _cameras([generator], "light")[0]
 
 
 def s5_gaussian(generator: torch.Generator) -> Degradation:
@@ -113,8 +119,7 @@ def s5_gaussian(generator: torch.Generator) -> Degradation:
 
 def shake(generator: torch.Generator) -> Degradation:
     """Camera shake as one kernel, 8 to 24 pixels long, after Boracchi and Foi; in no source."""
-    length = _between(generator, 8.0, 24.0)
-    return Degradation(psf.shake(generator, length, 25), {"length": length})
+    return _shakes([generator])[0]
 
 
 def noise(generator: torch.Generator) -> Degradation:
@@ -144,12 +149,28 @@ SETTINGS: dict[str, Draw] = {
 }
 
 
-def _camera(generator: torch.Generator, average: str) -> Degradation:
-    length, roll = _between(generator, 8.0, 24.0), _between(generator, 0.0, 1.0)
-    path = camera_shake(generator, length, roll)
-    parameters = {"length": length, "roll": roll}
-    return Degradation(homographies(path, 1000.0), parameters, average, margin=CAMERA_MARGIN)
+def _shakes(generators: Sequence[torch.Generator]) -> list[Degradation]:
+    lengths = [_between(g, 8.0, 24.0) for g in generators]
+    paths = psf.trajectories(generators, lengths)
+    return [
+        Degradation(psf.from_path(path, 25), {"length": length})
+        for path, length in zip(paths, lengths, strict=True)
+    ]
 
+
+def _cameras(generators: Sequence[torch.Generator], average: str) -> list[Degradation]:
+    drawn = [(_between(g, 8.0, 24.0), _between(g, 0.0, 1.0)) for g in generators]
+    paths = camera_shakes(generators, *zip(*drawn, strict=True))
+    return [
+        Degradation(path, {"length": length, "roll": roll}, average, margin=CAMERA_MARGIN)
+        for path, (length, roll) in zip(homographies(paths, 1000.0), drawn, strict=True)
+    ]
+
+
+# Their walks take a loop of 2,000 steps, however many they are: see sampling.draw_each.
+shake.many = _shakes
+s4_camera.many = partial(_cameras, average="encoded")
+s4_camera_light.many = partial(_cameras, average="light")
 
 CAMERA_MARGIN = 20  # pixels; enough for images of up to 512 pixels a side
 

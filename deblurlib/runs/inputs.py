@@ -87,16 +87,14 @@ def make_batches(
     ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.
 
     Args:
-        where: device, rank and world of :func:`deblurlib.data.batches.training_batch`.
+        where: device, rank and world of :func:`deblurlib.data.batches.training_batches`.
     """
+    draw = None if recipe.degradation is None else SETTINGS[recipe.degradation]
     crop = recipe.crop + 2 * margin
-    shape = {"batch": recipe.batch, "crop": crop, "seed": recipe.seed, **where}
+    pair_of = batches.training_batches(held, draw, recipe.batch, crop, recipe.seed, **where)
 
     def batch_of(turn: int) -> Pair:
-        if recipe.degradation is None:
-            pair = batches.training_pairs(held, turn, **shape)
-        else:
-            pair = batches.training_batch(held, SETTINGS[recipe.degradation], turn, **shape)
+        pair = pair_of(turn)
         return replace(pair, x=images.centre_crop(pair.x, recipe.crop))
 
     return batch_of
