@@ -1,5 +1,6 @@
 """Batches: a training sample is a function of (seed, number), an evaluation pair of (seed, key)."""
 
+import threading
 from collections import Counter
 from dataclasses import replace
 
@@ -67,6 +68,66 @@ def test_a_sample_is_the_same_to_the_bit_however_steps_and_ranks_share_it(held, 
         assert [d for p in parts for d in p.parameters] == whole.parameters
     other = make(3, 8, seed=8)
     assert not any(torch.equal(a, b) for a, b in zip(other.y, whole.y, strict=True))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("name", ["shake", "s4-camera", "s2-gaussian", None])
+def test_a_batch_of_many_steps_is_that_of_its_step_alone_in_any_order(
+    held, monkeypatch, name, ahead
+):
+    monkeypatch.setattr(batches, "TOGETHER", 12)
+    draw = name and degrade.SETTINGS[name]
+    images = held if draw else [torch.stack([x, 255 - x]) for x in held]
+    share = {"batch": 6, "crop": 8, "seed": 2, "rank": 1, "world": 2}
+    pair_of = batches.training_batches(images, draw, **share, ahead=ahead)
+    for step in (0, 1, 2, 3, 4, 5, 1, 1, 90, 91, 92, 2):
+        alone = (
+            batches.training_batch(images, draw, step, **share)
+            if draw
+            else batches.training_pairs(images, step, **share)
+        )
+        assert_same(pair_of(step), alone)
+
+
+def test_steps_in_order_are_drawn_together_and_more_of_them_each_time(held):
+    asked = []
+
+    def many(generators):
+        asked.append(len(generators))
+        return [delta()(g) for g in generators]
+
+    draw = delta()
+    draw.many = many
+    pair_of = batches.training_batches(held, draw, 8, CROP, 0)
+    for step in (*range(20), 5, 6, 7, 8):
+        pair_of(step)
+    assert asked == [8, 16, 32, 64, 64, 8, 16, 32]  # 1, 2, 4, 8, 8 steps, and anew
+    assert asked[4] == batches.TOGETHER
+
+
+def test_an_error_in_the_thread_is_raised_when_its_step_is_asked_for_and_the_thread_ends(held):
+    before = set(threading.enumerate())
+
+    def draw(generator):
+        if generator.initial_seed() in broken:
+            raise InputError("this one")
+        return delta()(generator)
+
+    broken = {degrade.generator(0, n).initial_seed() for n in (4, 5)}  # of step 2
+    pair_of = batches.training_batches(held, draw, 2, CROP, 0, ahead=True)
+    state = torch.get_rng_state()
+    assert pair_of(0).y.shape == pair_of(1).y.shape
+    for _ in range(2):
+        with pytest.raises(InputError, match="this one"):
+            pair_of(2)
+    assert_same(pair_of(3), batches.training_batch(held, delta(), 3, 2, CROP, 0))
+    assert torch.equal(torch.get_rng_state(), state)
+    threads = set(threading.enumerate()) - before
+    assert len(threads) == 1
+    del pair_of
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(("name", "margin"), [("s2-gaussian", 2), ("s4-camera-light", 20)])

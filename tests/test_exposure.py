@@ -9,6 +9,7 @@ import torch
 from moves import path_of, shift
 
 from deblurlib import degrade, psf
+from deblurlib.degrade import exposure
 from deblurlib.errors import InputError
 
 over_averages = pytest.mark.parametrize("average", ["encoded", "light"])
@@ -130,6 +131,10 @@ def test_rolls_add_up():
         (degrade.warp, (torch.zeros(1, 1, 3, 3), torch.eye(3), "valid"), "'valid' is neither"),
         (degrade.warp, (torch.ones(1, 1, 4, 4).int(), torch.eye(3)), "floating-point"),
         (degrade.warp, (torch.zeros(1, 3, 3), torch.eye(3)), r"\(1, 3, 3\)"),
+        (degrade.camera_shakes, ([seeded(0)] * 2, [1, 1], [0, -1]), "not -1"),
+        (degrade.sweep, (torch.zeros(1, 1, 9, 9), path_of((0, 0))[None], "circular"), "'circular'"),
+        (degrade.sweep, (torch.zeros(1, 1, 9, 9), path_of((0, 3))[None], "valid", 2), "reaches 3"),
+        (degrade.sweep, (torch.zeros(1, 1, 9, 9), path_of((0, 3))[None], "valid", 5), "nothing of"),
     ],
 )
 def test_a_wrong_argument_is_named(make, arguments, named):
@@ -161,6 +166,29 @@ def test_an_exposed_path_of_shifts_is_a_convolution(rand, height, width, boundar
     y = degrade.expose((degrade.warp(x, shift(*p), boundary) for p in path.tolist()), "encoded")
     expected = degrade.convolve(x, psf.from_path(path), boundary)
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("boundary", "margin"), [("reflect", 0), ("zero", 0), ("valid", 5)])
+@pytest.mark.parametrize("pixels", [1, 2**17])  # an image at a time, and all at once
+def test_a_sweep_is_to_the_bit_the_exposure_of_its_warps(
+    rand, monkeypatch, boundary, margin, pixels
+):
+    monkeypatch.setattr(exposure, "CACHED_PIXELS", pixels)
+    x = rand(5, 3, 37, 41)
+    paths = degrade.camera_shakes([seeded(i) for i in range(5)], [6.0] * 5, [0.5] * 5)
+    h = degrade.homographies(paths, 100.0)
+    around = "reflect" if boundary == "valid" else boundary
+    expected = degrade.expose((degrade.warp(x, step, around) for step in h.unbind(1)), "encoded")
+    inside = (..., slice(margin, 37 - margin), slice(margin, 41 - margin))
+    assert torch.equal(degrade.sweep(x, h, boundary, margin), expected[inside])
+
+
+def test_a_sweep_takes_a_margin_that_is_just_reached(rand):
+    x, h = rand(1, 1, 12, 11), path_of((0, 3), (-3, 0), (0, -3))[None]
+    views = [degrade.warp(x, step) for step in h[0]]
+    inside = (..., slice(3, -3), slice(3, -3))
+    expected = degrade.expose(views, "encoded")[inside]
+    assert torch.equal(degrade.sweep(x, h, "valid", 3), expected)
 
 
 @over_boundaries

@@ -321,15 +321,20 @@ def test_a_stop_leaves_no_trace_whatever_the_recipe(trained, tmp_path, monkeypat
 def test_a_training_that_is_asked_to_stop_saves_first(
     trained, tmp_path, monkeypatch, capsys, number
 ):
-    make = batches.training_batch
+    make = batches.training_batches
 
-    def kill_in_step_two(held, draw, step, **options):
-        if step == 2:
-            os.kill(os.getpid(), number)
-        return make(held, draw, step, **options)
+    def killing(*arguments, **options):
+        pair_of = make(*arguments, **options)
+
+        def kill_in_step_two(step):
+            if step == 2:
+                os.kill(os.getpid(), number)
+            return pair_of(step)
+
+        return kill_in_step_two
 
     with monkeypatch.context() as patch:
-        patch.setattr(batches, "training_batch", kill_in_step_two)
+        patch.setattr(batches, "training_batches", killing)
         with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
             runs.train_or_load(RECIPE, folder=tmp_path)
     assert "stopped at step 3 of 4, and saved" in capsys.readouterr().out

@@ -54,6 +54,17 @@ def test_a_pair_depends_neither_on_its_batch_nor_on_order(rand, name):
 
 
 @over_settings
+def test_degradations_drawn_together_are_to_the_bit_what_each_is_alone(name):
+    generators = [degrade.generator(3, i) for i in range(12)]
+    together = degrade.draw_each(degrade.SETTINGS[name], generators)
+    for i, d in enumerate(together):
+        alone = degrade.SETTINGS[name](degrade.generator(3, i))
+        assert torch.equal(d.blur, alone.blur)
+        assert (d.parameters, d.margin, d.noise) == (alone.parameters, alone.margin, alone.noise)
+    assert hasattr(degrade.SETTINGS[name], "many") == (name in (*CAMERAS, "shake"))
+
+
+@over_settings
 def test_another_seed_or_index_draws_anew(name):
     x = torch.full((1, 1, 64, 64), 0.5)
     same, seed, index = (

@@ -273,9 +273,9 @@ def _prepared_ahead(prepare: Callable[[int], T]) -> Callable[[int], T]:
     begun: dict[int, Future[T]] = {}
 
     def at(step: int) -> T:
-        future = begun.pop(step, None) or thread.submit(prepare, step)
+        # without a name: an error's traceback would hold it, and it the error, and so the thread
+        prepared = (begun.pop(step, None) or thread.submit(prepare, step)).result()
         begun.clear()
-        prepared = future.result()
         begun[step + 1] = thread.submit(prepare, step + 1)
         return prepared
 
