@@ -1,4 +1,4 @@
-"""``batches.training_batch`` against a Dataset and a DataLoader that make the same batches."""
+"""``batches.training_batches`` against a Dataset and a DataLoader that make the same batches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from . import timing
 
 TITLE = "Training batches"
 ABOUT = (
-    "{count} of `batches.training_batch` on the processor, each of 16 colour crops of 64 pixels of "
-    "the sample photographs, blurred by one kernel (`s1-motion`) or each by its own (`shake`). The "
-    "others cut with Pillow, blur with OpenCV and are collated by PyTorch's DataLoader, in the "
+    "{count} steps of `batches.training_batches` on the processor, each of 16 colour crops of "
+    "{crop} pixels of the sample photographs, blurred by one kernel (`s1-motion`), each by its own "
+    "(`shake`), or by the 31 views of a moving camera (`s4-camera`). The others draw one by one, "
+    "cut with Pillow, blur or warp with OpenCV and are collated by PyTorch's DataLoader, in the "
     "process or in two workers that are already there."
 )
 PACKAGES = ("opencv-python-headless", "pillow", "numpy")
 CROP, BATCH = 64, 16
+SETTINGS = ("s1-motion", "shake", "s4-camera")
 
 
 def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
@@ -36,13 +38,13 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     count, seconds = (2, 0) if quick else (8, timing.SECONDS)
     cases = [
         timing.run_case(setting, pipelines(setting, count), torch.cat, rounds, seconds)
-        for setting in ("s1-motion", "shake")
+        for setting in SETTINGS
     ]
-    return ABOUT.format(count=count), cases
+    return ABOUT.format(count=count, crop=CROP), cases
 
 
 class Crops(Dataset):
-    """The same crops and blurs as ``training_batch`` makes; the places are known beforehand."""
+    """The same crops and blurs as ``training_batches`` makes; the places are known beforehand."""
 
     def __init__(self, held: list[torch.Tensor], setting: str, numbers: range):
         self.pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in held]
@@ -59,8 +61,8 @@ class Crops(Dataset):
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         n, which, across, down, mirror = self.plans[i]
-        kernel = self.draw(degrade.generator(0, n)).blur.numpy()
-        picture, (top, left) = self.pictures[which], (side // 2 for side in kernel.shape)
+        drawn = self.draw(degrade.generator(0, n))
+        picture, (top, left) = self.pictures[which], drawn.margins
         width, height = CROP + 2 * left, CROP + 2 * top
         x0 = int(across * (picture.width - width + 1))
         y0 = int(down * (picture.height - height + 1))
@@ -68,10 +70,26 @@ class Crops(Dataset):
         if mirror < 0.5:
             cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         x = np.asarray(cut, np.float32) / 255
-        y = cv2.filter2D(x, -1, np.ascontiguousarray(kernel[::-1, ::-1]))
         inner = (slice(top, top + CROP), slice(left, left + CROP))
-        y = np.floor(y[inner].clip(0, 1) * 255 + 0.5) / 255
+        blur = drawn.blur.numpy()
+        if blur.ndim == 3:
+            y = swept(x, blur)
+        else:
+            y = cv2.filter2D(x, -1, np.ascontiguousarray(blur[::-1, ::-1]))[inner]
+        y = np.floor(y.clip(0, 1) * 255 + 0.5) / 255
         return tuple(torch.from_numpy(z.transpose(2, 0, 1).copy()) for z in (y, x[inner]))
+
+
+def swept(x: np.ndarray, path: np.ndarray) -> np.ndarray:
+    """The mean of OpenCV's views along a path of homographies, in the middle of the image."""
+    centres = []  # homographies count from the centre, OpenCV from the first pixel
+    for side in (x.shape[0], CROP):
+        centres.append(np.array([[1, 0, (side - 1) / 2], [0, 1, (side - 1) / 2], [0, 0, 1]]))
+    total = np.zeros((CROP, CROP, 3), np.float32)
+    for back in centres[0] @ np.linalg.inv(path) @ np.linalg.inv(centres[1]):
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        total += cv2.warpPerspective(x, back, (CROP, CROP), flags=how)
+    return total / len(path)
 
 
 def pipelines(setting: str, count: int) -> dict[str, Callable]:
@@ -82,9 +100,8 @@ def pipelines(setting: str, count: int) -> dict[str, Callable]:
     shape = {"batch": BATCH, "crop": CROP, "seed": 0}
 
     def ours() -> list[torch.Tensor]:
-        draw = degrade.SETTINGS[setting]
-        pairs = (batches.training_batch(held, draw, step, **shape) for step in range(count))
-        return [pair.y.mean((1, 2, 3)) for pair in pairs]
+        pair_of = batches.training_batches(held, degrade.SETTINGS[setting], **shape)
+        return [pair_of(step).y.mean((1, 2, 3)) for step in range(count)]
 
     def loaded(loader: DataLoader) -> list[torch.Tensor]:
         return [y.mean((1, 2, 3)) for y, _ in islice(loader, count)]

@@ -341,3 +341,24 @@ def test_training_on_a_gpu_takes_the_same_crops_from_either_memory(photographs, 
     assert_same(on_gpu, carried)
     # a GPU divides by 255 only nearly
     assert torch.equal((255 * on_gpu.x).round().cpu(), (255 * other.x).round())
+
+
+@CUDA
+@pytest.mark.parametrize("store", ["cuda", "cpu"])
+@pytest.mark.parametrize("name", degrade.SETTINGS)
+def test_a_training_batch_never_waits_for_the_gpu(held, store, name):
+    images = [image.to(store) for image in held]
+    pair_of = batches.training_batches(images, degrade.SETTINGS[name], 4, CROP, 0, "cuda")
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pairs = [pair_of(step) for step in range(3)]
+        told = [pair.noise for pair in pairs]
+        if pairs[0].degradations[0].blur.ndim == 2:
+            told += [pair.kernels for pair in pairs]
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    assert {t.device.type for t in told} == {"cuda"}
+    for step, pair in enumerate(pairs):
+        alone = batches.training_batch(images, degrade.SETTINGS[name], step, 4, CROP, 0, "cuda")
+        assert_same(pair, alone)

@@ -23,7 +23,7 @@ EXPECTED = {
         **{f"random {size} x {size}": BLURS for size in (7, 15, 31, 63)},
         **{f"Gaussian, sigma {sigma}": GAUSSIANS for sigma in (1, 2, 5)},
     },
-    "batches": {blur: LOADERS for blur in ("s1-motion", "shake")},
+    "batches": {blur: LOADERS for blur in ("s1-motion", "shake", "s4-camera")},
     "training": {network: {"bare loop"} for network in ("SRCNN", "UNet", "SRN")},
     "restoration": {"176 x 320": {"whole"}},
     "deconvolution": {

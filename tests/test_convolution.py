@@ -10,7 +10,7 @@ import scipy.ndimage
 import scipy.signal
 import torch
 
-from deblurlib import degrade, psf
+from deblurlib import degrade, machine, psf
 from deblurlib.errors import InputError
 
 OPERATIONS = [degrade.convolve, degrade.convolve_adjoint]
@@ -163,6 +163,20 @@ def test_autocast_changes_neither_result_nor_gradient(rand, k):
     plain = degrade.convolve(x, k)
     assert torch.equal(y, plain)
     assert torch.equal(inside, torch.autograd.grad(plain.square().sum(), x)[0])
+
+
+def test_no_gpu_may_round_to_tf32_neither_there_nor_back(rand, monkeypatch):
+    seen, conv2d = [], torch.nn.functional.conv2d
+
+    def spy(*arguments, **options):
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return conv2d(*arguments, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", spy)
+    with machine.tf32(True):
+        degrade.convolve(rand(1, 1, 9, 9).requires_grad_(), skewed(3, 3)).sum().backward()
+        assert torch.backends.cudnn.allow_tf32
+    assert seen == [False, False]
 
 
 X = torch.zeros(2, 3, 6, 5)

@@ -183,14 +183,6 @@ def test_a_sweep_is_to_the_bit_the_exposure_of_its_warps(
     assert torch.equal(degrade.sweep(x, h, boundary, margin), expected[inside])
 
 
-def test_a_sweep_takes_a_margin_that_is_just_reached(rand):
-    x, h = rand(1, 1, 12, 11), path_of((0, 3), (-3, 0), (0, -3))[None]
-    views = [degrade.warp(x, step) for step in h[0]]
-    inside = (..., slice(3, -3), slice(3, -3))
-    expected = degrade.expose(views, "encoded")[inside]
-    assert torch.equal(degrade.sweep(x, h, "valid", 3), expected)
-
-
 @over_boundaries
 def test_each_image_is_moved_by_its_own_homography(rand, boundary):
     x, h = rand(3, 2, 13, 12), torch.stack([general(), shift(1.5, 2), torch.eye(3).double()])

@@ -20,7 +20,8 @@ from .carrying import carry
 
 GAMMA = 2.2  # of the GoPro set; sRGB's curve is close to it
 AVERAGES = ("encoded", "light")
-MODES = {"reflect": "reflection", "zero": "zeros", "valid": "reflection"}  # grid_sample's names
+# grid_sample's names; within a margin nothing from beyond is asked for, so the fastest will do
+MODES = {"reflect": "reflection", "zero": "zeros", "valid": "border"}
 CACHED_PIXELS = 2**17  # of a few images, whose views are made one after the other
 
 
@@ -177,8 +178,6 @@ def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> t
             raise InputError(f"the path reaches {reach} pixels, more than its margin of {margin}")
         if min(height, width) <= 2 * margin:
             raise InputError(f"a margin of {margin} leaves nothing of {tuple(x.shape[-2:])}")
-        if margin > reach:
-            mode = "border"  # nothing from there is asked for, so take what is fastest
     else:
         margin = 0
     group = len(x)
@@ -241,7 +240,7 @@ def _points(
     right = torch.arange(margin, width - margin, dtype=torch.float64) - (width - 1) / 2
     down, right = torch.meshgrid(down, right, indexing="ij")
     points = torch.stack([right.flatten(), down.flatten(), torch.ones(down.numel())])
-    return points.to(dtype).to(device)
+    return carry(points.to(dtype), device)
 
 
 def check_average(average: str) -> None:
