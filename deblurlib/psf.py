@@ -243,8 +243,8 @@ def from_path(path: torch.Tensor, size: int | None = None) -> torch.Tensor:
     """
     whole = path.ndim == 2 and path.shape[1] == 2 and len(path) > 0
     require(whole, f"a path is (T, 2), not {tuple(path.shape)}")
-    require(bool(torch.isfinite(path).all()), "the path holds NaN or infinite values")
     places = np.ascontiguousarray(path.detach().cpu().double().numpy().T)
+    require(bool(np.isfinite(places).all()), "the path holds NaN or infinite values")
     centre = math.ceil(np.abs(places).max()) + 1
     side = 2 * centre + 1
     corner = np.floor(places)
