@@ -7,7 +7,7 @@ Taught in chapter 01.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 
 import torch
 
@@ -15,60 +15,72 @@ from .. import psf
 from .exposure import camera_shakes, homographies
 from .sampling import Degradation, Draw
 
-# of what is the same for every image, one kernel for all
-_gaussian, _box, _motion = (cache(make) for make in (psf.gaussian, psf.box, psf.motion))
+
+def _one_for_all(draw: Draw) -> Draw:
+    """A setting that does not draw anything: one degradation will do for all images of a batch."""
+    draw.many = lambda generators: [draw(generators[0])] * len(generators)
+    return draw
 
 
+@_one_for_all
 def s1_gaussian(generator: torch.Generator) -> Degradation:
     """S1: Pillow's ``GaussianBlur(3)``, whose radius is the standard deviation, in pixels.
 
     So says the stored version of its script that blurs the grey images; another has 5.
     """
-    return Degradation(_gaussian(3.0), {"sigma": 3.0})
+    return Degradation(psf.gaussian(3.0), {"sigma": 3.0})
 
 
+@_one_for_all
 def s1_box(generator: torch.Generator) -> Degradation:
     """S1: Pillow's ``BoxBlur(3)``, the mean of 7 x 7 pixels."""
-    return Degradation(_box(7), {"size": 7})
+    return Degradation(psf.box(7), {"size": 7})
 
 
+@_one_for_all
 def s1_motion(generator: torch.Generator) -> Degradation:
     """S1: a horizontal line of 15 equal taps."""
-    return Degradation(_motion(15), {"length": 15, "angle": 0})
+    return Degradation(psf.motion(15), {"length": 15, "angle": 0})
 
 
+@_one_for_all
 def s1_motion_5(generator: torch.Generator) -> Degradation:
     """As S1's motion, of 5 taps; so are those below: chapter 02 asks how far a network sees."""
-    return Degradation(_motion(5), {"length": 5, "angle": 0})
+    return Degradation(psf.motion(5), {"length": 5, "angle": 0})
 
 
+@_one_for_all
 def s1_motion_11(generator: torch.Generator) -> Degradation:
     """11 taps."""
-    return Degradation(_motion(11), {"length": 11, "angle": 0})
+    return Degradation(psf.motion(11), {"length": 11, "angle": 0})
 
 
+@_one_for_all
 def s1_motion_21(generator: torch.Generator) -> Degradation:
     """21 taps."""
-    return Degradation(_motion(21), {"length": 21, "angle": 0})
+    return Degradation(psf.motion(21), {"length": 21, "angle": 0})
 
 
+@_one_for_all
 def s1_motion_31(generator: torch.Generator) -> Degradation:
     """31 taps."""
-    return Degradation(_motion(31), {"length": 31, "angle": 0})
+    return Degradation(psf.motion(31), {"length": 31, "angle": 0})
 
 
+@_one_for_all
 def s1_gaussian_matched(generator: torch.Generator) -> Degradation:
     """As S1's Gaussian, but so wide that it costs as much PSNR as S1's motion.
 
     Measured on 250 grey anime faces of the training split: 19.70 dB for both, 19.68 for the box
     of 11 x 11 below.
     """
-    return Degradation(_gaussian(3.86), {"sigma": 3.86})
+    return Degradation(psf.gaussian(3.86), {"sigma": 3.86})
 
 
+@_one_for_all
 def s1_box_matched(generator: torch.Generator) -> Degradation:
     """As S1's box, but so wide that it costs as much PSNR as S1's motion."""
-    return Degradation(_box(11), {"size": 11})
+    return Degradation(psf.box(11), {"size": 11})
 
 
 def s2_gaussian(generator: torch.Generator) -> Degradation:
