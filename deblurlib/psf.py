@@ -206,7 +206,10 @@ def _walk_together(
     pushes = np.stack([drawn.real, drawn.imag], 1) * impulse
     begun = [cmath.rect(s, w.angle) for s, w in zip(speeds, walks, strict=True)]
     velocity = np.array([[v.real for v in begun], [v.imag for v in begun]])
-    reversing = {t for w in walks for t in w.turns}
+    turns: dict[int, list[tuple[int, complex]]] = {}
+    for i, walk in enumerate(walks):
+        for t, turn in walk.turns.items():
+            turns.setdefault(t, []).append((i, turn))
     path = np.zeros((count, *both))
     place, anxiety, pulled = path[0], np.full(both, anxiety), np.empty(both)
     right, down, each, speed = *velocity, step[0], np.empty(len(walks))
@@ -215,21 +218,15 @@ def _walk_together(
         np.subtract(push, pulled, push)
         np.multiply(anxiety, push, push)
         np.multiply(push, step, push)
-        if t in reversing:
-            _reverse(push, velocity, [w.turns.get(t) for w in walks])
+        for i, turn in turns.get(t, ()):
+            back = 2 * complex(*velocity[:, i]) * turn
+            push[:, i] += back.real, back.imag
         np.add(velocity, push, velocity)
         np.hypot(right, down, speed)  # as abs() of a complex number
         np.divide(each, speed, speed)
         np.multiply(velocity, speed, velocity)
         place = np.add(place, velocity, following)
     return path.transpose(2, 0, 1)
-
-
-def _reverse(push: np.ndarray, velocity: np.ndarray, turns: Sequence[complex | None]) -> None:
-    for i, turn in enumerate(turns):
-        if turn is not None:
-            back = 2 * complex(*velocity[:, i]) * turn
-            push[:, i] += back.real, back.imag
 
 
 def from_path(path: torch.Tensor, size: int | None = None) -> torch.Tensor:

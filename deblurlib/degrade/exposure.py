@@ -182,7 +182,8 @@ def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> t
         margin = 0
     group = len(x)
     if x.device.type == "cpu":  # so few that a view stays in the cache, but one for each thread
-        group = max(torch.get_num_threads(), CACHED_PIXELS // (height * width))
+        pixels = (height - 2 * margin) * (width - 2 * margin)
+        group = max(torch.get_num_threads(), CACHED_PIXELS // pixels)
     with torch.autocast(x.device.type, enabled=False):
         back, means = carry(inverse.to(full.dtype), x.device), []
         for some, paths in zip(full.split(group), back.split(group), strict=True):
