@@ -142,7 +142,7 @@ def training_batches(
 
     def finish(numbers: range, degradations: list, cuts: torch.Tensor | list) -> Pair:
         cuts = cuts if isinstance(cuts, torch.Tensor) else _stacked(cuts, device)
-        x = cuts.to(device, non_blocking=True).float().div_(255)
+        x = cuts.to(device, non_blocking=device.type == "cuda").float().div_(255)
         if x.ndim != (5 if drawn is None else 4):
             raise InputError(
                 "these are sharp images: training_batch blurs them"
