@@ -14,7 +14,6 @@ from deblurlib.data import batches
 from deblurlib.errors import InputError
 
 CROP = 40
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
 @pytest.fixture(scope="module")
@@ -313,52 +312,3 @@ def test_an_evaluation_pair_is_degrade_sample_of_the_middle(photographs, name, b
     side = 112 + around
     with pytest.raises(InputError, match=rf"a\.png: .*cut {side} x {side} out of 111"):
         evaluate(sharp, name, side=112, boundary=boundary)
-
-
-@CUDA
-def test_evaluation_is_the_same_on_a_gpu(photographs):
-    sharp = photographs("one", ["a.png", "b.png"])
-    for name in degrade.SETTINGS:
-        here, there = (evaluate(sharp, name, side=40, device=d) for d in ("cpu", "cuda"))
-        for a, b in zip(here.values(), there.values(), strict=True):
-            assert a.parameters == b.parameters
-            assert torch.equal(a.x, b.x.cpu())
-            level = 1 / 255 if a.degradations[0].quantise else 0
-            assert (a.y - b.y.cpu()).abs().max() <= level + 1e-5
-
-
-@CUDA
-def test_training_on_a_gpu_takes_the_same_crops_from_either_memory(photographs, monkeypatch):
-    sharp, draw = photographs("one", ["a.png", "b.png"]), degrade.SETTINGS["s2-gaussian"]
-    stores = [batches.hold(sharp, "cuda"), batches.hold(sharp)]
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 1))  # nothing is free
-    stores.append(batches.hold(sharp, "cuda"))
-    assert [store[0].device.type for store in stores] == ["cuda", "cpu", "cpu"]
-    on_gpu, other, carried = (
-        batches.training_batch(store, draw, 1, 4, CROP, 0, device)
-        for store, device in zip(stores, ("cuda", "cpu", "cuda"), strict=True)
-    )
-    assert_same(on_gpu, carried)
-    # a GPU divides by 255 only nearly
-    assert torch.equal((255 * on_gpu.x).round().cpu(), (255 * other.x).round())
-
-
-@CUDA
-@pytest.mark.parametrize("store", ["cuda", "cpu"])
-@pytest.mark.parametrize("name", degrade.SETTINGS)
-def test_a_training_batch_never_waits_for_the_gpu(held, store, name):
-    images = [image.to(store) for image in held]
-    pair_of = batches.training_batches(images, degrade.SETTINGS[name], 4, CROP, 0, "cuda")
-    before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        pairs = [pair_of(step) for step in range(3)]
-        told = [pair.noise for pair in pairs]
-        if pairs[0].degradations[0].blur.ndim == 2:
-            told += [pair.kernels for pair in pairs]
-    finally:
-        torch.cuda.set_sync_debug_mode(before)
-    assert {t.device.type for t in told} == {"cuda"}
-    for step, pair in enumerate(pairs):
-        alone = batches.training_batch(images, degrade.SETTINGS[name], step, 4, CROP, 0, "cuda")
-        assert_same(pair, alone)

@@ -92,6 +92,53 @@ def test_noise_is_drawn_on_any_device_for_images_on_any(lies_on, drawn_on):
     assert torch.equal(y[1], x[1])
 
 
+@only_on_a_gpu
+@pytest.mark.parametrize("store", [0, 1])
+@pytest.mark.parametrize("name", degrade.SETTINGS)
+def test_a_training_batch_never_waits_for_the_gpu(held, store, name):
+    draw = degrade.SETTINGS[name]
+    pair_of = batches.training_batches(held[store], draw, 4, 32, 0, DEVICE)
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pairs = [pair_of(step) for step in range(3)]
+        told = [pair.noise for pair in pairs]
+        if pairs[0].degradations[0].blur.ndim == 2:
+            told += [pair.kernels for pair in pairs]
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    assert {t.device.type for t in told} == {"cuda"}
+    for step, pair in enumerate(pairs):
+        alone = batches.training_batch(held[store], draw, step, 4, 32, 0, DEVICE)
+        assert torch.equal(pair.y, alone.y)
+        assert torch.equal(pair.x, alone.x)
+
+
+@only_on_a_gpu
+def test_images_that_do_not_fit_are_carried_over_batch_by_batch(held, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 1))  # nothing is free
+    carried = batches.hold(open_images("sample", "train"), DEVICE)
+    assert {image.device.type for image in carried} == {"cpu"}
+    draw = degrade.SETTINGS["s1-motion"]
+    one, other = (batches.training_batch(s, draw, 1, 4, 32, 0, DEVICE) for s in (held[1], carried))
+    assert torch.equal(one.y, other.y)
+    assert torch.equal(one.x, other.x)
+
+
+@pytest.mark.parametrize("name", degrade.SETTINGS)
+def test_evaluation_pairs_are_the_processor_s(name):
+    sharp = open_images("sample", "test").first(2)
+    pairs = [
+        batches.evaluation_pairs(sharp, degrade.SETTINGS[name], 0, 40, device)
+        for device in ("cpu", DEVICE)
+    ]
+    for here, there in zip(*pairs, strict=True):
+        assert here.parameters == there.parameters
+        assert torch.equal(there.x.cpu(), here.x)
+        level = 1 / 255 if here.degradations[0].quantise else 0  # one may round otherwise
+        assert (there.y.cpu() - here.y).abs().max() <= level + 1e-5
+
+
 # ---- trainings
 
 TINY = {"model": "srn", "model_args": {"width": 4}, "loss": "mse-over-scales", "data": "sample"}

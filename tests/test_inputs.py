@@ -64,6 +64,8 @@ def test_a_sample_is_the_middle_of_a_larger_one(sets, fabric, kind, margin, grey
         assert pair.x.shape == (3, grey or 3, 10, 10)
         assert torch.equal(pair.y, whole.y)
         assert torch.equal(pair.x, inside(whole.x, margin))
+        assert pair.y.is_contiguous()
+        assert pair.x.is_contiguous()
 
 
 def test_both_of_a_sample_show_the_same_place(sets, fabric):

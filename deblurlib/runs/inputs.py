@@ -95,6 +95,7 @@ def make_batches(
 
     def batch_of(turn: int) -> Pair:
         pair = pair_of(turn)
-        return replace(pair, x=images.centre_crop(pair.x, recipe.crop))
+        x = images.centre_crop(pair.x, recipe.crop)
+        return replace(pair, y=pair.y.contiguous(), x=x.contiguous())  # not views of larger ones
 
     return batch_of
