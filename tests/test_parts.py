@@ -1,5 +1,6 @@
 """Runs with a rival, and runs that stand on other runs."""
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -8,29 +9,13 @@ from unittest import mock
 
 import pytest
 import torch
-from huggingface_hub import PyTorchModelHubMixin
+from standing import Standing
 from torch import nn
 
-from deblurlib import models, restoration, runs, training
+from deblurlib import fingerprint, models, restoration, runs, training
 from deblurlib.errors import InputError
 from deblurlib.losses import ADVERSARIAL, Adversarial
 from deblurlib.runs import inputs, players, proof, run, store
-
-
-class Standing(nn.Module, PyTorchModelHubMixin):
-    """A convolution that sees the image, and what a trained SRCNN makes of it."""
-
-    channels, multiple, margin = 3, 1, 0
-    receptive_field = 15
-
-    def __init__(self, first: dict | None = None):
-        super().__init__()
-        self.first = models.SRCNN(**(first or {}))
-        self.last = nn.Conv2d(6, 3, 3, padding=1)
-
-    def forward(self, y):
-        return self.last(torch.cat([y, self.first(y)], 1))
-
 
 SMALL = {"data": "sample", "steps": 4, "batch": 2, "crop": 24, "every": 2}
 FIRST = runs.Recipe(
@@ -83,7 +68,7 @@ def test_what_a_run_stands_on_is_trained_first_and_stays_as_it_is(both):
     assert [r.id for r in store.listed(folder)] == sorted([first.id, second.id])
     trained, inside = first.model().state_dict(), second.model().first.state_dict()
     assert all(torch.equal(inside[key], trained[key]) for key in trained)
-    assert second.env["parts"] == {"first": {"run": first.id, "weights": first.weights}}
+    assert second.env["parts"] == {"first": {"run": first.id, "weights": first.weights_hash}}
     untrained = players.build(SECOND)
     assert not torch.equal(second.model().last.weight, untrained.last.weight)
     assert models.parameter_count(untrained) == 6 * 3 * 9 + 3 == second.metrics["parameters"]
@@ -125,24 +110,24 @@ def test_a_part_of_other_weights_makes_a_run_stale(both, capsys):
     models.save(model, first.folder)
     assert runs.standing(second) == "other parts"
     loaded, _ = get(SECOND, folder, capsys, stale="load")
-    assert (loaded.outcome, loaded.changed) == ("stale", ("first",))
+    assert (loaded.outcome, loaded.changed) == ("stale", ("the part first",))
     found, said = get(SECOND, folder, capsys)
     assert said == [
         "03/first, seed 0: hit",
-        "03/second, seed 0: stale, first changed",
+        "03/second, seed 0: stale, the part first changed",
         "03/second, seed 0: trained",
     ]
     assert not found.model().first.layers[0].weight.any()
+    path.unlink()  # of a part that is damaged, nothing is said
+    assert runs.standing(second) == "same code"
     path.write_bytes(kept)
     assert get(SECOND, folder, capsys)[0].outcome == "trained"
 
 
-def test_a_stale_part_is_trained_anew_and_the_whole_with_it(both, capsys):
+def test_a_stale_part_is_trained_anew_and_what_comes_out_the_same_is_stood_on(both, capsys):
     folder, first, _ = both
-    env = first.env
-    (first.folder / "env.json").write_text(json.dumps(env | {"code": "0" * 12}))
+    (first.folder / "env.json").write_text(json.dumps(first.env | {"code": "0" * 12}))
     _, said = get(SECOND, folder, capsys)
-    # on one machine the part comes out the same, so the whole still stands
     assert said == [
         "03/first, seed 0: stale, code changed",
         "03/first, seed 0: trained",
@@ -150,11 +135,54 @@ def test_a_stale_part_is_trained_anew_and_the_whole_with_it(both, capsys):
     ]
 
 
+def test_what_stands_on_a_part_of_other_parts_is_stale_too(tmp_path, capsys):
+    parts = {"first": replace(FIRST, steps=2)}
+    second = replace(SECOND, steps=2, name="03/half", parts=parts)
+    third = replace(SECOND, name="03/third", parts={"first": second})
+    with mock.patch.object(Standing, "__init__", standing_on_standing):
+        whole, said = get(third, tmp_path, capsys)
+        assert [line.split(",")[0] for line in said] == ["03/first", "03/half", "03/third"]
+        assert whole.recipe == third
+        lowest = runs.find(tmp_path, "03/first")
+        changed = {k: v + 1 for k, v in lowest.model().state_dict().items()}
+        model = lowest.model()
+        model.load_state_dict(changed)
+        models.save(model, lowest.folder)
+        assert runs.standing(whole) == "other parts"
+        _, said = get(third, tmp_path, capsys)
+        assert said[-2:] == [
+            "03/third, seed 0: stale, the part first changed",
+            "03/third, seed 0: trained",
+        ]
+
+
+def standing_on_standing(self, first, channels=3):
+    """Of what is given of its part, tells which of the two networks that is."""
+    nn.Module.__init__(self)
+    self.first = Standing(**first) if "first" in first else models.SRCNN(**first)
+    self.last = nn.Conv2d(2 * channels, channels, 3, padding=1)
+    self.channels = channels
+
+
 def test_a_part_that_is_stopped_is_what_comes_back(tmp_path, capsys):
     stopped, _ = get(SECOND, tmp_path, capsys, max_minutes=0)
     assert (stopped.outcome, stopped.name, stopped.step) == ("stopped", "03/first", 1)
     _, said = get(SECOND, tmp_path, capsys)
     assert said == ["03/first, seed 0: resumed", "03/second, seed 0: trained"]
+    first = runs.find(tmp_path, "03/first")
+    (first.folder / "env.json").write_text(json.dumps(first.env | {"code": "0" * 12}))
+    again, _ = get(SECOND, tmp_path, capsys, max_minutes=0)
+    assert (again.outcome, again.name) == ("stopped", "03/first")  # though the whole is there
+
+
+def test_nothing_is_trained_on_a_part_that_diverged_or_is_stale(tmp_path, capsys):
+    wild = replace(FIRST, optimiser={"name": "sgd", "lr": 1e30})
+    with pytest.raises(InputError, match=r"stands on 03/first .*, whose training diverged"):
+        get(replace(SECOND, parts={"first": wild}), tmp_path, capsys)
+    first, _ = get(FIRST, tmp_path, capsys)
+    (first.folder / "env.json").write_text(json.dumps(first.env | {"code": "0" * 12}))
+    with pytest.raises(InputError, match=r"stands on 03/first .*, which is stale"):
+        get(SECOND, tmp_path, capsys, stale="load")
 
 
 def test_a_part_that_the_model_does_not_have_is_named(tmp_path):
@@ -209,6 +237,19 @@ def test_a_rival_survives_its_text_and_is_part_of_the_id():
     fewer = replace(GAME, rival=replace(RIVAL, turns=("model", "critic")))
     ids = {recipe.run_id("data") for recipe in (GAME, slower, fewer, replace(GAME, rival=None))}
     assert len(ids) == 4
+    plain = replace(GAME, rival=runs.Rival("patch"))
+    asked = json.loads('{"rival": {"model": "patch"}}')  # its defaults are not in the id
+    with mock.patch.object(fingerprint, "of_bytes", lambda text, data: json.loads(text)):
+        assert asked.items() <= plain.run_id("data").items()
+
+
+def test_turns_are_those_until_the_last_step():
+    cycles = [("model", "critic"), ("critic", "critic", "model"), ("model", "critic", "model")]
+    for turns, steps in itertools.product(cycles, (1, 4, 5)):
+        recipe = replace(GAME, steps=steps, rival=replace(RIVAL, turns=turns))
+        taken = list(itertools.islice(itertools.cycle(turns), recipe.turns))
+        assert taken.count("model") == steps
+        assert taken[-1] == "model"
 
 
 @pytest.mark.parametrize(
@@ -225,9 +266,21 @@ def test_a_rival_that_cannot_be_is_named(changed, named):
         replace(FIRST, **changed)
 
 
-def test_a_crop_that_is_too_small_for_the_critic_is_named(tmp_path):
-    with pytest.raises(InputError, match="04/game: the critic needs a crop of 24 or more"):
-        runs.train_or_load(replace(GAME, crop=20), folder=tmp_path)
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"crop": 20}, "the critic needs a crop of 24 or more"),
+        ({"grey": 1, "model_args": {}}, "the critic takes 3 channels"),
+        ({"model_args": {"channels": 3}, "rival": None, "model": "told"}, "has no restore"),
+    ],
+)
+def test_networks_that_do_not_fit_are_named(tmp_path, monkeypatch, changed, named):
+    class Told(models.SRCNN):
+        takes = ("y", "noise")
+
+    monkeypatch.setitem(models.MODELS, "told", Told)
+    with pytest.raises(InputError, match=f"04/game: .*{named}"):
+        runs.train_or_load(replace(GAME, **changed), folder=tmp_path)
 
 
 def test_a_proof_sees_both_players_for_two_cycles_and_the_parts(monkeypatch):
@@ -235,7 +288,11 @@ def test_a_proof_sees_both_players_for_two_cycles_and_the_parts(monkeypatch):
     assert steps == 5
     assert {"weights", "weights of the critic", "losses", "rates"} <= parts.keys()
     assert proof.replay(parts, GAME, steps, True) == []
-    assert proof.replay(proof.of_recipe(SECOND)[1], SECOND, 12, True) == []
+    alone, standing = proof.of_miniature(SECOND, 3), replace(SECOND, steps=400)
+    wider = replace(FIRST, model_args={"channels": 3, "widths": "released"})
+    assert alone == proof.of_miniature(standing, 3)
+    on_wider = proof.of_miniature(replace(SECOND, parts={"first": wider}), 3)
+    assert alone["weights"] != on_wider["weights"]
     hinge = ADVERSARIAL["hinge"]
     monkeypatch.setitem(
         ADVERSARIAL, "hinge", Adversarial(lambda r, f: 1.001 * hinge.tell(r, f), hinge.fool)
@@ -243,6 +300,9 @@ def test_a_proof_sees_both_players_for_two_cycles_and_the_parts(monkeypatch):
     assert proof.replay(parts, GAME, steps, True)[0] == "losses"
     slower = replace(GAME, rival=replace(RIVAL, optimiser=ADAM | {"lr": 0.999e-3}))
     monkeypatch.setitem(ADVERSARIAL, "hinge", hinge)
+    late = replace(GAME, rival=replace(RIVAL, schedule={"name": "constant", "warmup": 1000}))
+    moved = proof.of_miniature(late, 5)["weights of the critic"]["values"][0]
+    assert moved > 0.3 * parts["weights of the critic"]["values"][0]  # a warm-up is shortened
     changed = proof.replay(parts, slower, steps, False)
     assert {"weights of the critic", "rates"} <= set(changed)
 

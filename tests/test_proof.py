@@ -276,7 +276,7 @@ def test_a_stopped_training_goes_on_with_other_code_if_its_proof_stands(
     other_code()
     with optimiser(betas=(0.9, 0.9991)):
         assert runs.train_or_load(LONG, **how).folder.name == "000000001"
-        assert "it begins again" in capsys.readouterr().out
+        assert "begins again: losses" in capsys.readouterr().out
         other_code()
         assert runs.train_or_load(LONG, **how).folder.name == "000000002"
 

@@ -12,6 +12,7 @@ from unittest import mock
 import nbformat
 import pytest
 import torch
+from standing import Standing
 from test_report import PARAMETERS, changed, files_of, write_chapter
 
 from deblurlib import data, evaluation, fingerprint, metrics, models, restoration, runs, studies
@@ -35,7 +36,18 @@ SMALL = runs.Recipe(
     grey=1,
     every=3,
 )
-OWN = replace(SMALL, name="05/anchor", steps=4, every=2)  # of the chapter, not of its study
+FIRST = replace(SMALL, name="05/first", steps=2, every=1)
+with mock.patch.dict(models.MODELS, standing=Standing):
+    OWN = replace(  # of the chapter, not of its study
+        SMALL,
+        name="05/anchor",
+        steps=4,
+        every=2,
+        model="standing",
+        model_args={"channels": 1},
+        parts={"first": FIRST},
+    )
+RIVAL = runs.Rival("patch", {"channels": 1, "width": 2, "halvings": 0}, loss="hinge")
 RESULTS = "reports/results/05"
 
 
@@ -48,7 +60,8 @@ class Chapter:
         self.SCORING = {"side": 24, "border": 4}
 
     def recipes(self, profile, seed, data):
-        other = replace(SMALL, name=self.names[1], optimiser={"name": "adam", "lr": self.lr})
+        adam = {"name": "adam", "lr": self.lr}
+        other = replace(SMALL, name=self.names[1], optimiser=adam, rival=RIVAL)
         small = replace(SMALL, name=self.names[0])
         return [replace(one, seed=seed, data=data) for one in (small, other)]
 
@@ -82,6 +95,12 @@ def executed(root, archive, scored):
     found, _ = rows.without_seconds(scored)
     kept = results._as_text(archive)
     return execute.Execution(notebook, copy, 1.0, None, file, found, archive=kept)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def standing():
+    with mock.patch.dict(models.MODELS, standing=Standing):
+        yield
 
 
 @pytest.fixture(scope="module")

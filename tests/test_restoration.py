@@ -446,6 +446,11 @@ def test_a_network_that_guesses_the_kernel_is_a_method_like_any_other(rand):
     assert method.receptive_field is None  # what it does is nothing that a tile could tell
     expected = classical.tikhonov(y, psf.gaussian(0.8), 0.01)
     torch.testing.assert_close(method(y), expected)
-    torch.testing.assert_close(method(y, psf.box(3)), classical.tikhonov(y, psf.box(3), 0.01))
+    torch.testing.assert_close(method(y, psf.box(3)), expected)  # a blind method is told nothing
+    Guess.blind = False
+    told = of_model("told", Guess(), "")
+    torch.testing.assert_close(told(y, psf.box(3)), classical.tikhonov(y, psf.box(3), 0.01))
+    with pytest.raises(InputError, match="the method told needs the kernel"):
+        told(y)
     photo = rand(3, 40, 50)
     assert restore(photo, method).shape == photo.shape

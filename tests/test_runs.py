@@ -264,7 +264,7 @@ def test_with_other_code_a_short_run_is_stale_and_so_is_its_stopped_successor(tm
     change_env(stopped, code="0" * 12)
     capsys.readouterr()
     assert runs.train_or_load(RECIPE, folder=tmp_path).outcome == "trained"
-    assert "it begins again" in capsys.readouterr().out
+    assert "begins again: code changed" in capsys.readouterr().out
 
 
 def test_stale_is_retrained_or_loaded_and_nothing_else():

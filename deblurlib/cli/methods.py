@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 @app.command()
 def methods() -> None:
     """List the methods, and the runs that are methods, too."""
-    from .. import models, restoration, runs
+    from .. import restoration, runs
+    from ..runs import players
 
     table = Table()
     for column in ("method", "needs the kernel", "receptive field, px", "tiled against whole"):
@@ -26,19 +27,25 @@ def methods() -> None:
         table.add_row(
             name,
             "no" if method.blind else "yes",
-            "all" if method.receptive_field is None else str(method.receptive_field),
+            _field(method),
             _tiled(method),
             method.describes,
         )
     trained = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and not r.trouble]
+    trained = [run for run in trained if run.recipe.restores]
     standing_of = runs.standings(trained)
     for run in trained:
         r = run.recipe
         notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
         notes += [] if standing_of[run.id] == "same code" else [standing_of[run.id]]
-        method = restoration.of_model(r.name, models.build(r.model, r.model_args, 0), "")
-        table.add_row(run.id, "no", str(method.receptive_field), _tiled(method), ", ".join(notes))
+        method = restoration.of_model(r.name, players.build(r), "")
+        known = "no" if method.blind else "yes"
+        table.add_row(run.id, known, _field(method), _tiled(method), ", ".join(notes))
     show(table)
+
+
+def _field(method: Method) -> str:
+    return "all" if method.receptive_field is None else str(method.receptive_field)
 
 
 def _tiled(method: Method) -> str:

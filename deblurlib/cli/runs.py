@@ -22,7 +22,8 @@ def list_runs() -> None:
     """List all runs: their state, and their validation scores.
 
     "same code" as now; "proved": the code is another, and the run's proof came out the same with
-    it; "other code": the next deblur train will see. Nothing is computed here.
+    it; "other code": the next deblur train will see; "other data"; "other parts": what it stands on
+    was trained anew. Nothing is computed here.
     """
     from .. import runs
 
@@ -56,6 +57,8 @@ def show_run(
         print(f"made on {part['device']}; processes: {part['processes']}")
         print(", ".join(f"{name} {number}" for name, number in part["versions"].items()))
     print(f"data {env['data']['name']}, fingerprint {env['data']['fingerprint']}")
+    for name, part in env.get("parts", {}).items():
+        print(f"stands on the run {part['run']}: {name}")
     if chosen.outcome != "stopped":
         print(scores_of(chosen))
     for row in chosen.history:
@@ -99,8 +102,10 @@ def _state(run: Run, standing: str) -> str:
 def scores_of(run: Run) -> str:
     """How a training ended, in a line."""
     m = run.metrics
-    if m["val_psnr"] is None:
+    if m["ending"] != "done":
         return f"{m['ending']} at step {m['step']}"
+    if m["val_psnr"] is None:  # its network makes no image
+        return f"{m['step']} steps, {m['parameters']} parameters; validation loss {m['val_loss']:g}"
     return (
         f"{m['step']} steps, {m['parameters']} parameters; validation {m['val_psnr']:.2f} dB, "
         f"identity {m['val_psnr_identity']:.2f} dB"

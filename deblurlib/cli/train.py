@@ -43,7 +43,7 @@ def train(
     with memory_for(f"{recipe} on {on}", LESS):
         run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
     if run.outcome == "stopped":
-        which = "" if run.recipe == wanted else f" of {run.recipe.name}, which comes first,"
+        which = "" if run.name == wanted.name else f" of {run.recipe.name}, which comes first,"
         done, steps = run.step, run.recipe.steps
         print(f"stopped for time{which} at step {done} of {steps}: the same command goes on")
         raise typer.Exit(1)

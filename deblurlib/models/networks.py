@@ -59,6 +59,8 @@ def save(model: nn.Module, folder: Path) -> None:
     They go straight into ``folder``: a caller who needs all or nothing renames it afterwards.
     """
     model.save_pretrained(folder)
+    if not (folder / "config.json").exists():  # of a class without arguments
+        (folder / "config.json").write_text("{}\n", "utf-8")
     weights = folder / "model.safetensors"
     content = weights.read_bytes()
     weights.unlink()  # safetensors writes for its owner alone

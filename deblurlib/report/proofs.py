@@ -56,9 +56,9 @@ def make(
     for recipe in studies.recipes(chapter, results["profile"], about["seeds"][0], source):
         show(recipe.name)
         contents["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
-        contents["sets"][recipe.data] = inputs.open_training_images(recipe).fingerprint
+        contents["sets"][_set_of(recipe)] = inputs.open_training_images(recipe).fingerprint
         contents["tests"][recipe.data] = inputs.open_test_images(recipe).fingerprint
-    for recipe in more:
+    for recipe in [*more, *(part for whole in more for part in _parts_of(whole))]:
         if recipe.name not in contents["recipes"]:
             steps, parts = proof.of_recipe(recipe)
             entry = {"steps": steps, "recipe": asdict(recipe), "parts": parts}
@@ -100,11 +100,9 @@ def replay(
             parts = ["gone"]
         else:
             recipes = [recipes[name] for recipes in by_seed]
-            source = recipes[0].data
-            is_here = sources.is_here(source)
-            missing |= set() if is_here else {source}
-            fingerprints = {part: old.get(part, {}).get(source) for part in ("sets", "tests")}
-            parts = _changes(entry, recipes, fingerprints, is_here, alike)
+            is_here = sources.is_here(recipes[0].data)
+            missing |= set() if is_here else {recipes[0].data}
+            parts = _changes(entry, recipes, old, is_here, alike)
         if parts:
             changed[name] = ", ".join(parts)
     sentences = _by_part(changed, len(old["recipes"]))
@@ -112,33 +110,45 @@ def replay(
 
 
 def _changes(
-    entry: Mapping, recipes: Sequence[Recipe], fingerprints: Mapping, is_here: bool, alike: bool
+    entry: Mapping, recipes: Sequence[Recipe], old: Mapping, is_here: bool, alike: bool
 ) -> list[str]:
     """The parts of a published recipe and its proof that have changed.
 
     Args:
         recipes: as they are today, one for each seed.
-        fingerprints: of the data that it was published with, or ``None``.
+        old: the whole proof, which holds the fingerprints of the data.
     """
-    if fingerprints["sets"] is None:
+    sets, test = old.get("sets", {}), old.get("tests", {}).get(recipes[0].data)
+    if _set_of(recipes[0]) not in sets:
         return ["recipe"]  # it was published with other data
-    ids = {str(r.seed): _run_id(r, fingerprints["sets"]) for r in recipes}
+    ids = {str(r.seed): _run_id(r, sets) for r in recipes}
     parts = [] if ids == entry["runs"] else ["recipe"]
     parts += proof.replay(entry["parts"], recipes[0], entry["steps"], alike)
     if not is_here:
         return parts
     images = inputs.open_training_images(recipes[0])
-    if images.fingerprint != fingerprints["sets"]:
+    if images.fingerprint != sets[_set_of(recipes[0])]:
         return [*parts, "data"]
-    if fingerprints["tests"] not in (None, inputs.open_test_images(recipes[0]).fingerprint):
+    if test not in (None, inputs.open_test_images(recipes[0]).fingerprint):
         return [*parts, "test data"]
     return parts + signature.differences(entry["parts"], _of_data(recipes, images), alike)
 
 
-def _run_id(recipe: Recipe, fingerprint: str) -> str:
-    """The id of the run on data that may not be here; its parts were trained on the same."""
-    parts = {name: _run_id(part, fingerprint) for name, part in recipe.parts.items()}
-    return recipe.run_id(fingerprint, parts)
+def _run_id(recipe: Recipe, sets: Mapping[str, str]) -> str:
+    """The id of the run on published data, which may not be here."""
+    parts = {name: _run_id(part, sets) for name, part in recipe.parts.items()}
+    return recipe.run_id(sets.get(_set_of(recipe), ""), parts)
+
+
+def _set_of(recipe: Recipe) -> str:
+    """Under which name the fingerprint of a recipe's training images is kept."""
+    return recipe.data if recipe.images is None else f"{recipe.data}, first {recipe.images}"
+
+
+def _parts_of(recipe: Recipe) -> list[Recipe]:
+    """All that a recipe stands on."""
+    below = [_parts_of(part) for part in recipe.parts.values()]
+    return [*recipe.parts.values(), *(part for parts in below for part in parts)]
 
 
 def is_whole(old: object) -> bool:

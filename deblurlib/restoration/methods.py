@@ -70,7 +70,7 @@ class Method:
 
     def _restored(self, y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
         with machine.tf32(False):
-            return self.function(y, kernel)
+            return self.function(y, None if self.blind else kernel)
 
 
 def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> torch.Tensor:
@@ -213,6 +213,7 @@ def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
         describes,
         # what a model does of its own may look at the whole image, for its noise or its kernel
         receptive_field=None if hasattr(model, "restore") else model.receptive_field,
+        blind=getattr(model, "blind", True),
         device=None if first is None else first.device,
         multiple=model.multiple,
         **options,
@@ -250,4 +251,7 @@ def apply_model(
     if model.channels == 1:
         padded = padded.flatten(0, 1)[:, None]
     x_hat = model(padded)
+    wanted = (*padded.shape[:2], *(side - 2 * around for side in padded.shape[2:]))
+    if not isinstance(x_hat, torch.Tensor) or x_hat.shape != wanted:
+        raise InputError("the network's output is no image of the size of the one it is given")
     return x_hat.reshape(-1, channels, *x_hat.shape[-2:])[..., :height, :width]

@@ -12,6 +12,7 @@ from .. import data, images
 from ..data import ImageSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
+from ..losses import OBJECTIVES, sharp
 from ..training import Player
 from .recipe import Recipe
 
@@ -33,16 +34,24 @@ def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
     return (data.open_images if recipe.degradation else data.open_pairs)(recipe.data, split)
 
 
-def run_id(recipe: Recipe, images: ImageSet | PairSet | None = None) -> str:
+def run_id(
+    recipe: Recipe,
+    images: ImageSet | PairSet | None = None,
+    known: dict[tuple, str] | None = None,
+) -> str:
     """The id of a recipe's run with the data that are here.
 
     Args:
         images: the recipe's, if they are open.
+        known: fingerprints that were asked for before; new ones are added.
     """
-    images = open_training_images(recipe) if images is None else images
-    return recipe.run_id(
-        images.fingerprint, {name: run_id(part) for name, part in recipe.parts.items()}
-    )
+    known = {} if known is None else known
+    source = (recipe.data, recipe.degradation is None, recipe.images)
+    if source not in known or images is not None:
+        images = open_training_images(recipe) if images is None else images
+        known[source] = images.fingerprint
+    parts = {name: run_id(part, known=known) for name, part in recipe.parts.items()}
+    return recipe.run_id(known[source], parts)
 
 
 def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
@@ -52,8 +61,18 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
         raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
     if recipe.crop % model.multiple:
         raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
-    if "critic" in playing and recipe.crop < (least := playing["critic"].model.least):
-        raise InputError(f"{recipe.name}: the critic needs a crop of {least} or more")
+    takes_more = getattr(model, "takes", ("y",)) != ("y",)
+    if recipe.restores and takes_more and not hasattr(model, "restore"):
+        raise InputError(f"{recipe.name}: {recipe.model} takes more than y, and has no restore")
+    if "critic" not in playing:
+        return
+    critic = playing["critic"].model
+    if recipe.crop < critic.least:
+        raise InputError(f"{recipe.name}: the critic needs a crop of {critic.least} or more")
+    if OBJECTIVES[recipe.loss].target is sharp and critic.channels != channels:
+        raise InputError(
+            f"{recipe.name}: the critic takes {critic.channels} channels of {channels}"
+        )
 
 
 def batches_of(

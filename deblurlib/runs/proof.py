@@ -130,9 +130,9 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     playing = players.players_of(recipe, players.build(recipe))
     multiple = playing["model"].model.multiple
     least = playing["critic"].model.least if recipe.rival else SIDE
-    schedule = dict(recipe.schedule)
-    if schedule.get("warmup"):
-        schedule["warmup"] = min(schedule["warmup"], steps // 3)
+    rival = recipe.rival
+    if rival:
+        rival = replace(rival, schedule=_shortened(rival.schedule, steps))
     return replace(
         recipe,
         data="sample",
@@ -142,11 +142,17 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
         crop=-(-max(SIDE, least) // multiple) * multiple,
         reset=recipe.reset and min(recipe.reset, steps // 2),
         images=recipe.images and 3,
-        schedule=schedule,
+        schedule=_shortened(recipe.schedule, steps),
+        rival=rival,
         precision="32",
         channels_last=False,
         compile=None,
     )
+
+
+def _shortened(schedule: Mapping[str, object], steps: int) -> dict[str, object]:
+    warmup = {"warmup": min(schedule["warmup"], steps // 3)} if schedule.get("warmup") else {}
+    return {**schedule, **warmup}
 
 
 def of_rates(recipe: Recipe) -> Signature:
@@ -161,17 +167,16 @@ def of_rates(recipe: Recipe) -> Signature:
 
 
 def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
-    """The recipe's batches at its first step, around the end of an epoch, and at its last.
+    """The recipe's batches at its first turn, around the end of an epoch, and at its last.
 
     Args:
         sharp: what it trains on: its data, less what is held out.
     """
     margin = players.build(recipe).margin
     batch_of = inputs.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin)
-    epoch = len(sharp) // recipe.batch  # the step in which, or before which, one ends
-    wanted = {0, epoch - 1, epoch, recipe.steps - 1}
-    steps = sorted(step for step in wanted if 0 <= step < recipe.steps)
-    pairs = [batch_of(step) for step in steps]
+    epoch = len(sharp) // recipe.batch  # the turn in which, or before which, one ends
+    wanted = {0, epoch - 1, epoch, recipe.turns - 1}
+    pairs = [batch_of(turn) for turn in sorted(wanted) if 0 <= turn < recipe.turns]
     values = []
     for side in ([pair.y for pair in pairs], [pair.x for pair in pairs]):
         whole = torch.cat([z.double().flatten() for z in side])

@@ -39,6 +39,8 @@ def code_of(recipe: Recipe) -> str:
     if rival := recipe.rival:
         game = ADVERSARIAL[rival.loss]
         chosen += [models.DISCRIMINATORS[rival.model], game.tell, game.fool]
+    # of an object that is called, such as a module, its class
+    chosen = [c if hasattr(c, "__qualname__") else type(c) for c in chosen]
     named = [f"{c.__module__}:{c.__qualname__} {_source(c)}" for c in chosen]
     named += [code_of(part) for part in recipe.parts.values()]
     return fingerprint.of_bytes(package_code().encode(), *(n.encode() for n in named))
@@ -63,16 +65,12 @@ def standing(run: Run) -> str:
 
 def standings(runs: Sequence[Run]) -> dict[str, str]:
     """:func:`standing` of several runs, by their ids."""
-    fingerprints, standing_of = {}, {}
+    known, standing_of = {}, {}
     for run in runs:
-        recipe, env = run.recipe, run.env
-        source = (recipe.data, recipe.degradation is None, recipe.images)
-        if source not in fingerprints:
-            try:
-                fingerprints[source] = inputs.open_training_images(recipe).fingerprint
-            except InputError:
-                fingerprints[source] = None
-        if fingerprints[source] not in (None, env["data"]["fingerprint"]):
+        recipe, env, run_id = run.recipe, run.env, run.id
+        with suppress(InputError):  # data that are not here
+            run_id = inputs.run_id(recipe, known=known)
+        if run_id != run.id:
             standing_of[run.id] = "other data"
         elif other_parts(run):
             standing_of[run.id] = "other parts"
@@ -112,15 +110,19 @@ def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
 
 
 def other_parts(run: Run) -> tuple[str, ...]:
-    """The names of the parts that it stands on whose runs have other weights since.
+    """The parts that have other weights since, and those that stand on such parts themselves.
 
-    Nothing is said of parts whose runs are not in the store: the run holds their weights.
+    Nothing is said of a part whose run is not in the store, or is damaged there: the run holds its
+    weights.
     """
     folder, others = run.folder.parents[2 if run.outcome == "stopped" else 0], []
     for name, made_with in run.env.get("parts", {}).items():
-        part = store.complete(folder, made_with["run"])
-        if part is not None and part.weights != made_with["weights"]:
-            others.append(name)
+        with suppress(InputError):
+            part = store.complete(folder, made_with["run"])
+            if part is None:
+                continue
+            if part.weights_hash != made_with["weights"] or other_parts(part):
+                others.append(f"the part {name}")
     return tuple(others)
 
 

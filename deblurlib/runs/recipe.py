@@ -10,7 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from .. import fingerprint
 from ..degrade import SETTINGS
 from ..errors import InputError, require
-from ..losses import ADVERSARIAL, OBJECTIVES
+from ..losses import ADVERSARIAL, OBJECTIVES, sharp
 from ..models import DISCRIMINATORS, MODELS
 
 PLAYERS = ("model", "critic")
@@ -18,7 +18,10 @@ PLAYERS = ("model", "critic")
 
 @dataclass(frozen=True)
 class Rival:
-    """A critic that a recipe's model is trained against, and how."""
+    """A critic that a recipe's model is trained against, and how.
+
+    As of a recipe, a new field needs a default that means what was done before.
+    """
 
     model: str  # a key of models.DISCRIMINATORS
     model_args: Mapping[str, object] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Recipe:
     loss: str = "mse"  # a key of losses.OBJECTIVES
     optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
     schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
-    clip: Mapping[str, object] | None = None  # this and the three above: see training.Player
+    clip: Mapping[str, object] | None = None  # this and the two above: see training.Player
     ema: float | None = None
     reset: int | None = None  # steps after which the optimiser forgets, see training.Player
     precision: str = "32"
@@ -103,6 +106,21 @@ class Recipe:
         return self.every or max(1, self.steps // 10)
 
     @property
+    def restores(self) -> bool:
+        """Whether its runs make images: by what the model returns, or as it says itself."""
+        by_itself = hasattr(MODELS[self.model], "restore")
+        return by_itself or OBJECTIVES[self.loss].target is sharp
+
+    @property
+    def turns(self) -> int:
+        """Updates of all players until the last of the model's steps."""
+        if self.rival is None:
+            return self.steps
+        places = [i for i, name in enumerate(self.rival.turns) if name == "model"]
+        cycles, rest = divmod(self.steps - 1, len(places))
+        return cycles * len(self.rival.turns) + places[rest] + 1
+
+    @property
     def arguments(self) -> dict[str, object]:
         """All arguments of the model: its own and, by their names, those of its parts."""
         return {**self.model_args, **{name: p.arguments for name, p in self.parts.items()}}
@@ -129,10 +147,18 @@ class Recipe:
         """
         parts = dict(parts or {})
         require(parts.keys() == self.parts.keys(), f"{self.name}: the run of each part is needed")
-        values = json.loads(self.to_json()) | {"parts": parts}
-        changed = {f.name: values[f.name] for f in fields(self) if values[f.name] != _default(f)}
+        changed = _changed(self, json.loads(self.to_json()) | {"parts": parts})
+        if self.rival:
+            changed["rival"] = _changed(self.rival, changed["rival"])
         return fingerprint.of_bytes(json.dumps(changed, sort_keys=True).encode(), data.encode())
 
 
-def _default(f) -> object:
-    return f.default_factory() if f.default_factory is not MISSING else f.default
+def _changed(recipe: Recipe | Rival, values: Mapping[str, object]) -> dict[str, object]:
+    """The values, as of JSON, that differ from their field's default."""
+    changed = {}
+    for f in fields(recipe):
+        default = f.default_factory() if f.default_factory is not MISSING else f.default
+        default = list(default) if isinstance(default, tuple) else default  # as in JSON
+        if values[f.name] != default:
+            changed[f.name] = values[f.name]
+    return changed

@@ -91,7 +91,7 @@ class Run:
             return int(_numbers(file)["step"])
 
     @property
-    def weights(self) -> str:
+    def weights_hash(self) -> str:
         """A hash of the file of its weights."""
         try:
             return fingerprint.of_bytes((self.folder / "model.safetensors").read_bytes())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -65,19 +66,20 @@ def train_or_load(
     images = inputs.open_training_images(recipe)
     run_id = inputs.run_id(recipe, images)
     alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
-    how = {"stale": stale, "max_minutes": max_minutes, "folder": folder, "quiet": quiet}
-    how |= {"device": device}
-    run, parts = None, {}
-    if alone:
-        # of a complete run, parts may be gone: it holds their weights
-        parts = _train_parts(recipe, how, found=store.complete(folder, run_id) is not None)
-        run = _usable(folder, recipe, run_id, images, stale)
+    fabric = None if alone else training.start_fabric(recipe.precision, device=device)
+    how = {"stale": stale, "folder": folder, "quiet": quiet, "device": device}
+    deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    # of a complete run, parts may be gone: it holds their weights
+    is_complete = _agreed(fabric, store.complete(folder, run_id) is not None)
+    parts = _get_parts(recipe, how, deadline, only_found=is_complete)
+    run = _usable(folder, recipe, run_id, images, stale) if alone else None
     if run is None:
-        parts |= _train_parts(recipe, how, but=parts)
-        for part in parts.values():
-            if part.outcome == "stopped":
-                return part
-        fabric = training.start_fabric(recipe.precision, device=device)
+        parts = _get_parts(recipe, how, deadline, parts)
+    if stopped := [part for part in parts.values() if part.outcome == "stopped"]:
+        return stopped[0]
+    if run is None:
+        _check_parts(recipe, parts)
+        fabric = fabric or training.start_fabric(recipe.precision, device=device)
         with _alone(folder, run_id, fabric):
             # The first process decides for all; another one may just have trained the run.
             if fabric.global_rank == 0:
@@ -86,7 +88,7 @@ def train_or_load(
                 run = _usable(*arguments, say=not alone) if again else None
             run = fabric.broadcast(run)
             if run is None:
-                where = (folder / run_id, max_minutes, tensorboard)
+                where = (folder / run_id, _minutes_to(deadline), tensorboard)
                 run = _train(recipe, images, parts, *where, fabric)
     if int(os.environ.get("RANK", 0)) == 0:
         if run.outcome in ("hit", "stale"):
@@ -102,21 +104,49 @@ def train_or_load(
     return run
 
 
-def _train_parts(
-    recipe: Recipe, how: dict, found: bool = False, but: Collection[str] = ()
+def _agreed(fabric: Fabric | None, answer: bool) -> bool:
+    """The first process's answer, for all."""
+    return answer if fabric is None else fabric.broadcast(answer)
+
+
+def _minutes_to(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic()) / 60
+
+
+def _get_parts(
+    recipe: Recipe,
+    how: dict,
+    deadline: float | None,
+    known: Mapping[str, Run] | None = None,
+    only_found: bool = False,
 ) -> dict[str, Run]:
-    """The runs of a recipe's parts, by name.
+    """The runs of a recipe's parts, by name: found or trained, up to one that is stopped.
 
     Args:
         how: of :func:`train_or_load`.
-        found: only those that are in the store.
-        but: not these.
+        known: those that were got before.
+        only_found: leave out those that are not in the store.
     """
-    wanted = {name: part for name, part in recipe.parts.items() if name not in but}
-    if found:
-        folder = how["folder"]
-        wanted = {n: p for n, p in wanted.items() if store.complete(folder, inputs.run_id(p))}
-    return {name: train_or_load(part, **how) for name, part in wanted.items()}
+    parts = dict(known or {})
+    for name, part in recipe.parts.items():
+        if name in parts:
+            continue
+        if only_found and store.complete(how["folder"], inputs.run_id(part)) is None:
+            continue
+        parts[name] = train_or_load(part, max_minutes=_minutes_to(deadline), **how)
+        if parts[name].outcome == "stopped":
+            break
+    return parts
+
+
+def _check_parts(recipe: Recipe, parts: Mapping[str, Run]) -> None:
+    """Raise an :class:`InputError` if there is a part that nothing can stand on."""
+    for part in parts.values():
+        which = f"{recipe.name} stands on {part.recipe.name} ({part.id})"
+        if part.metrics["ending"] != "done":
+            raise InputError(f"{which}, whose training {part.metrics['ending']}")
+        if part.outcome == "stale":
+            raise InputError(f"{which}, which is stale; without --stale load it is trained anew")
 
 
 def _usable(
@@ -170,7 +200,9 @@ def _train(
         "before": [],  # the same, of what was trained elsewhere
     }
     if parts:
-        env["parts"] = {n: {"run": part.id, "weights": part.weights} for n, part in parts.items()}
+        env["parts"] = {
+            n: {"run": part.id, "weights": part.weights_hash} for n, part in parts.items()
+        }
     rows, start = _resume(target, env, images, fabric)
     kept = proof.of_run(recipe, images) if first and recipe.steps >= PROVED_STEPS else None
     done, title = start[1]["step"] if start else 0, f"{recipe.name}, seed {recipe.seed}"
@@ -208,8 +240,10 @@ def _resume(
     last = None
     if fabric.global_rank == 0:
         last = store.last_checkpoint(target.parent, target.name)
-        if last is not None and replay(Run(last, "stopped"), images):
-            print(f"the code has changed since {target.name} was stopped: it begins again")
+        changed = () if last is None else replay(Run(last, "stopped"), images)
+        if changed:
+            why = ", ".join(changed[:3])
+            print(f"{target.name} was stopped, and begins again: {why} changed")
             last = None
     last = fabric.broadcast(last)
     if last is None:
@@ -239,10 +273,10 @@ def _write(
     def everything(folder: Path) -> None:
         records(folder)
         models.save(state.best, folder)
-        last = {k: v if math.isfinite(v) else None for k, v in rows[-1].items()}
         identity = {f"{k}_identity": v for k, v in score(nn.Identity()).items()}
+        last = {k: v if math.isfinite(v) else None for k, v in (rows[-1] | identity).items()}
         size = {"parameters": models.parameter_count(state.model)}
-        write_metrics(folder, {"ending": state.ending, **last, **identity, **size})
+        write_metrics(folder, {"ending": state.ending, **last, **size})
 
     if state.ending in ("done", "diverged"):
         store.put(target, everything)

@@ -78,13 +78,14 @@ def scorer(
             for part in parts:
                 pair = replace(part, y=part.y.to(device), x=part.x.to(device))
                 output = predict(model, pair)
-                if restores:
+                if restores:  # the identity's output, too, is as large as what it is given
                     output = x_hat = images.centre_crop(output, recipe.crop)
                 else:
                     x_hat = _restored(model, pair)
                 if restores or not isinstance(model, nn.Identity):
                     losses.append(objective(output, pair) * len(pair.x))
                 if x_hat is not None:
+                    x_hat = images.centre_crop(x_hat, recipe.crop)
                     errors.append((images.quantise(x_hat) - pair.x).square().mean((1, 2, 3)))
         count = len(pairs)
         return {

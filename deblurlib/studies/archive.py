@@ -204,7 +204,10 @@ class Archive:
                 now = {"scores": scores_at_start(first, self._proof["scoring"])}
                 parts += signature.differences(published["parts"], now, alike)
             self._replayed[key] = bool(parts)
-        changed = self._replayed[key]
+        changed = self._replayed[key] or any(
+            self._has_changed(part, inputs.run_id(part), inputs.open_training_images(part))
+            for part in recipe.parts.values()
+        )
         if run_id in published.get("runs", {}).values():  # else it was ended early
             rest, _ = data.hold_out(sharp, recipe.holdout)
             with proof.one_thread():

@@ -30,7 +30,8 @@ def score(
     """Rows of a chapter's results: each run, and the identity, on the test images.
 
     Every run is scored under its own degradation, drawn from seed 0: the same pairs for all. The
-    identity has one row a case and no ``seed``, which is that of a training.
+    identity has one row a case and no ``seed``, which is that of a training. A run whose network
+    makes no image, as a part of another may, is left out.
 
     Args:
         test: the sharp test images; by default the ``test`` split of the run's data, all of it.
@@ -42,6 +43,8 @@ def score(
     groups: dict[tuple, list[Run]] = {}
     for run in trained:
         recipe = run.recipe
+        if not recipe.restores:
+            continue
         groups.setdefault((recipe.data, recipe.degradation, recipe.grey), []).append(run)
     rows, seen_cases = [], set()
     for (name, degradation, grey), group in groups.items():
@@ -82,9 +85,10 @@ def scores_at_start(recipe: Recipe, scoring: Mapping[str, object]) -> Signature:
     """
     options = dict(scoring)
     side = options.pop("side", None)
-    model = players.build(recipe).eval()
-    method = restoration.of_model("untrained", model, "")
+    methods = []
+    if recipe.restores:
+        methods = [restoration.of_model("untrained", players.build(recipe).eval(), "")]
     with one_thread():
-        rows = evaluation.evaluate([method], islice(cases(recipe, side=side), 2), **options)
+        rows = evaluation.evaluate(methods, islice(cases(recipe, side=side), 2), **options)
     left_out = ("method", "image", "scene", "seconds")
     return of_numbers([v for row in rows for k, v in row.items() if k not in left_out])

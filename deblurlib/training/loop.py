@@ -50,6 +50,8 @@ class State:
 
     def count(self, name: str, losses: Mapping[str, torch.Tensor]) -> None:
         """Note a player's turn and its losses, without waiting for a GPU to know them."""
+        if losses.keys() != set(self.players[name].losses):
+            raise InputError(f"{name} returns the losses {', '.join(losses)}, and names others")
         names = list(self.losses)
         for key, loss in losses.items():
             place = 2 * names.index(key)
@@ -137,7 +139,7 @@ def fit(
     while state.ending is None:
         name = turns[state.turn % len(turns)]
         player = players[name]
-        player.begin_step(state.step, steps)
+        player.begin_turn(state.step, steps)
         pair = batch_of(state.turn)
         if not pair.y.is_contiguous(memory_format=layout):
             pair = replace(pair, y=pair.y.contiguous(memory_format=layout))
@@ -170,9 +172,13 @@ def _begin(
             f"the turns {', '.join(turns)} must be of the players {', '.join(players)}, "
             "and model among them"
         )
+    names = [name for player in players.values() for name in player.losses]
+    if len(set(names)) < len(names):
+        raise InputError(f"two losses have one name: {', '.join(names)}")
+    if resets := [key for key, player in players.items() if player.reset and key != "model"]:
+        raise InputError(f"steps are the model's, so {resets[0]} cannot be reset by them")
     for player in players.values():
         player.begin(fabric, layout, compile)
-    names = [name for player in players.values() for name in player.losses]
     return State(
         step=0,
         turn=0,

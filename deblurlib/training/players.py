@@ -47,6 +47,7 @@ class Player:
     #: what its losses count in the sum that it minimises, where that is not 1
     weights: Mapping[str, float] = field(default_factory=dict)
     losses: Sequence[str] = ("loss",)  # their names
+    average: AveragedModel | None = field(default=None, init=False)
 
     def begin(self, fabric: Fabric, layout: torch.memory_format, compile: str | None) -> None:
         """Set up what the training needs: of the fields above, none is changed."""
@@ -58,7 +59,8 @@ class Player:
         self.model.to(fabric.device, memory_format=layout)
         self.learn()
         self.learning = [p for p in self.model.parameters() if p.requires_grad]
-        self.average = None
+        if unknown := self.weights.keys() - set(self.losses):
+            raise InputError(f"there is no loss {min(unknown)!r} to weigh")
         if self.ema:
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema))
         used = torch.compile(self.model, backend=compile) if compile else self.model
@@ -81,8 +83,8 @@ class Player:
             if parameters and not any(p.requires_grad for p in parameters):
                 module.eval()
 
-    def begin_step(self, step: int, steps: int) -> None:
-        """Set the rates of a step, and forget the moments where it is time to."""
+    def begin_turn(self, step: int, steps: int) -> None:
+        """Set the rates of the step that is under way, and forget the moments if it is time to."""
         if self.reset and step % self.reset == 0:
             self.moments.state.clear()
         set_rates(self.moments, self.schedule, step, steps)

@@ -41,7 +41,7 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 
 
 def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.optim.Optimizer:
-    """The optimiser that ``settings`` describe, see :func:`fit`; one group for each rate."""
+    """The optimiser that ``settings`` describe, see :class:`Player`; one group for each rate."""
     rest = dict(settings)
     if not {"name", "lr"} <= rest.keys():
         raise InputError(f"an optimiser needs a name and a rate lr, not {rest}")
