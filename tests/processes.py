@@ -15,8 +15,9 @@ from pathlib import Path
 
 import lightning_fabric  # noqa: F401
 import torch
+from standing import Standing
 
-from deblurlib import runs
+from deblurlib import models, runs
 from deblurlib.errors import InputError
 from deblurlib.runs import store
 
@@ -47,6 +48,16 @@ GAME = replace(
         optimiser={"name": "adam", "lr": 1e-3},
         turns=("model", "model", "model", "critic"),
     ),
+)
+models.MODELS["standing"] = Standing
+STANDING = replace(
+    RECIPE,
+    name="03/standing",
+    model="standing",
+    model_args={},
+    optimiser={"name": "adam", "lr": 1e-3},
+    clip=None,
+    parts={"first": replace(RECIPE, name="03/first", steps=3)},
 )
 TURNS = (2, 4, 5, 8, 9)  # of its eleven, after which it is killed
 
@@ -185,6 +196,16 @@ def game_together(folder):
     runs.train_or_load(GAME, folder=folder)
 
 
+def standing_together(folder):
+    """Under torchrun: what stands on another, as it is made and when that other is gone."""
+    for _ in range(2):
+        runs.train_or_load(STANDING, folder=folder)
+        if os.environ["RANK"] == "0":
+            part = [run for run in store.listed(folder) if run.name == "03/first"]
+            for run in part:
+                runs.remove(folder, run.id)
+
+
 def kills_at_random(folder, kills=20):
     """Kill that many children, anew from nothing whenever the run is complete."""
     rng, done, round_ = random.Random(0), 0, 0
@@ -205,7 +226,13 @@ def kills_at_random(folder, kills=20):
     print(f"{done} kills in {round_} runs")
 
 
-ACTS = {f.__name__: f for f in (alone, game, full, race, together, game_together, kills_at_random)}
+ACTS = {
+    f.__name__: f
+    for f in (
+        *(alone, game, full, race, together, game_together, standing_together),
+        kills_at_random,
+    )
+}
 ACTS |= {f"turn-{n}": lambda folder, n=n: killed_in_a_cycle(folder, n) for n in TURNS}
 ACTS |= {point: lambda folder, point=point: killed(folder, point) for point in POINTS}
 

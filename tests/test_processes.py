@@ -121,6 +121,16 @@ def test_two_processes_end_with_the_weights_of_one_also_after_a_stop(acted, tmp_
             assert row[name] == pytest.approx(other[name], rel=1e-5, nan_ok=True)
 
 
+def test_two_processes_agree_on_what_a_run_stands_on(tmp_path):
+    printed = start(tmp_path, "standing_together", launcher=TORCHRUN).splitlines()
+    said = [line.split(" (")[0] for line in printed]
+    assert said == [
+        "03/first, seed 0: trained",
+        "03/standing, seed 0: trained",
+        "03/standing, seed 0: hit",  # it holds the weights of what is gone
+    ]
+
+
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments_end_with_the_same_bits(alone, tmp_path):
     printed = start(tmp_path, "kills_at_random", limit=1200)

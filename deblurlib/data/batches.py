@@ -1,6 +1,7 @@
 """Batches of pairs, made on the device from sharp images, each sample from a seed and its number.
 
-Sample ``n = step * batch + j`` of a training is a function of (seed, n): which image, which crop,
+Sample ``n = step * batch + j`` of a training (where players take turns, a step here is one turn, of
+whoever moves) is a function of (seed, n): which image, which crop,
 which blur, which noise. So a training goes on after a stop without replaying anything, and two
 processes that share a batch see what one would have seen. Taught in chapter 01.
 """

@@ -6,8 +6,9 @@ says how many ``channels`` it takes, of what ``multiple`` the image's sides must
 ``receptive_field``: the side, in pixels, of what an output pixel depends on.
 
 A model that takes more than ``y`` says what in ``takes``: names of fields of a
-:class:`deblurlib.degrade.Pair`, such as ``("y", "noise")``. One that is not called to restore says
-how it does: ``restore(y, kernel)``, for images of any size; ``kernel`` may be ``None``.
+:class:`deblurlib.degrade.Pair`, such as ``("y", "noise")``. It must also have a method
+``restore(y, kernel)``, for images of any size; so must one whose output is no image, if it is to be
+a method. The kernel is ``None``, unless the model says that it is not ``blind``.
 
 :data:`DISCRIMINATORS` are trained beside a model, to tell its images from real ones. They say how
 many ``channels`` they take, and the ``least`` side of an image.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -28,6 +28,7 @@ from .validation import Score
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+T = TypeVar("T")
 SAVE_MINUTES = 5  # a checkpoint at least so often
 PROVED_STEPS = 1000  # a shorter training keeps no proof: training it anew takes no longer
 
@@ -72,7 +73,8 @@ def train_or_load(
     # of a complete run, parts may be gone: it holds their weights
     is_complete = _agreed(fabric, store.complete(folder, run_id) is not None)
     parts = _get_parts(recipe, how, deadline, only_found=is_complete)
-    run = _usable(folder, recipe, run_id, images, stale) if alone else None
+    first = fabric is None or fabric.global_rank == 0
+    run = _agreed(fabric, _usable(folder, recipe, run_id, images, stale) if first else None)
     if run is None:
         parts = _get_parts(recipe, how, deadline, parts)
     if stopped := [part for part in parts.values() if part.outcome == "stopped"]:
@@ -81,12 +83,10 @@ def train_or_load(
         _check_parts(recipe, parts)
         fabric = fabric or training.start_fabric(recipe.precision, device=device)
         with _alone(folder, run_id, fabric):
-            # The first process decides for all; another one may just have trained the run.
-            if fabric.global_rank == 0:
-                again = store.complete(folder, run_id) is not None or not alone
-                arguments = (folder, recipe, run_id, images, stale)
-                run = _usable(*arguments, say=not alone) if again else None
-            run = fabric.broadcast(run)
+            # another one may just have trained the run
+            again = first and store.complete(folder, run_id) is not None
+            arguments = (folder, recipe, run_id, images, stale)
+            run = fabric.broadcast(_usable(*arguments, say=False) if again else None)
             if run is None:
                 where = (folder / run_id, _minutes_to(deadline), tensorboard)
                 run = _train(recipe, images, parts, *where, fabric)
@@ -104,7 +104,7 @@ def train_or_load(
     return run
 
 
-def _agreed(fabric: Fabric | None, answer: bool) -> bool:
+def _agreed(fabric: Fabric | None, answer: T) -> T:
     """The first process's answer, for all."""
     return answer if fabric is None else fabric.broadcast(answer)
 
