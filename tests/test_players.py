@@ -13,7 +13,7 @@ from torch import nn
 from deblurlib import models, training
 from deblurlib.degrade import Pair
 from deblurlib.errors import InputError
-from deblurlib.losses import ADVERSARIAL, OBJECTIVES
+from deblurlib.losses import ADVERSARIAL, OBJECTIVES, Adversarial, Objective
 from deblurlib.training import loop
 
 SCHEDULE = {"name": "polynomial", "power": 0.5}
@@ -199,6 +199,31 @@ def test_a_critic_that_diverges_ends_the_training(fabric, batch_of):
     assert state.ending == "diverged"
     assert state.step < 20
     assert not math.isfinite(rows[-1]["critic"]) or not math.isfinite(rows[-1]["adversarial"])
+    assert math.isfinite(rows[-1]["loss"])  # at once, not when the model has followed
+
+
+def test_the_critic_is_shown_targets_and_outputs(batch_of):
+    negative = Objective(F.mse_loss, lambda pair: -pair.x)
+    shown = Adversarial(lambda real, fake: torch.stack([real, fake]), lambda fake: fake)
+    pair, model = batch_of(0), lambda y: [y + 1, y]  # at two scales
+    networks = {"model": model, "critic": lambda image: image}
+    real, fake = training.telling(negative, shown)(networks, pair)["critic"]
+    assert torch.equal(real, -pair.x)
+    assert torch.equal(fake, pair.y + 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"reset": 2}, "so critic cannot be reset"),
+        ({"losses": ("loss",)}, "two losses have one name"),
+        ({"losses": ("other",)}, "critic returns the losses critic, and names others"),
+        ({"weights": {"adversarial": 1.0}}, "no loss 'adversarial' to weigh"),
+    ],
+)
+def test_a_player_that_does_not_fit_is_named(fabric, batch_of, fields, named):
+    with pytest.raises(InputError, match=named):
+        train(batch_of, fabric, critic=fields)
 
 
 def test_players_without_turns_and_turns_without_players_are_named(fabric, batch_of):

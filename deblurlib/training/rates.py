@@ -52,8 +52,6 @@ def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.op
         named(model, prefix)
     groups: dict[float, list[nn.Parameter]] = {}
     for key, parameter in model.named_parameters():
-        if not parameter.requires_grad:  # a part that was trained before
-            continue
         prefix = max((p for p in rates if key.startswith(p)), key=len, default=None)
         groups.setdefault(1.0 if prefix is None else rates[prefix], []).append(parameter)
     listed = [{"params": p, "lr": lr * f, "base": lr * f} for f, p in groups.items()]
