@@ -17,6 +17,7 @@ from . import timing
 
 SIZES = (7, 15, 31, 63)  # taps a side
 WIDTHS = (16, 32)  # of SRN
+FED = ("s1-motion", "shake", "s4-camera")  # settings of which a step makes its batch
 SECONDS = 0.4  # a case is repeated for so long
 ITERATIONS = 30
 
@@ -42,6 +43,9 @@ def cases(device: str, tiny: bool) -> Iterator[dict]:
         for name, options in (("", {}), (", channels last", {"channels_last": True})):
             step = partial(srn_step, width, device, tiny, **options)
             yield attempted(f"SRN step, width {width}, bf16{name}", step)
+    for setting in FED:
+        step = partial(srn_step, WIDTHS[0 if tiny else -1], device, tiny, setting=setting)
+        yield attempted(f"SRN step, width {step.args[0]}, bf16, fed by {setting}", step)
 
 
 def compiled(device: str, tiny: bool) -> list[tuple[int, str]]:
@@ -58,15 +62,20 @@ def shape(tiny: bool) -> tuple[int, int]:
 
 def batch_cases(device: str, batch: int, side: int) -> Iterator[dict]:
     """Training batches of each setting, of images that lie on the device."""
-    generator = torch.Generator().manual_seed(0)
-    bytes_of = {"size": (3, side + 128, side + 128), "generator": generator, "dtype": torch.uint8}
-    held = [torch.randint(0, 256, **bytes_of).to(device) for _ in range(4)]
+    held = images_on(device, side)
     for name, draw in degrade.SETTINGS.items():
 
         def make(draw: degrade.Draw = draw) -> torch.Tensor:
             return batches.training_batch(held, draw, 0, batch, side, 0, device).y
 
         yield timed(f"batch of {batch} x 3 x {side} x {side}, {name}", make)
+
+
+def images_on(device: str | torch.device, side: int) -> list[torch.Tensor]:
+    """Images to cut crops of ``side`` from, with what a blur takes from around them."""
+    generator = torch.Generator().manual_seed(0)
+    bytes_of = {"size": (3, side + 128, side + 128), "generator": generator, "dtype": torch.uint8}
+    return [torch.randint(0, 256, **bytes_of).to(device) for _ in range(4)]
 
 
 def scoring_cases(x: torch.Tensor, where: str, iterations: int) -> Iterator[dict]:
@@ -90,22 +99,32 @@ def scoring_cases(x: torch.Tensor, where: str, iterations: int) -> Iterator[dict
 
 
 def srn_step(
-    width: int, device: str, tiny: bool, channels_last: bool = False, compile: str | None = None
+    width: int,
+    device: str,
+    tiny: bool,
+    channels_last: bool = False,
+    compile: str | None = None,
+    setting: str | None = None,
 ) -> dict:
-    """What a step of a training of SRN takes, on one batch: ``ms``, and ``start_s`` until then."""
+    """What a step of a training of SRN takes: ``ms``, and ``start_s`` until then.
+
+    Args:
+        setting: that makes the batches; ``None``: one batch, made beforehand, is used again.
+    """
     batch, side = shape(tiny)
     fabric = training.start_fabric("bf16", device=device)
-    x = torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(
-        fabric.device
-    )
-    y, every = degrade.convolve(x, psf.box(5)), 1 if tiny else 10
-    pair = degrade.Pair(y, x, ())
+    every, held = 1 if tiny else 10, images_on(fabric.device, side)
+    draw = degrade.SETTINGS[setting or "s1-box"]
+    batch_of = batches.training_batches(held, draw, batch, side, 0, fabric.device)
+    if setting is None:
+        pair = batch_of(0)
+        batch_of = lambda turn: pair  # noqa: E731
     objective = training.supervised(losses.OBJECTIVES["mse-over-scales"])
     adam = {"name": "adam", "lr": 1e-4}
     player = training.Player(models.build("srn", {"width": width}, 0), objective, adam)
     how = {"channels_last": channels_last, "compile": compile, "fabric": fabric}
     began, clock = time.perf_counter(), []
-    for _ in training.fit({"model": player}, lambda turn: pair, 3 * every, every=every, **how):
+    for _ in training.fit({"model": player}, batch_of, 3 * every, every=every, **how):
         clock.append(time.perf_counter() - began)  # the loss was read: the GPU has done the steps
     ms = 1000 * (clock[-1] - clock[0]) / (2 * every)
     return {"ms": round(ms, 3), "steps_per_s": round(1000 / ms, 2), "start_s": round(clock[0], 1)}

@@ -307,6 +307,25 @@ def test_a_proof_sees_both_players_for_two_cycles_and_the_parts(monkeypatch):
     assert {"weights of the critic", "rates"} <= set(changed)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model_args": {"width": 6}},
+        {"loss": "least-squares"},
+        {"weight": 0.2},
+        {"optimiser": ADAM | {"lr": 2e-3}},
+        {"schedule": {"name": "constant"}},
+        {"turns": ("model", "critic")},
+    ],
+)
+def test_each_field_of_a_rival_changes_the_training(other):
+    one, another = (
+        proof.of_miniature(replace(GAME, rival=rival), 3)["losses"]["values"]
+        for rival in (RIVAL, replace(RIVAL, **other))
+    )
+    assert one != another
+
+
 def test_the_batch_trains_parts_before_what_stands_on_them():
     rules = (Path(__file__).parents[1] / "Snakefile").read_text("utf-8")
     begin = rules.index("def trained_before(")
