@@ -187,13 +187,14 @@ class Guess(torch.nn.Module):
         return 0.9 * y
 
 
+@pytest.mark.parametrize("margin", [0, 4])
 def test_a_network_that_makes_a_kernel_is_validated_on_it_and_on_what_it_restores(
-    sets, monkeypatch
+    sets, monkeypatch, margin
 ):
     on_kernel = losses.Objective(torch.nn.functional.mse_loss, lambda pair: pair.kernels)
     monkeypatch.setitem(losses.OBJECTIVES, "kernel", on_kernel)
     recipe = replace(RECIPES["sharp"], loss="kernel")
-    score = scorer(recipe, sets["sharp"], torch.device("cpu"), 0)
+    score = scorer(recipe, sets["sharp"], torch.device("cpu"), margin)
     pairs = [*validation_pairs(recipe, sets["sharp"], 0)]
     errors = [(images.quantise(0.9 * pair.y) - pair.x).square().mean().item() for pair in pairs]
     expected = {"val_loss": 0, "val_psnr": -10 * np.log10(np.mean(errors))}
