@@ -140,9 +140,7 @@ def fit(
         name = turns[state.turn % len(turns)]
         player = players[name]
         player.begin_turn(state.step, steps)
-        pair = batch_of(state.turn)
-        if not pair.y.is_contiguous(memory_format=layout):
-            pair = replace(pair, y=pair.y.contiguous(memory_format=layout))
+        pair = _in_layout(batch_of(state.turn), layout)
         with turn_of(name, players, fabric), nullcontext() if tf32 else machine.tf32(False):
             losses = player.minimises(networks, pair)
             fabric.backward(player.total(losses))
@@ -224,6 +222,12 @@ def _look(
         state.ending = "time"
     if state.save and not state.row:  # a checkpoint is of one process, but for all
         state.total.copy_(fabric.all_reduce(state.total.clone(), reduce_op="mean"))
+
+
+def _in_layout(pair: Pair, layout: torch.memory_format) -> Pair:
+    if pair.y.is_contiguous(memory_format=layout):
+        return pair
+    return replace(pair, y=pair.y.contiguous(memory_format=layout))
 
 
 def _prefix(name: str) -> str:

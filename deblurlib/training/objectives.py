@@ -43,7 +43,7 @@ def fooling(objective: Objective, game: Adversarial) -> Callable[[Networks, Pair
 
 
 def telling(objective: Objective, game: Adversarial) -> Callable[[Networks, Pair], Losses]:
-    """The loss of the critic, which is shown targets and the model's outputs: ``"critic"``."""
+    """The loss of the critic, shown targets and the model's outputs: ``"critic"``."""
 
     def losses(networks: Networks, pair: Pair) -> Losses:
         with torch.no_grad():
