@@ -13,6 +13,10 @@ class NoSuchRun(InputError):
     """No run in the store has this id, or comes from a recipe of this name."""
 
 
+class NotRegistered(InputError):
+    """A recipe names a model, a loss or a setting that is in no table of this process."""
+
+
 class InputWarning(UserWarning):
     """Something given from outside was mended before it was used; its message says what and how.
 

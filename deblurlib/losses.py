@@ -14,10 +14,17 @@ import torch.nn.functional as F
 
 from .degrade import Pair
 
+Output = torch.Tensor | Sequence[torch.Tensor]  # of a model: one tensor, or several
+
 
 def sharp(pair: Pair) -> torch.Tensor:
     """The target of a network that restores."""
     return pair.x
+
+
+def first(output: Output) -> torch.Tensor:
+    """Of several outputs the first: of those at several scales, the finest."""
+    return output if isinstance(output, torch.Tensor) else output[0]
 
 
 @dataclass(frozen=True)
@@ -25,9 +32,11 @@ class Objective:
     """A loss of a model's output: ``objective(output, pair)``, the mean over the batch."""
 
     loss: Callable[..., torch.Tensor]  # (output, target) -> one number
-    target: Callable[[Pair], torch.Tensor] = sharp  # what the output should be
+    target: Callable[[Pair], Output] = sharp  # what the output should be
+    shown: Callable[[Output], torch.Tensor] = first  # what a critic is shown of the output
+    least: int = 1  # pixels of a side that it takes
 
-    def __call__(self, output: torch.Tensor | Sequence[torch.Tensor], pair: Pair) -> torch.Tensor:
+    def __call__(self, output: Output, pair: Pair) -> torch.Tensor:
         return self.loss(output, self.target(pair))
 
 
@@ -46,7 +55,7 @@ def euclidean(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(x_hat, x, reduction="sum") / (2 * len(x))
 
 
-def mse_over_scales(x_hat: torch.Tensor | Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def mse_over_scales(x_hat: Output, x: torch.Tensor) -> torch.Tensor:
     """The sum of each scale's mean squared error, ``x`` halved by averaging 2 x 2 pixels.
 
     SRN's loss, with all its weights 1. It takes a list of ``x_hat``, one a scale, the finest first;

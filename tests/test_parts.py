@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -12,10 +13,15 @@ import torch
 from standing import Standing
 from torch import nn
 
-from deblurlib import fingerprint, models, restoration, runs, training
+from deblurlib import fingerprint, models, restoration, runs, studies, training
 from deblurlib.errors import InputError
-from deblurlib.losses import ADVERSARIAL, Adversarial
-from deblurlib.runs import inputs, players, proof, run, store
+from deblurlib.losses import ADVERSARIAL, OBJECTIVES, Adversarial, Objective
+from deblurlib.runs import inputs, players, proof, provenance, run, store
+
+
+class Bare(nn.Conv2d):
+    channels, multiple, margin, receptive_field = 3, 1, 0, 3
+
 
 SMALL = {"data": "sample", "steps": 4, "batch": 2, "crop": 24, "every": 2}
 FIRST = runs.Recipe(
@@ -335,3 +341,109 @@ def test_the_batch_trains_parts_before_what_stands_on_them():
     assert jobs["trained_before"](asked) == ["runs/b.txt"]
     asked.job = "b"
     assert jobs["trained_before"](asked) == []
+
+
+# --- networks whose output is no image
+
+
+@pytest.fixture
+def edges(monkeypatch):
+    """A recipe of a network that makes no image."""
+    darkness = Objective(nn.functional.mse_loss, lambda pair: 1 - pair.x)
+    monkeypatch.setitem(OBJECTIVES, "darkness", darkness)
+    return replace(FIRST, name="03/edges", loss="darkness")
+
+
+def test_a_network_that_makes_no_image_is_trained_and_scored_nowhere(
+    edges, tmp_path, monkeypatch, command
+):
+    whole = replace(SECOND, parts={"first": edges})
+    chapter = type("Chapter", (), {"recipes": lambda *given: [edges, whole]})()
+    monkeypatch.setitem(studies.CHAPTERS, "03", chapter)
+    monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path))
+    code, out, _ = command("study", "03", "--profile", "smoke")
+    lines = [line for line in out.splitlines() if "03/" in line and "│" in line]
+    assert code == 0
+    assert [line.count(" - ") for line in lines] == [6, 0]
+    assert "validation loss" in command("train", "03/edges", "--profile", "smoke")[1]
+    listed = command("methods")[1]
+    part = runs.find(tmp_path, "03/edges")
+    assert part.id not in listed
+    with pytest.raises(InputError, match=r"03/edges\) makes no image"):
+        restoration.find_method("03/edges")
+    assert (part.metrics["val_psnr"], part.metrics["val_loss_identity"]) == (None, None)
+
+
+def test_of_several_outputs_the_first_is_the_image(rand):
+    class Both(models.SRCNN):
+        def forward(self, y):
+            return super().forward(y), y
+
+    model = Both(channels=3)
+    y = rand(1, 3, 9, 8)
+    torch.testing.assert_close(restoration.of_model("both", model, "")(y), model(y)[0])
+    wrong = models.SRCNN(channels=3, padding=False)
+    wrong.margin = 0
+    with pytest.raises(InputError, match="no image of the size"):
+        restoration.of_model("wrong", wrong, "")(rand(1, 3, 20, 20))
+
+
+def test_a_proof_has_crops_that_its_loss_takes(monkeypatch):
+    def needs_eleven(output, x):
+        assert x.shape[-1] >= 11
+        return (output - x).abs().mean()
+
+    monkeypatch.setitem(OBJECTIVES, "wide", Objective(needs_eleven, least=11))
+    proof.of_miniature(replace(FIRST, loss="wide"), 2)
+
+
+# --- what is not in the library
+
+
+def test_what_was_put_into_a_loss_is_part_of_the_code(monkeypatch):
+    def weighing(weight):
+        return lambda output, x: weight * (output - x).square().mean()
+
+    codes = set()
+    for loss in (
+        *map(weighing, (1.0, 2.0)),
+        *(partial(nn.functional.huber_loss, delta=delta) for delta in (1.0, 2.0)),
+        *(nn.L1Loss(), nn.MSELoss()),
+    ):
+        monkeypatch.setitem(OBJECTIVES, "mse", Objective(loss))
+        codes.add(provenance.code_of(FIRST))
+    assert len(codes) == 6
+
+
+def test_a_model_from_a_notebook_is_trained(tmp_path, monkeypatch):
+    cell = "class Mine(SRCNN):\n    def forward(self, y):\n        return super().forward(y)"
+    namespace = {"SRCNN": models.SRCNN, "__name__": "__main__"}
+    exec(compile(cell, "cell", "exec"), namespace)
+    monkeypatch.setitem(models.MODELS, "mine", namespace["Mine"])
+    recipe = replace(FIRST, model="mine")
+    trained = runs.train_or_load(recipe, folder=tmp_path)
+    assert (trained.outcome, runs.standing(trained)) == ("trained", "same code")
+    exec(compile(cell + " * 2", "cell", "exec"), namespace)
+    monkeypatch.setitem(models.MODELS, "mine", namespace["Mine"])
+    assert runs.standing(trained) == "other code"
+    monkeypatch.delitem(models.MODELS, "mine")
+    (found,) = store.listed(tmp_path)
+    assert found.trouble == "not known here"
+    with pytest.raises(InputError, match="it was registered where the run was made"):
+        _ = found.recipe
+
+
+def test_what_is_wrong_with_a_whole_is_said_before_its_parts_are_trained(tmp_path):
+    with pytest.raises(InputError, match="the critic needs a crop of 24"):
+        runs.train_or_load(replace(SECOND, crop=20, rival=RIVAL), folder=tmp_path)
+    assert not list(store.listed(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("base", "named"), [(nn.Conv2d, "does not say its channels"), (Bare, "PyTorchModelHubMixin")]
+)
+def test_what_a_model_lacks_is_named(monkeypatch, base, named):
+    monkeypatch.setitem(models.MODELS, "bare", base)
+    arguments = {"in_channels": 3, "out_channels": 3, "kernel_size": 3}
+    with pytest.raises(InputError, match=named):
+        players.build(replace(FIRST, model="bare", model_args=arguments))

@@ -37,6 +37,7 @@ def methods() -> None:
     for run in trained:
         r = run.recipe
         notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
+        notes += [] if run.metrics["ending"] == "done" else [run.metrics["ending"]]
         notes += [] if standing_of[run.id] == "same code" else [standing_of[run.id]]
         method = restoration.of_model(r.name, players.build(r), "")
         known = "no" if method.blind else "yes"

@@ -17,6 +17,7 @@ from torch import nn
 
 from .. import classical, degrade, machine, models, psf, runs
 from ..errors import InputError, NoSuchRun
+from ..losses import first
 from ..psf import as_kernel
 from ..values import as_batch, check_restorable
 from . import deconvolution
@@ -198,7 +199,13 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
 
 
 def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
-    """The method that applies a run's model; errors as of :meth:`deblurlib.runs.Run.model`."""
+    """The method that applies a run's model; errors as of :meth:`deblurlib.runs.Run.model`.
+
+    Raises:
+        InputError: its network makes no image, also.
+    """
+    if not run.recipe.restores:
+        raise InputError(f"the network of the run {run.id} ({run.recipe.name}) makes no image")
     return of_model(
         run.recipe.name, run.model().to(machine.device(device)), f"run {run.id}", run=run
     )
@@ -250,8 +257,8 @@ def apply_model(
     padded = F.pad(y, sides, mode=mode) if any(sides) else y
     if model.channels == 1:
         padded = padded.flatten(0, 1)[:, None]
-    x_hat = model(padded)
+    x_hat = first(model(padded))
     wanted = (*padded.shape[:2], *(side - 2 * around for side in padded.shape[2:]))
-    if not isinstance(x_hat, torch.Tensor) or x_hat.shape != wanted:
+    if x_hat.shape != wanted:
         raise InputError("the network's output is no image of the size of the one it is given")
     return x_hat.reshape(-1, channels, *x_hat.shape[-2:])[..., :height, :width]

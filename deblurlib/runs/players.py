@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -24,6 +24,9 @@ def build(recipe: Recipe, trained: Mapping[str, Weights] | None = None) -> nn.Mo
             a proof wants them.
     """
     model = models.build(recipe.model, recipe.arguments, recipe.seed)
+    _check(model, recipe.model, ("channels", "multiple", "margin", "receptive_field"))
+    if not hasattr(model, "save_pretrained"):
+        raise InputError(f"the model {recipe.model} must be a PyTorchModelHubMixin, to be saved")
     for name, part in recipe.parts.items():
         module = getattr(model, name, None)
         if type(module) is not models.MODELS[part.model]:
@@ -32,6 +35,12 @@ def build(recipe: Recipe, trained: Mapping[str, Weights] | None = None) -> nn.Mo
         module.load_state_dict(weights)
         module.requires_grad_(False)
     return model
+
+
+def _check(network: nn.Module, name: str, says: Sequence[str]) -> None:
+    for attribute in says:
+        if not hasattr(network, attribute):
+            raise InputError(f"the network {name} does not say its {attribute}")
 
 
 def players_of(recipe: Recipe, model: nn.Module) -> dict[str, Player]:
@@ -43,6 +52,7 @@ def players_of(recipe: Recipe, model: nn.Module) -> dict[str, Player]:
     game = ADVERSARIAL[rival.loss]
     how |= {"losses": ("loss", "adversarial"), "weights": {"adversarial": rival.weight}}
     critic = models.build_discriminator(rival.model, rival.model_args, recipe.seed)
+    _check(critic, rival.model, ("channels", "least"))
     return {
         "model": Player(model, fooling(objective, game), **how),
         "critic": Player(

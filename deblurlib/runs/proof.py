@@ -24,13 +24,14 @@ from torch import nn
 
 from .. import data, files, images, machine, training
 from ..data import ImageSet, PairSet, batches
+from ..losses import OBJECTIVES
 from . import fitting, inputs, players, validation
 from .recipe import Recipe
 from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
 
 STEPS, FEWER_STEPS = 12, 4  # of a miniature; fewer where that takes over SLOW seconds
 SLOW = 5.0
-SIDE = 8  # pixels of a miniature's crop, or the least that its model takes
+SIDE = 8  # pixels of a miniature's crop, or the least that its networks and its loss take
 RATES = 16  # steps whose rates are kept
 OTHER = 1000  # added to a seed for the second miniature
 
@@ -129,7 +130,8 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     """
     playing = players.players_of(recipe, players.build(recipe))
     multiple = playing["model"].model.multiple
-    least = playing["critic"].model.least if recipe.rival else SIDE
+    least = max(SIDE, OBJECTIVES[recipe.loss].least)
+    least = max(least, playing["critic"].model.least) if recipe.rival else least
     rival = recipe.rival
     if rival:
         rival = replace(rival, schedule=_shortened(rival.schedule, steps))
@@ -139,7 +141,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
         steps=steps,
         every=max(1, steps // 3),
         batch=2,
-        crop=-(-max(SIDE, least) // multiple) * multiple,
+        crop=-(-least // multiple) * multiple,
         reset=recipe.reset and min(recipe.reset, steps // 2),
         images=recipe.images and 3,
         schedule=_shortened(recipe.schedule, steps),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import marshal
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from .. import fingerprint, models
@@ -39,18 +41,34 @@ def code_of(recipe: Recipe) -> str:
     if rival := recipe.rival:
         game = ADVERSARIAL[rival.loss]
         chosen += [models.DISCRIMINATORS[rival.model], game.tell, game.fool]
-    # of an object that is called, such as a module, its class
-    chosen = [c if hasattr(c, "__qualname__") else type(c) for c in chosen]
-    named = [f"{c.__module__}:{c.__qualname__} {_source(c)}" for c in chosen]
+    named = [_described(c) for c in chosen]
     named += [code_of(part) for part in recipe.parts.values()]
     return fingerprint.of_bytes(package_code().encode(), *(n.encode() for n in named))
+
+
+def _described(definition: object) -> str:
+    """A callable's name, a hash of its source, and what was put into it."""
+    if isinstance(definition, partial):
+        given = f"{definition.args!r} {sorted(definition.keywords.items())!r}"
+        return f"{_described(definition.func)} with {given}"
+    if not hasattr(definition, "__qualname__"):  # an object that is called, such as a module
+        definition = type(definition)
+    held = [cell.cell_contents for cell in getattr(definition, "__closure__", None) or ()]
+    texts = [_described(value) if callable(value) else repr(value) for value in held]
+    name = f"{definition.__module__}:{definition.__qualname__}"
+    return " ".join([name, _source(definition), *texts])
 
 
 def _source(definition: object) -> str:
     """A hash of a definition; empty for those of PyTorch and of this library."""
     if definition.__module__.split(".")[0] in ("torch", "deblurlib"):
         return ""
-    return fingerprint.of_source(textwrap.dedent(inspect.getsource(definition)))
+    try:
+        return fingerprint.of_source(textwrap.dedent(inspect.getsource(definition)))
+    except (OSError, SyntaxError):  # a class in a notebook's cell has no file
+        functions = vars(definition).values() if isinstance(definition, type) else [definition]
+        codes = [f.__code__ for f in functions if hasattr(f, "__code__")]
+        return fingerprint.of_bytes(*(marshal.dumps(code) for code in codes))
 
 
 def standing(run: Run) -> str:

@@ -9,7 +9,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 from .. import fingerprint
 from ..degrade import SETTINGS
-from ..errors import InputError, require
+from ..errors import InputError, NotRegistered, require
 from ..losses import ADVERSARIAL, OBJECTIVES, sharp
 from ..models import DISCRIMINATORS, MODELS
 
@@ -35,7 +35,7 @@ class Rival:
         tables = {"model": DISCRIMINATORS, "loss": ADVERSARIAL}
         for key, table in tables.items():
             if (value := getattr(self, key)) not in table:
-                raise InputError(f"rival: {key} {value!r} is none of {', '.join(table)}")
+                raise NotRegistered(f"rival: {key} {value!r} is none of {', '.join(table)}")
         object.__setattr__(self, "turns", tuple(self.turns))
         if set(self.turns) != set(PLAYERS):
             raise InputError(f"rival: turns are of model and critic, not {', '.join(self.turns)}")
@@ -84,7 +84,7 @@ class Recipe:
         for key, table in tables.items():
             value = getattr(self, key)
             if value not in table and not (key == "degradation" and value is None):
-                raise InputError(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
+                raise NotRegistered(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
         for key in ("steps", "batch", "crop", "every", "images", "reset"):
             value = getattr(self, key)
             if value is not None and value < 1:

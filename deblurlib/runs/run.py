@@ -29,7 +29,7 @@ from safetensors.torch import save
 from torch import nn
 
 from .. import files, fingerprint, models
-from ..errors import InputError
+from ..errors import InputError, NotRegistered
 from .recipe import Recipe
 
 
@@ -110,7 +110,10 @@ class Run:
 
     @property
     def trouble(self) -> str:
-        """``damaged``, ``not readable`` (for us), or empty."""
+        """``damaged``, ``not readable`` (for us), ``not known here``, or empty.
+
+        The third is said of a run whose model, loss or setting is not registered in this process.
+        """
         try:
             for path in self.folder.iterdir():
                 if not path.is_dir():
@@ -121,6 +124,8 @@ class Run:
             return "not readable"
         try:
             _ = self.recipe, self.env
+        except NotRegistered:
+            return "not known here"
         except InputError:
             return "damaged"
         return ""
@@ -159,6 +164,9 @@ class Run:
     def _read(self, name: str, parse: Callable[[str], object]) -> object:
         try:
             return parse((self.folder / name).read_text("utf-8"))
+        except NotRegistered as error:
+            told = f"{self.folder}: {error}; it was registered where the run was made"
+            raise NotRegistered(told) from None
         except (OSError, ValueError, TypeError, KeyError) as error:  # InputError is one, too
             raise self.damaged(error) from None
 

@@ -18,7 +18,7 @@ from .. import machine, models, training
 from ..data import ImageSet, PairSet
 from ..errors import InputError
 from ..progress import progress_bar
-from . import fitting, inputs, proof, signals, store
+from . import fitting, inputs, players, proof, signals, store
 from . import tensorboard as board
 from .provenance import code_of, replay
 from .recipe import Recipe
@@ -72,6 +72,8 @@ def train_or_load(
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     # of a complete run, parts may be gone: it holds their weights
     is_complete = _agreed(fabric, store.complete(folder, run_id) is not None)
+    if recipe.parts:  # what is wrong with the whole is said before they are trained
+        inputs.check(recipe, players.players_of(recipe, players.build(recipe)))
     parts = _get_parts(recipe, how, deadline, only_found=is_complete)
     first = fabric is None or fabric.global_rank == 0
     run = _agreed(fabric, _usable(folder, recipe, run_id, images, stale) if first else None)

@@ -13,7 +13,7 @@ from .. import images, machine
 from ..data import ImageSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
-from ..losses import OBJECTIVES, sharp
+from ..losses import OBJECTIVES, first, sharp
 from ..training import predict
 from .recipe import Recipe
 
@@ -78,14 +78,14 @@ def scorer(
             for part in parts:
                 pair = replace(part, y=part.y.to(device), x=part.x.to(device))
                 output = predict(model, pair)
-                if restores:  # the identity's output, too, is as large as what it is given
-                    output = x_hat = images.centre_crop(output, recipe.crop)
-                else:
-                    x_hat = _restored(model, pair)
+                x_hat = first(output) if restores else _restored(model, pair)
+                if x_hat is not None:  # the identity gives back as much as it is given
+                    x_hat = images.centre_crop(x_hat, recipe.crop)
+                if restores and isinstance(output, torch.Tensor):
+                    output = x_hat
                 if restores or not isinstance(model, nn.Identity):
                     losses.append(objective(output, pair) * len(pair.x))
                 if x_hat is not None:
-                    x_hat = images.centre_crop(x_hat, recipe.crop)
                     errors.append((images.quantise(x_hat) - pair.x).square().mean((1, 2, 3)))
         count = len(pairs)
         return {
@@ -105,4 +105,6 @@ def _restored(model: nn.Module, pair: Pair) -> torch.Tensor | None:
     """The image that a model makes whose output is none; ``None`` if it makes no image."""
     if isinstance(model, nn.Identity):
         return pair.y
-    return model.restore(pair.y, None) if hasattr(model, "restore") else None
+    if not hasattr(model, "restore"):
+        return None
+    return model.restore(pair.y, None if getattr(model, "blind", True) else pair.kernels)

@@ -5,19 +5,19 @@ Taught in chapter 04.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
 from ..degrade import Pair
-from ..losses import Adversarial, Objective
+from ..losses import Adversarial, Objective, Output, first
 
 Networks = Mapping[str, nn.Module]  # the players' networks, by the players' names
 Losses = dict[str, torch.Tensor]
 
 
-def predict(network: nn.Module, pair: Pair) -> torch.Tensor | Sequence[torch.Tensor]:
+def predict(network: nn.Module, pair: Pair) -> Output:
     """What a network makes of a pair: it is called with the fields of the pair that it takes."""
     return network(*(getattr(pair, name) for name in getattr(network, "takes", ("y",))))
 
@@ -36,7 +36,7 @@ def fooling(objective: Objective, game: Adversarial) -> Callable[[Networks, Pair
 
     def losses(networks: Networks, pair: Pair) -> Losses:
         output = predict(networks["model"], pair)
-        fake = networks["critic"](_first(output))
+        fake = networks["critic"](objective.shown(output))
         return {"loss": objective(output, pair), "adversarial": game.fool(fake)}
 
     return losses
@@ -47,14 +47,9 @@ def telling(objective: Objective, game: Adversarial) -> Callable[[Networks, Pair
 
     def losses(networks: Networks, pair: Pair) -> Losses:
         with torch.no_grad():
-            output = _first(predict(networks["model"], pair))
+            shown = objective.shown(predict(networks["model"], pair))
         critic = networks["critic"]
         # apart, for a critic that normalises over its batch
-        return {"critic": game.tell(critic(objective.target(pair)), critic(output))}
+        return {"critic": game.tell(critic(first(objective.target(pair))), critic(shown))}
 
     return losses
-
-
-def _first(output: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
-    """Of the outputs at several scales, the finest."""
-    return output if isinstance(output, torch.Tensor) else output[0]

@@ -88,8 +88,9 @@ def set_rates(
 
 
 def named(model: nn.Module, prefix: str) -> nn.ParameterList:
-    """The parameters whose names begin with ``prefix``; an error if there are none."""
-    parameters = [p for name, p in model.named_parameters() if name.startswith(prefix)]
+    """The parameters that learn whose names begin with ``prefix``; an error if there are none."""
+    learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    parameters = [p for name, p in learning if name.startswith(prefix)]
     if not parameters:
-        raise InputError(f"no parameter's name begins with {prefix!r}")
+        raise InputError(f"no parameter's name begins with {prefix!r}, of those that learn")
     return nn.ParameterList(parameters)
