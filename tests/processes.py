@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import lightning_fabric  # noqa: F401
 import torch
@@ -49,16 +50,16 @@ GAME = replace(
         turns=("model", "model", "model", "critic"),
     ),
 )
-models.MODELS["standing"] = Standing
-STANDING = replace(
-    RECIPE,
-    name="03/standing",
-    model="standing",
-    model_args={},
-    optimiser={"name": "adam", "lr": 1e-3},
-    clip=None,
-    parts={"first": replace(RECIPE, name="03/first", steps=3)},
-)
+with mock.patch.dict(models.MODELS, standing=Standing):
+    STANDING = replace(
+        RECIPE,
+        name="03/standing",
+        model="standing",
+        model_args={},
+        optimiser={"name": "adam", "lr": 1e-3},
+        clip=None,
+        parts={"first": replace(RECIPE, name="03/first", steps=3)},
+    )
 TURNS = (2, 4, 5, 8, 9)  # of its eleven, after which it is killed
 
 
@@ -238,6 +239,7 @@ ACTS |= {point: lambda folder, point=point: killed(folder, point) for point in P
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    models.MODELS["standing"] = Standing
     for act in sys.argv[2:]:
         if "RANK" not in os.environ:
             print(f"# {act}", flush=True)

@@ -1,6 +1,8 @@
 """Scores of methods beside the identity's: by other implementations, and by hand."""
 
 import math
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -280,13 +282,16 @@ def test_the_cases_of_pairs_are_the_pairs_and_methods_are_given_their_kernels(pa
     given = []
     look = Method("look", lambda y, k: given.append(k) or y, "looks")
     rows = [r for r in evaluate([look], cases_of_pairs(pairs)) if r["method"] == "look"]
+    assert given == [None] * len(rows)  # a blind method is not told
+    given.clear()
+    evaluate([replace(look, blind=False)], islice(cases_of_pairs(pairs), 3))
     for i, (one, (y, x)) in enumerate(zip(cases_of_pairs(pairs), pairs, strict=True)):
         scene = "test/" + "ab"[i // 2]
         assert (rows[i]["scene"], rows[i]["image"]) == (scene, f"{scene}/sharp/{i}.png")
         assert torch.equal(one.y, y[None])
         assert torch.equal(one.x, x[None])
         assert not torch.equal(one.y, one.x)
-        assert given[i] is None if i == 3 else torch.equal(given[i], psf.gaussian(0.5 + i))
+        assert one.kernel is None if i == 3 else torch.equal(given[i], psf.gaussian(0.5 + i))
     with pytest.raises(InputError, match="wiener needs the kernel"):
         evaluate([WIENER], cases_of_pairs(pairs))
 

@@ -30,7 +30,7 @@ class Method:
     name: str
     function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
     describes: str  # one line for a reader
-    blind: bool = True  # it needs no kernel
+    blind: bool = True  # it needs no kernel, and is given none
     run: runs.Run | None = None  # the run that it comes from
     #: side of the square of input pixels that an output pixel depends on; None: it may on all
     receptive_field: int | None = None
