@@ -80,11 +80,7 @@ def test_a_batch_of_many_steps_is_that_of_its_step_alone_in_any_order(
     share = {"batch": 6, "crop": 8, "seed": 2, "rank": 1, "world": 2}
     pair_of = batches.training_batches(images, draw, **share, ahead=ahead)
     for step in (0, 1, 2, 3, 4, 5, 1, 1, 90, 91, 92, 2):
-        alone = (
-            batches.training_batch(images, draw, step, **share)
-            if draw
-            else batches.training_pairs(images, step, **share)
-        )
+        alone = batches.training_batch(images, draw, step, **share)
         assert_same(pair_of(step), alone)
 
 
@@ -192,9 +188,9 @@ def test_a_too_small_image_is_named_with_both_sizes(height, width):
 
 def test_pairs_sharp_images_and_nothing_are_not_taken_for_each_other():
     sharp = coded(2, 40, 40)
-    with pytest.raises(InputError, match="training_batch blurs them"):
-        batches.training_pairs(sharp, 0, 2, 6, 0)
-    with pytest.raises(InputError, match="training_pairs takes them"):
+    with pytest.raises(InputError, match="a degradation is needed"):
+        batches.training_batch(sharp, None, 0, 2, 6, 0)
+    with pytest.raises(InputError, match="blurred already"):
         batches.training_batch([torch.stack([x, x]) for x in sharp], delta(), 0, 2, 6, 0)
     with pytest.raises(InputError, match="no image"):
         batches.training_batch([], delta(), 0, 2, 6, 0)
@@ -208,7 +204,7 @@ def test_a_batch_that_cannot_be_shared_is_an_error(held, batch, rank, world):
     with pytest.raises(InputError, match=words):
         batches.training_batch(held, delta(), 0, batch, CROP, 0, rank=rank, world=world)
     with pytest.raises(InputError, match=words):
-        batches.training_pairs(held, 0, batch, CROP, 0, rank=rank, world=world)
+        batches.training_batch(held, None, 0, batch, CROP, 0, rank=rank, world=world)
 
 
 def test_held_images_are_exact_bytes_and_16_bit_ones_are_rounded(tmp_path, save_picture):
@@ -250,17 +246,17 @@ def test_images_and_pairs_are_made_grey_before_they_are_held_or_degraded(pairs, 
 def test_recorded_pairs_are_drawn_as_sharp_images_are():
     sharp = coded(4, 12, 14)
     held = [torch.stack([255 - x, x]) for x in sharp]
-    pair = batches.training_pairs(held, 2, 8, 6, 5)
+    pair = batches.training_batch(held, None, 2, 8, 6, 5)
     y, x = pair.y, pair.x
     assert pair.degradations == ()
     assert torch.allclose(y + x, torch.ones(()))
     assert torch.equal(x, batches.training_batch(sharp, delta(), 2, 8, 6, 5).x)
     for half in (0, 1):
         mine = slice(4 * half, 4 * half + 4)
-        part = batches.training_pairs(held, 2, 8, 6, 5, rank=half, world=2)
+        part = batches.training_batch(held, None, 2, 8, 6, 5, rank=half, world=2)
         assert torch.equal(part.y, y[mine])
         assert torch.equal(part.x, x[mine])
-    straight = batches.training_pairs(held, 2, 8, 6, 5, flip=False).x
+    straight = batches.training_batch(held, None, 2, 8, 6, 5, flip=False).x
     assert decoded(straight) == [(*place[:3], False) for place in decoded(x)]
 
 

@@ -50,56 +50,10 @@ def hold(
 
 
 def training_batch(
-    held: Sequence[torch.Tensor],
-    draw: degrade.Draw,
-    step: int,
-    batch: int,
-    crop: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    rank: int = 0,
-    world: int = 1,
-    flip: bool = True,
-    boundary: str = "valid",
+    held: Sequence[torch.Tensor], draw: degrade.Draw | None, step: int, *share, **how
 ) -> Pair:
-    """The pairs that process ``rank`` of ``world`` trains on in one step.
-
-    Each image is seen once in ``len(held)`` samples, in a new order each time. It is cropped,
-    flipped sideways or not, blurred, and made noisy.
-
-    Args:
-        held: sharp images as of :func:`hold`, all on one device.
-        draw: a degradation, such as ``degrade.SETTINGS[name]``.
-        step: counted from 0.
-        batch: samples in the step, of all processes together; a multiple of ``world``.
-        crop: side of ``x`` and ``y``, pixels.
-        device: where the work is done and the noise drawn.
-        boundary: of the blur. For ``"valid"`` the crop is so much larger that the blur needs
-            nothing from beyond; the others invent what lies beyond the crop.
-
-    Returns:
-        ``batch / world`` pairs of ``crop`` x ``crop`` pixels.
-    """
-    return training_batches(
-        held, draw, batch, crop, seed, device, rank, world, flip, boundary, ahead=False
-    )(step)
-
-
-def training_pairs(
-    held: Sequence[torch.Tensor],
-    step: int,
-    batch: int,
-    crop: int,
-    seed: int,
-    device: torch.device | str = "cpu",
-    rank: int = 0,
-    world: int = 1,
-    flip: bool = True,
-) -> Pair:
-    """As :func:`training_batch`, from recorded pairs; nothing is said of what degraded them."""
-    return training_batches(held, None, batch, crop, seed, device, rank, world, flip, ahead=False)(
-        step
-    )
+    """The pairs of a single step; the arguments are those of :func:`training_batches`."""
+    return training_batches(held, draw, *share, ahead=False, **how)(step)
 
 
 def training_batches(
@@ -115,17 +69,32 @@ def training_batches(
     boundary: str = "valid",
     ahead: bool | None = None,
 ) -> Callable[[int], Pair]:
-    """A function from a step to its :func:`training_batch`, or :func:`training_pairs`.
+    """A function from a step to the pairs that process ``rank`` of ``world`` trains on in it.
 
-    It may be asked for any step at any time. But one after the other takes less time: degradations
-    that are drawn faster together are drawn for several steps. Nothing in it waits for a GPU.
+    Each image is seen once in ``len(held)`` samples, in a new order each time. It is cropped,
+    flipped sideways or not, blurred, and made noisy.
+
+    The function may be asked for any step at any time. But one after the other takes less time:
+    degradations that are drawn faster together are drawn for several steps. Nothing in it waits for
+    a GPU.
 
     Args:
-        draw: as for :func:`training_batch`; ``None`` for recorded pairs.
+        held: sharp images, or pairs, as of :func:`hold`, all on one device.
+        draw: a degradation, such as ``degrade.SETTINGS[name]``; ``None`` for recorded pairs, of
+            which nothing is said of what degraded them.
+        batch: samples in a step, of all processes together; a multiple of ``world``.
+        crop: side of ``x`` and ``y``, pixels.
+        device: where the work is done and the noise drawn.
+        boundary: of the blur. For ``"valid"`` the crop is so much larger that the blur needs
+            nothing from beyond; the others invent what lies beyond the crop.
         ahead: let a thread prepare the next step's batch while this one is trained on: all but
             what is done on ``device``. By default where that is a GPU; on a processor the two would
             share its cores. An error in it is raised when that step is asked for. The thread ends
             when the function is no longer held.
+
+    Returns:
+        a function of a step, counted from 0, that gives ``batch / world`` pairs of ``crop`` x
+        ``crop`` pixels.
     """
     device = torch.device(device)
     drawn = None if draw is None else _Draws(draw, seed, lambda s: _numbers(s, batch, rank, world))
@@ -146,9 +115,9 @@ def training_batches(
         x = cuts.to(device, non_blocking=device.type == "cuda").float().div_(255)
         if x.ndim != (5 if drawn is None else 4):
             raise InputError(
-                "these are sharp images: training_batch blurs them"
+                "these are sharp images, not pairs: a degradation is needed to blur them"
                 if drawn is None
-                else "these are pairs: training_pairs takes them, training_batch blurs"
+                else "these are pairs, which are blurred already: draw must be None"
             )
         if drawn is None:
             return Pair(x[:, 0], x[:, 1], ())

@@ -36,7 +36,7 @@ def code_of(recipe: Recipe) -> str:
     Of PyTorch, only the names of what is used; its version is in the run's ``env``.
     """
     objective = OBJECTIVES[recipe.loss]
-    chosen = [models.MODELS[recipe.model], objective.loss, objective.target]
+    chosen = [models.MODELS[recipe.model], objective.loss, objective.target, objective.shown]
     chosen += [] if recipe.degradation is None else [SETTINGS[recipe.degradation]]
     if rival := recipe.rival:
         game = ADVERSARIAL[rival.loss]
