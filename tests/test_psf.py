@@ -172,7 +172,7 @@ def test_a_trajectory_repeats_and_differs_between_seeds():
 
 @pytest.mark.parametrize(("anxiety", "steps"), [(0.005, 2000), (1, 100), (0, 2)])
 def test_many_trajectories_are_to_the_bit_what_each_is_alone(anxiety, steps):
-    count = 2 * psf.TOGETHER
+    count = 2 * psf.paths.TOGETHER
     lengths = [1 + i for i in range(count)]
     alone = [psf.trajectory(seeded(i), lengths[i], anxiety, steps) for i in range(count)]
     generators = [seeded(i) for i in range(count)]
