@@ -220,11 +220,10 @@ def _labelled(
     pixels: np.ndarray, words: str, font: ImageFont.FreeTypeFont, width: int
 ) -> np.ndarray:
     """A picture with words above it, cut to ``width`` pixels, as wide as that at least."""
-    room = width + 2 * FRAME
-    while font.getlength(words) > room:
+    while font.getlength(words) > width:
         words = words.rstrip("…")[:-1] + "…"
     line = sum(font.getmetrics()) + FRAME
-    image = Image.new("RGB", (room, line + pixels.shape[0]), PAPER)
+    image = Image.new("RGB", (width + 2 * FRAME, line + pixels.shape[0]), PAPER)
     ImageDraw.Draw(image).text((FRAME, 0), words, INK, font)
     image.paste(Image.fromarray(pixels), (0, line))
     return np.asarray(image)
