@@ -2,11 +2,12 @@
 
 ``methods``: functions from a blurred image to a restored one. ``restoring``: images of any kind.
 ``tiles``: a large image piece by piece. ``patches``: the same, each piece with its own kernel.
-``batch``: many files. Taught in chapters 01 (what a method may know), 05 (tiles), 06 (patches)
-and 07.
+``batch``: many files. ``comparison``: before and after, side by side.
+Taught in chapters 01 (what a method may know), 05 (tiles), 06 (patches) and 07.
 """
 
 from .batch import Candidate, Outcome, find_photos, restore_files, restore_frames
+from .comparison import write_comparison
 from .methods import (
     METHODS,
     Method,
@@ -41,4 +42,5 @@ __all__ = [
     "shipped",
     "tile_difference",
     "unsharp_mask",
+    "write_comparison",
 ]
