@@ -82,7 +82,7 @@ def test_the_detail_holds_what_differs_most(size, spot):
     y, x = spot
     after[y - 8 : y + 8, x - 8 : x + 8] ^= 128
     place = find_detail(before, after)
-    side = max(min(size) // 5, 32)
+    side = max(min(size) // 3, 32)
     assert (place.height, place.width) == (side, side)
     assert (place.of(after) != place.of(before)).any(-1).sum() >= 16 * 16
 
@@ -92,11 +92,11 @@ def test_the_detail_keeps_away_from_the_border_and_of_equals_is_in_the_middle():
     after = before.copy()
     after[:30], after[:, -30:] = 255 - after[:30], 255 - after[:, -30:]
     place = find_detail(before, after)
-    assert 20 <= place.top <= 400 - 80 - 20
-    assert 20 <= place.left <= 600 - 80 - 20
+    assert 20 <= place.top <= 400 - place.height - 20
+    assert 20 <= place.left <= 600 - place.width - 20
     middle = find_detail(before, before)
-    assert abs(middle.top - 160) <= 10
-    assert abs(middle.left - 260) <= 10
+    assert abs(middle.top - (400 - middle.height) / 2) <= 16
+    assert abs(middle.left - (600 - middle.width) / 2) <= 16
 
 
 # ---- every photograph

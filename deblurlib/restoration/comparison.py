@@ -19,12 +19,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import InputError
 from ..files import Photo, write_whole
+from .finding import COMPARED
 
 TEMPLATE = Path(__file__).with_name("comparison.html")
 PAGE_SIDE = 4096  # longest side of a picture on the page, pixels
 PICTURE_QUALITY, PAGE_QUALITY = 90, 92  # of the JPEGs
 #: of the detail: its side is the shorter side by this, but neither less nor more, pixels
-SHARE, LEAST, MOST = 5, 32, 240
+SHARE, LEAST, MOST = 3, 32, 240
 CELLS = 8  # about how many steps of the search for the detail make up its side
 BAND = 2**22  # about how many pixels are compared at a time
 #: of the picture, pixels: between its parts, and around each photograph, for the frame
@@ -47,6 +48,11 @@ class Place:
     def of(self, pixels: np.ndarray) -> np.ndarray:
         """What pixels ``(H, W, 3)`` hold there."""
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def comparison_paths(target: Path) -> tuple[Path, Path]:
+    """Where the picture and the page of a result go."""
+    return tuple(target.with_name(f"{target.stem}{COMPARED}.{kind}") for kind in ("jpg", "html"))
 
 
 def write_comparison(target: Path, before: Photo, after: Photo, method: str) -> tuple[Path, Path]:
@@ -78,7 +84,7 @@ def write_comparison(target: Path, before: Photo, after: Photo, method: str) -> 
         raise InputError(f"{target}: photographs of {sizes} pixels cannot be compared")
     fits = before.profile[16:20] == (b"GRAY" if grey else b"RGB ")  # the header's colour space
     profile = before.profile if fits else b""
-    picture, page = (target.with_name(f"{target.stem}_compare.{kind}") for kind in ("jpg", "html"))
+    picture, page = comparison_paths(target)
     try:
         drawn = _draw(pair, find_detail(*pair), _plain(method))
         data = _encode(drawn, PICTURE_QUALITY, grey, profile)
@@ -93,7 +99,7 @@ def write_comparison(target: Path, before: Photo, after: Photo, method: str) -> 
 def find_detail(before: np.ndarray, after: np.ndarray) -> Place:
     """The square in which two pictures differ most: in the mean of their absolute differences.
 
-    Its side is a fifth of the shorter side, but 32 to 240 pixels, and no more than the picture has.
+    Its side is a third of the shorter side, but 32 to 240 pixels, and no more than the picture has.
     It keeps a quarter of its side away from the border, where methods err, if the picture is large
     enough for that. It is found to an eighth of its side; of equals, the one nearest to the middle
     is taken.
