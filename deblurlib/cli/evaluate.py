@@ -58,7 +58,7 @@ def evaluate(
     line = evaluation.summary(rows, ssim)[-1]
     results = line | {"run": chosen.run.id if chosen.run else None}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
-    results |= {"contaminated": scored.name in chosen.contaminated}
+    results |= {"contaminated": chosen.has_seen(scored.name)}
     results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}
     results |= {"device": machine.device_name(on), "images": _by_image(rows, ssim)}
     if json_file is not None:

@@ -6,6 +6,7 @@ The deconvolutions' parameters were chosen on other photographs than those they 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,20 @@ class Method:
         kernel = None if kernel is None else kernel.to(batch.device)
         return self._restored(batch, kernel).detach().float().cpu().numpy()
 
+    def has_seen(self, name: str) -> bool:
+        """Whether a data set is among the :attr:`contaminated`, however its name is written.
+
+        Case, blanks, ``-`` and ``_`` do not count: ``Sun-Hays 80`` is ``sunhays80``.
+        """
+        return _plain(name) in map(_plain, self.contaminated)
+
     def _restored(self, y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
         with machine.tf32(False):
             return self.function(y, None if self.blind else kernel)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_\s]", "", name).casefold()
 
 
 def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> torch.Tensor:
