@@ -9,11 +9,17 @@ SEEDS ?= 0
 DATA ?= sample
 GPU_PYTHON ?= python3
 JOBS ?= auto
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# Two stamps: with all extras, for the targets below; and the library with its command alone.
 READY := $(VENV)/.ready
+INSTALLED := $(VENV)/.installed
+ifeq ($(strip $(VENV)),)
+$(error VENV is empty: no environment is active)
+endif
 
-.PHONY: help course test test-slow lab publish confirm bench gpu batch clean
+.PHONY: help install course test test-slow lab publish confirm bench gpu batch clean
 help:
+	@echo "make install                          the library and the command deblur, into .venv"
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
 	@echo "make test-slow                        20 kills, 20,000 damaged pictures, beside make test"
@@ -25,13 +31,22 @@ help:
 	@echo "make batch PROFILE=report SEEDS=0,1,2 train every recipe, then execute the chapters"
 	@echo "make clean                            remove build/"
 
-$(READY): pyproject.toml constraints.txt
+$(INSTALLED): EXTRAS :=
+$(READY): EXTRAS := [site,test,bench,batch]
+$(READY) $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
 	  || { echo "Python 3.11 or 3.12 is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt \
-	  --editable '.[site,test,bench,batch]'
+	  --editable '.$(EXTRAS)'
 	@touch $@
+
+# The variables name the environment that is active, if one is.
+install: $(INSTALLED)
+	@case "$(abspath $(VENV))" in \
+	  "$$VIRTUAL_ENV"|"$$CONDA_PREFIX") echo "deblur is installed, and on the path" ;; \
+	  *) echo "next: source $(BIN)/activate; then deblur is on the path" ;; \
+	esac
 
 course: $(READY)
 	$(BIN)/deblur report --profile $(PROFILE) --out build

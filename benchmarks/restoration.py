@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from deblurlib import files, images, machine, models, restoration
+from deblurlib import files, images, machine, models, psf, restoration
 from deblurlib.data import open_images
 
 from . import timing
@@ -24,12 +24,19 @@ ABOUT = (
     "pixels (ours), and the bare network on the whole photograph at once; the values differ a "
     "little, for the network reaches further than the tiles overlap. Per pixel the network needs "
     "{operations:.2f} million multiplications and additions; it ran at {rate:.0f} billion a "
-    "second, {share:.0%} of what a product of two large matrices reaches here. As a process of its "
-    "own, from JPEG to JPEG, `deblur restore` took {process:.1f} s for the same photograph, and "
-    "{seconds:.0f} s and {peak:.0f} MB of memory at its peak, PyTorch included, for one of "
-    "{megapixels:.1f} megapixels. (These processes count as others below.)"
+    "second, {share:.0%} of what a product of two large matrices reaches here. As processes of "
+    "their own, from JPEG to JPEG, `deblur restore` took, in seconds, and used at its peak, in MB, "
+    "PyTorch included (these processes count as others below):\n\n"
+    "| method | {titles} | memory |\n| :--- | {rule} ---: |\n"
 )
 PACKAGES = ()
+#: photographs of 0.9 and 12 megapixels, the second also reduced: height, width, options
+PHOTOS = {
+    "1280 x 720": (720, 1280),
+    "4000 x 3000, `--size 1600`": (3000, 4000, "--size", "1600"),
+    "4000 x 3000": (3000, 4000),
+}
+METHODS = ("srn", restoration.WITH_KERNEL, "unsharp-mask")
 TOLERANCE = 0.1  # between tiles and whole; on average it is far less
 #: VmHWM, for ru_maxrss begins with what the process had that started this one
 PEAK = (
@@ -63,9 +70,6 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     with FlopCounterMode(display=False) as counter:
         calls["whole"]()
     rate = counter.get_total_flops() / (case["contenders"]["whole"]["ms"] / 1000)
-    large = (200, 320) if quick else (5774, 8660)
-    process, _ = restored(images.to_array(y[0].cpu()), device)
-    large_seconds, peak = restored(np.resize(images.to_array(y[0].cpu()), (*large, 3)), device)
     about = ABOUT.format(
         parameters=f"{models.parameter_count(model):,}",
         where=machine.device_name(device),
@@ -73,20 +77,39 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
         operations=counter.get_total_flops() / 1e6 / (height * width),
         rate=rate / 1e9,
         share=rate / matrix_rate(device, 256 if quick else 4096),
-        process=process,
-        seconds=large_seconds,
-        peak=peak,
-        megapixels=large[0] * large[1] / 1e6,
+        titles=" | ".join(PHOTOS),
+        rule="---: | " * len(PHOTOS),
     )
-    return about, [case]
+    rows = [row(name, images.to_array(y[0].cpu()), device, 10 if quick else 1) for name in METHODS]
+    return about + "\n".join(rows), [case]
 
 
-def restored(pixels: np.ndarray, device: torch.device) -> tuple[float, int]:
+def row(method: str, pixels: np.ndarray, device: torch.device, less: int) -> str:
+    """A method's times for :data:`PHOTOS`, their sides divided by ``less``, as a line."""
+    cells, peaks = [], []
+    for height, width, *options in PHOTOS.values():
+        if options and not restoration.find_method(method).blind:
+            cells.append("")  # a kernel is of the photograph as it is
+            continue
+        photo = np.resize(pixels, (height // less, width // less, 3))
+        seconds, peak = restored(photo, method, device, options)
+        cells.append(f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}")
+        peaks.append(peak)
+    return f"| `{method}` | {' | '.join(cells)} | {max(peaks)} |"
+
+
+def restored(
+    pixels: np.ndarray, method: str, device: torch.device, options: list[str]
+) -> tuple[float, int]:
     """Seconds and peak memory, MB, of a process that restores a JPEG file."""
     with tempfile.TemporaryDirectory() as folder:
-        photo, out = Path(folder, "photo.jpg"), Path(folder, "out.jpg")
+        photo, out, kernel = (Path(folder, name) for name in ("photo.jpg", "out.jpg", "k.npy"))
         files.write_photo(photo, files.Photo(pixels))
-        args = ["restore", str(photo), "-o", str(out), "--device", str(device)]
+        args = ["restore", str(photo), "-o", str(out), "--method", method, "--device", str(device)]
+        if not restoration.find_method(method).blind:
+            np.save(kernel, psf.shake(torch.Generator().manual_seed(0), 20, 25).numpy())
+            args += ["--kernel", str(kernel)]
+        args += options
         began = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", PEAK, *args], capture_output=True, check=True)
         return time.perf_counter() - began, int(done.stdout.split()[-1]) // 1024

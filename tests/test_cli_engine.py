@@ -158,7 +158,7 @@ def test_a_stale_run_is_loaded_on_request_and_trained_anew_otherwise(told):
     env = run.env | {"code": "0" * 12}
     (run.folder / "env.json").write_text(json.dumps(env))
     assert "complete, other code" in cells(told("runs", "list"), run.id)
-    assert cells(told("methods"), run.id)[-1].endswith(", other code")
+    assert cells(told("methods", "--runs"), run.id)[-1].endswith(", other code")
     out = told("evaluate", "--method", run.id, "--images", "photos", *BOX)
     assert f"run {run.id} was made with other code" in out
     out = told("train", "02/box", *SMOKE, "--stale", "load")
@@ -305,6 +305,7 @@ def test_the_methods_are_listed_and_the_complete_runs_with_them(told, monkeypatc
     assert cells(out, "whole") == ["whole", "no", "all", "not measured", "a test"]
     for name in (*METHODS, *shipped()):
         assert cells(out, name)[-1] == restoration.find_method(name).describes
+    out = told("methods", "--runs")
     for run in listed():
         if run.outcome == "stopped":
             assert run.id not in out
@@ -389,6 +390,15 @@ def test_scores_on_images_are_those_of_evaluate(evaluated, method):
     scores = [f"{found[k]:.4f}" for k in ("psnr", "ssim")]
     assert cells(out, method)[1:5] == ["3", *scores, f"{found['win_rate']:.0%}"]
     assert f"on {found['device']}" in out
+
+
+def test_a_method_is_scored_with_its_settings(evaluated):
+    options = ("--images", "flat", "--degradation", "s2-gaussian")
+    found, _ = evaluated("unsharp-mask", *options, "--set", "amount=3")
+    cases = evaluation.cases_of_images(data.open_images("flat"), "s2-gaussian", 0)
+    chosen = METHODS["unsharp-mask"].with_settings(amount=3)
+    assert_right(found, evaluation.evaluate([chosen], cases), "gaussian-rgb")
+    assert found["settings"] == {"sigma": 2.0, "amount": 3.0}
 
 
 def test_scores_on_pairs_are_those_of_evaluate(evaluated):

@@ -19,7 +19,7 @@ from deblurlib import restoration, runs, studies, video
 from deblurlib.files import Photo, write_photo
 from deblurlib.models import SRN
 from deblurlib.progress import progress_bar
-from deblurlib.restoration import METHODS, Method, of_model, restore
+from deblurlib.restoration import METHODS, Method, Request, of_model, restore, restore_files
 
 UNSHARP = ("--method", "unsharp-mask")
 MAIN = "from deblurlib.cli import main; main()"
@@ -82,9 +82,9 @@ def assert_told(err, names):
 
 
 def test_a_file_goes_into_a_folder_that_is_made(deblur):
-    for seed in (0, 1):  # what is there already is replaced
-        array = picture("in/a.png", seed=seed)
-        code, out, err = deblur("in/a.png", "-o", "some/where")
+    for options in ((), ("--overwrite",)):
+        array = picture("in/a.png", seed=len(options))
+        code, out, err = deblur("in/a.png", "-o", "some/where", *options)
         assert (code, err) == (0, "")
         assert files("some") == ["where/a.png"]
         assert np.array_equal(pixels("some/where/a.png"), sharpened(array))
@@ -108,10 +108,12 @@ def test_of_a_folder_the_tree_is_kept_and_what_is_hidden_or_no_image_is_left_out
     for name in (*wanted, ".hidden.png", ".trash/g.png", "b/.h/i.png"):
         picture(f"in/{name}")  # a folder may be called trip.png
     Path("in/notes.txt").write_text("no image")
+    Path("in/link").symlink_to("b")
     code, out, err = deblur("in", "-o", "out")
     assert (code, err) == (0, "")
     assert files("out") == wanted
-    assert "5 restored by unsharp-mask" in out.splitlines()[-1]
+    assert out.splitlines()[-1].startswith("5 restored by unsharp-mask")
+    assert out.splitlines()[-1].endswith("s; passed over: 1 linked folder, 1 .txt")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_files_folders_and_patterns_go_together(deblur, given, wanted):
 def test_a_second_run_leaves_the_first_one_s_output_out(deblur):
     picture("in/a.png")
     for _ in range(2):
-        code, out, err = deblur("in", "-o", "in/restored")
+        code, out, err = deblur("in", "-o", "in/restored", "--overwrite")
         assert (code, err) == (0, "")
         assert out.splitlines()[-1].startswith("1 restored")
         assert files("in") == ["a.png", "restored/a.png"]
@@ -369,7 +371,7 @@ def test_where_memory_runs_out_the_others_are_done(tmp_path, error):
     picture(tmp_path / "a.png", width=50)
     picture(tmp_path / "b.png", width=30)
     method = Method("greedy", greedy, "needs much")
-    bad, good = restoration.restore_files([str(tmp_path)], tmp_path / "out", method)
+    bad, good = restore_files([str(tmp_path)], Request(method), tmp_path / "out")
     assert bad.error == f"{tmp_path / 'a.png'}: not enough memory; a smaller --tile needs less"
     assert good.error is None
     assert files(tmp_path / "out") == ["b.png"]
@@ -381,7 +383,7 @@ def test_another_error_of_torch_is_not_taken_for_a_lack_of_memory(tmp_path):
 
     picture(tmp_path / "a.png")
     with pytest.raises(RuntimeError, match="multiplied"):
-        list(restoration.restore_files([str(tmp_path)], tmp_path / "out", Method("m", broken, "")))
+        list(restore_files([str(tmp_path)], Request(Method("m", broken, "")), tmp_path / "out"))
 
 
 def test_an_unknown_suffix_is_refused_before_the_work_is_done(deblur, monkeypatch):

@@ -187,7 +187,10 @@ def test_a_photograph_or_frame_is_restored_with_the_kernel_of_a_file(
     [
         (("--method", "wiener", "--kernel", "two.npy"), "two.npy: not one kernel (h, w)"),
         (("--method", "wiener", "--kernel", "missing.npy"), "missing.npy: no such file"),
-        (("--kernel", "kernel.npy"), "the method srn has no use for a kernel"),
+        (
+            ("--method", "srn", "--kernel", "kernel.npy"),
+            "the method srn has no use for a kernel; without --method, richardson-lucy-tv uses it",
+        ),
     ],
 )
 def test_what_is_no_kernel_is_refused_before_anything_is_written(photo, command, given, message):

@@ -332,7 +332,7 @@ def test_a_lack_of_memory_is_one_sentence_that_names_the_image(short_of_memory, 
 
     photo = tmp_path / "large.png"
     files.write_photo(photo, files.Photo(images.to_array(y[0])))
-    (outcome,) = restoration.restore_files([str(photo)], tmp_path / "out", srn, DEVICE)
+    (outcome,) = restoration.restore_files([str(photo)], restoration.Request(srn, DEVICE))
     assert outcome.error == f"{photo}: not enough memory; a smaller --tile needs less"
 
 

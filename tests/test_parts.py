@@ -366,7 +366,7 @@ def test_a_network_that_makes_no_image_is_trained_and_scored_nowhere(
     assert code == 0
     assert [line.count(" - ") for line in lines] == [6, 0]
     assert "validation loss" in command("train", "03/edges", "--profile", "smoke")[1]
-    listed = command("methods")[1]
+    listed = command("methods", "--runs")[1]
     part = runs.find(tmp_path, "03/edges")
     assert part.id not in listed
     with pytest.raises(InputError, match=r"03/edges\) makes no image"):

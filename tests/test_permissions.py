@@ -186,7 +186,7 @@ def test_runs_that_may_not_be_read_are_listed_beside_the_others(
     code, out, err = command("runs", "show", stopped.id)
     assert (code, out) == (2, "")
     assert "recipe.json: cannot be read" in err
-    code, out, _ = command("methods")
+    code, out, _ = command("methods", "--runs")
     assert code == 0
     assert run.id not in out
 

@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import os
 import re
 import subprocess
 import tokenize
@@ -67,9 +68,39 @@ def test_environment_yml_installs_what_make_installs():
     assert {package(d) for d in conda} == {"python", "pip"}
     assert {"python=3.11", "python=3.12"} & set(conda)
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    extras = re.search(r"--editable '\.\[(.*)\]'", makefile)[1]
+    extras = re.search(r"EXTRAS := \[(.*)\]", makefile)[1]
     assert pip == ["-c constraints.txt", f"-e .[{extras}]"]
     assert {"test", "bench"} <= set(extras.split(",")) <= set(EXTRAS)
+
+
+def would_run(*words):
+    """What make would do with them, outside of make and of an environment."""
+    inner = ("MAKEFLAGS", "MAKELEVEL", "VENV", "VIRTUAL_ENV", "CONDA_PREFIX")
+    env = {name: value for name, value in os.environ.items() if name not in inner}
+    command = ["make", "--dry-run", "--always-make", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+
+
+def test_make_install_installs_the_library_alone_and_make_test_the_extras_beside_it():
+    library, tools = (would_run(target).stdout for target in ("install", "test"))
+    assert "--editable '.'\n" in library
+    assert "touch .venv/.installed" in library
+    assert "source .venv/bin/activate" in library
+    assert re.search(r"--editable '\.\[.*test.*\]'\ntouch .venv/.ready\n", tools)
+    assert "/elsewhere/bin/python -m pip install" in would_run("install", "VENV=/elsewhere").stdout
+
+
+def test_an_environment_that_is_not_active_is_not_installed_into():
+    done = would_run("install", "VENV=")  # what "$VIRTUAL_ENV" comes to
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no environment is active" in done.stderr
+
+
+def test_make_help_names_every_command():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = re.search(r"\.PHONY: (.*)", makefile)[1].split()
+    named = re.findall(r'@echo "make ([a-z-]+)', makefile)
+    assert sorted([*named, "help"]) == sorted(targets)
 
 
 # ---- files

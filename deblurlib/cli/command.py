@@ -36,6 +36,10 @@ Device = Annotated[
         help="cpu, cuda or cuda:1; auto: what DEBLURLIB_DEVICE says, else a GPU if there is one."
     ),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="NAME=VALUE of the method, see deblur methods NAME."),
+]
 
 
 def choose_device(choice: str) -> torch.device:
@@ -60,6 +64,18 @@ def parse_seeds(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"seeds are whole numbers separated by commas, not {text!r}") from None
+
+
+def parse_settings(texts: list[str] | None) -> dict[str, str]:
+    """``["iterations=20"]`` -> ``{"iterations": "20"}``."""
+    settings = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not name or not equals or name in settings:
+            why = "is set twice" if name in settings else "is not NAME=VALUE"
+            raise InputError(f"--set {text}: {why}")
+        settings[name] = value
+    return settings
 
 
 def short(path: Path) -> str:

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Device, Seed, app, choose_device, show
+from .command import Device, Seed, Settings, app, choose_device, parse_settings, show
 
 
 @app.command()
@@ -31,6 +31,7 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="train or test; by default test, or all where there is none.")
     ] = None,
+    settings: Settings = None,
     ssim: Annotated[str, typer.Option(help="The SSIM's protocol.")] = "gaussian-rgb",
     device: Device = "auto",
     json_file: Annotated[
@@ -47,7 +48,7 @@ def evaluate(
     on = choose_device(device)
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise InputError(f"{json_file}: is a folder, or in one that is not there")
-    chosen = restoration.find_method(method, on)
+    chosen = restoration.find_method(method, on).with_settings(**parse_settings(settings))
     if pairs is not None:
         scored = _open(open_pairs, register(pairs), split)
         cases, degradation, drawn = evaluation.cases_of_pairs(scored), "recorded", None
@@ -57,6 +58,7 @@ def evaluate(
     rows = evaluation.evaluate([chosen], cases, (ssim,), on)
     line = evaluation.summary(rows, ssim)[-1]
     results = line | {"run": chosen.run.id if chosen.run else None}
+    results |= {"settings": {name: s.value for name, s in chosen.settings.items()}}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
     results |= {"contaminated": chosen.has_seen(scored.name)}
     results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}

@@ -1,11 +1,14 @@
-"""``deblur methods``: list the restoration methods."""
+"""``deblur methods``: list the restoration methods, or show one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.table import Table
 
+from ..errors import InputError
 from .command import app, show
 
 if TYPE_CHECKING:
@@ -13,24 +16,67 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def methods() -> None:
-    """List the methods, and the runs that are methods, too."""
-    from .. import restoration, runs
-    from ..runs import players
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A method: show it and its settings.")] = None,
+    runs: Annotated[
+        bool, typer.Option("--runs", help="List the runs that are methods, too.")
+    ] = False,
+) -> None:
+    """List the methods, or the runs that are methods, or show one method and its settings."""
+    from .. import restoration
 
+    if name is not None and runs:
+        raise InputError("give either a method's name or --runs")
+    if name is not None:
+        _print(restoration.find_method(name))
+        return
     table = Table()
     for column in ("method", "needs the kernel", "receptive field, px", "tiled against whole"):
         table.add_column(column)
     table.add_column("what it does", overflow="fold")
+    listed = _of_runs() if runs else _of_library()
+    for title, method, describes in listed:
+        known = "no" if method.blind else "yes"
+        table.add_row(title, known, _field(method), _tiled(method), describes)
+    show(table)
+    if not runs:
+        print(
+            "deblur methods NAME shows a method's settings; deblur methods --runs, your trainings"
+        )
+
+
+def _print(method: Method) -> None:
+    """One method, all that is known of it, and what may be set."""
+    print(f"{method.name}: {method.describes}")
+    print(f"needs the kernel: {'no' if method.blind else 'yes'}")
+    print(f"receptive field: {_field(method)}" + " pixels" * (method.receptive_field is not None))
+    print(f"in tiles, against the whole: {_tiled(method)}")
+    if method.contaminated:
+        print(f"not to be scored on: {', '.join(method.contaminated)}")
+    if not method.settings:
+        print("it has no settings")
+        return
+    table = Table()
+    for column in ("--set", "by default", "what it is"):
+        table.add_column(column, overflow="fold")
+    for name, setting in method.settings.items():
+        told = f"; one of {', '.join(setting.choices)}" if setting.choices else ""
+        table.add_row(name, str(setting.value), setting.describes + told)
+    show(table)
+
+
+def _of_library() -> Iterable[tuple[str, Method, str]]:
+    from .. import restoration
+
     for name in [*restoration.METHODS, *restoration.shipped()]:
         method = restoration.find_method(name)
-        table.add_row(
-            name,
-            "no" if method.blind else "yes",
-            _field(method),
-            _tiled(method),
-            method.describes,
-        )
+        yield name, method, method.describes
+
+
+def _of_runs() -> Iterable[tuple[str, Method, str]]:
+    from .. import restoration, runs
+    from ..runs import players
+
     trained = [r for r in runs.listed(runs.root()) if r.outcome != "stopped" and not r.trouble]
     trained = [run for run in trained if run.recipe.restores]
     standing_of = runs.standings(trained)
@@ -39,10 +85,7 @@ def methods() -> None:
         notes = [f"{r.name}, {r.model} trained on {r.data}", f"seed {r.seed}, {r.steps} steps"]
         notes += [] if run.metrics["ending"] == "done" else [run.metrics["ending"]]
         notes += [] if standing_of[run.id] == "same code" else [standing_of[run.id]]
-        method = restoration.of_model(r.name, players.build(r), "")
-        known = "no" if method.blind else "yes"
-        table.add_row(run.id, known, _field(method), _tiled(method), ", ".join(notes))
-    show(table)
+        yield run.id, restoration.of_model(r.name, players.build(r), ""), ", ".join(notes)
 
 
 def _field(method: Method) -> str:

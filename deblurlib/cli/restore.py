@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
-from ..progress import progress_bar
-from .command import Device, app, choose_device, printable
+from .command import Device, Settings, app, choose_device, parse_settings, printable
+from .watching import watching
 
 if TYPE_CHECKING:
-    from ..restoration import Outcome
+    from ..restoration import Method, Outcome
 
 LAST_FRAME = 10_000_000  # a day and more at 100 a second
+DEFAULT = "srn"
+NAMES = 3  # kinds of files that are named at most, of those passed over
 
 
 @app.command()
@@ -25,15 +28,47 @@ def restore(
         typer.Argument(metavar="IN...", help="Image files, folders, patterns; or one video."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="A folder; for one image, it may be a file.")
-    ],
-    method: Annotated[str, typer.Option(help="A method's name: see deblur methods.")] = "srn",
-    frames: Annotated[
-        str | None, typer.Option(help="Of a video: which frames, from 0, such as 3,10-20.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A folder; for one image, it may be a file. By default photo_deblurred.jpg beside "
+            "photo.jpg, and scans_deblurred/ beside the folder scans/.",
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help=f"See deblur methods; {DEFAULT}, or for a --kernel the best that uses it."
+        ),
     ] = None,
     kernel: Annotated[
         Path | None,
         typer.Option(help="What blurred them all: .npy, .mat, a grey picture, text."),
+    ] = None,
+    settings: Settings = None,
+    strength: Annotated[
+        float, typer.Option(help="How much of the change is made, from 0 to 1.")
+    ] = 1.0,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Reduce larger pictures to so many pixels on the longer side: faster."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Write before and after, as a picture and as a page.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are there.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave results that are there, do the others.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Read and check everything, say what would be written."),
+    ] = False,
+    frames: Annotated[
+        str | None, typer.Option(help="Of a video: which frames, from 0, such as 3,10-20.")
     ] = None,
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile, pixels; less needs less memory.")
@@ -50,29 +85,53 @@ def restore(
     on = choose_device(device)
     if frames is not None and len(given) != 1:
         raise InputError("--frames needs one video, or one folder of frames")
+    if overwrite and skip_existing:
+        raise InputError("--overwrite and --skip-existing exclude each other")
+    if size is not None and (kernel is not None or size < 1):
+        raise InputError(
+            f"--size needs 1 pixel or more, not {size}"
+            if size < 1
+            else "--size and --kernel exclude each other: a kernel is of the picture as it is"
+        )
     numbers = None if frames is None else parse_frames(frames)
-    chosen = restoration.find_method(method, on)
-    if chosen.blind == (kernel is not None):
-        wants = "has no use for a kernel" if chosen.blind else "needs the kernel: --kernel FILE"
-        raise InputError(f"the method {method} {wants}")
+    chosen = _choose(method, on, kernel is not None, parse_settings(settings))
     k = None if kernel is None else files.read_kernel(kernel)
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
-    with progress_bar("restoring") as show:
-        if numbers is not None:
-            source = Path(given[0])
-            arguments = (source, numbers, out, chosen, on, tile, show, k)
-            done = restoration.restore_frames(*arguments)
-        else:
-            done = restoration.restore_files(given, out, chosen, on, tile, show, k)
-        outcomes = [_tell(outcome) for outcome in done]
-    bad = sum(outcome.error is not None for outcome in outcomes)
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    print(
-        f"{len(outcomes) - bad} restored by {method} on {on} in {seconds:.1f} s"
-        + (f", {bad} not" if bad else "")
+    request = restoration.Request(
+        chosen.with_strength(strength),
+        device=on,
+        tile=tile,
+        kernel=k,
+        side=size,
+        compare=compare,
+        existing="overwrite" if overwrite else "skip" if skip_existing else "refuse",
+        dry_run=dry_run,
     )
-    if bad:
+    with watching(request) as watch:
+        if numbers is not None:
+            done = restoration.restore_frames(Path(given[0]), numbers, request, out, watch)
+        else:
+            done = restoration.restore_files(given, request, out, watch)
+        outcomes = [_tell(outcome, dry_run) for outcome in done]
+    _sum_up(outcomes, f"by {method or chosen.name} on {on}", dry_run)
+    if any(outcome.error is not None for outcome in outcomes):
         raise typer.Exit(2)
+
+
+def _choose(name: str | None, on, with_kernel: bool, settings: dict[str, str]) -> Method:
+    """The method that is asked for, or the best for what is known; with its settings."""
+    from .. import restoration
+
+    if name is None and with_kernel:
+        name = restoration.WITH_KERNEL
+        print(f"deblur: a kernel is given: {name} uses it best; see --method", file=sys.stderr)
+    chosen = restoration.find_method(name or DEFAULT, on)
+    if chosen.blind and with_kernel:
+        cure = f"without --method, {restoration.WITH_KERNEL} uses it"
+        raise InputError(f"the method {chosen.name} has no use for a kernel; {cure}")
+    if not chosen.blind and not with_kernel:
+        raise InputError(f"the method {chosen.name} needs the kernel: --kernel FILE")
+    return chosen.with_settings(**settings)
 
 
 def parse_frames(text: str) -> list[int]:
@@ -91,11 +150,35 @@ def parse_frames(text: str) -> list[int]:
     return numbers
 
 
-def _tell(outcome: Outcome) -> Outcome:
+def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
     if outcome.error is not None:
         print(f"deblur: {printable(outcome.error)}", file=sys.stderr)
-    else:
-        width, height = outcome.size
-        lost = f"  without {', '.join(outcome.lost)}" if outcome.lost else ""
-        print(f"{printable(outcome.target)}  {width} x {height}  {outcome.seconds:.1f} s{lost}")
+    elif outcome.skipped:
+        print(f"{printable(outcome.target)}  exists: skipped")
+    elif outcome.target is not None:
+        (width, height), (across, down) = outcome.size, outcome.full_size
+        text = f"{printable(outcome.target)}  {width} x {height}"
+        text += "" if (width, height) == (across, down) else f", reduced from {across} x {down}"
+        text += f"  of {printable(outcome.source)}" if dry_run else f"  {outcome.seconds:.1f} s"
+        print(text + (f"  without {', '.join(outcome.lost)}" if outcome.lost else ""))
     return outcome
+
+
+def _sum_up(outcomes: list[Outcome], how: str, dry_run: bool) -> None:
+    done = [o for o in outcomes if o.target is not None and not o.skipped]
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    text = f"{len(done)} would be restored {how}" if dry_run else f"{len(done)} restored {how}"
+    text += "" if dry_run else f" in {seconds:.1f} s"
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    bad = sum(outcome.error is not None for outcome in outcomes)
+    text += (f", {skipped} skipped" if skipped else "") + (f", {bad} not" if bad else "")
+    print(text + _passed_over(outcomes))
+
+
+def _passed_over(outcomes: list[Outcome]) -> str:
+    """What nobody asked for by name and could not be restored, the most frequent kinds first."""
+    found = Counter(o.passed_over for o in outcomes if o.passed_over is not None)
+    kinds = [f"{count} {kind}" for kind, count in found.most_common(NAMES)]
+    others = found.total() - sum(count for _, count in found.most_common(NAMES))
+    kinds += [f"{others} of other kinds"] if others else []
+    return f"; passed over: {', '.join(kinds)}" if kinds else ""

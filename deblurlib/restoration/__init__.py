@@ -1,14 +1,18 @@
 """Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
 
-``methods``: functions from a blurred image to a restored one. ``restoring``: images of any kind.
-``tiles``: a large image piece by piece. ``patches``: the same, each piece with its own kernel.
-``batch``: many files. Taught in chapters 01 (what a method may know), 05 (tiles), 06 (patches)
-and 07.
+``methods``: functions from a blurred image to a restored one; ``settings``: what may be set of
+them. ``restoring``: images of any kind. ``tiles``: a large image piece by piece. ``patches``: the
+same, each piece with its own kernel. ``finding``: which files are meant, and where results go.
+``batch``: many files. ``comparison``: before and after. Taught in chapters 01 (what a method may
+know), 05 (tiles, files), 06 (patches, settings) and 07.
 """
 
-from .batch import Candidate, Outcome, find_photos, restore_files, restore_frames
+from .batch import Outcome, Request, Step, Watch, restore_files, restore_frames
+from .comparison import write_comparison
+from .finding import Candidate, find_photos
 from .methods import (
     METHODS,
+    WITH_KERNEL,
     Method,
     apply_model,
     find_method,
@@ -19,14 +23,20 @@ from .methods import (
 )
 from .patches import restore_patches, seam_energy, seams
 from .restoring import restore, tile_difference
+from .settings import Setting
 from .tiles import TILE
 
 __all__ = [
     "METHODS",
     "TILE",
+    "WITH_KERNEL",
     "Candidate",
     "Method",
     "Outcome",
+    "Request",
+    "Setting",
+    "Step",
+    "Watch",
     "apply_model",
     "find_method",
     "find_photos",
@@ -41,4 +51,5 @@ __all__ = [
     "shipped",
     "tile_difference",
     "unsharp_mask",
+    "write_comparison",
 ]

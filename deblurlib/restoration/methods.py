@@ -7,8 +7,8 @@ The deconvolutions' parameters were chosen on other photographs than those they 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import classical, degrade, machine, models, psf, runs
-from ..errors import InputError, NoSuchRun
+from ..classical.linear import PENALTIES
+from ..errors import InputError, NoSuchRun, require
 from ..losses import first
 from ..psf import as_kernel
 from ..values import as_batch, check_restorable
 from . import deconvolution
+from .settings import Setting
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Method:
     """A way to restore: ``method(y, kernel)`` with ``y`` ``(B, C, H, W)`` gives ``x_hat``."""
 
     name: str
-    function: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+    function: Callable[..., torch.Tensor]  # of y, the kernel or None, and the settings by name
     describes: str  # one line for a reader
     blind: bool = True  # it needs no kernel, and is given none
     run: runs.Run | None = None  # the run that it comes from
@@ -40,6 +42,7 @@ class Method:
     contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
     #: dB between an image restored in tiles and in one piece, where that was measured
     tiled_psnr: float | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict)  # what may be set otherwise
 
     def __call__(
         self, y: torch.Tensor | np.ndarray, kernel: torch.Tensor | np.ndarray | None = None
@@ -78,8 +81,45 @@ class Method:
         return _plain(name) in map(_plain, self.contaminated)
 
     def _restored(self, y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
+        values = {name: setting.value for name, setting in self.settings.items()}
         with machine.tf32(False):
-            return self.function(y, None if self.blind else kernel)
+            return self.function(y, None if self.blind else kernel, **values)
+
+    def with_settings(self, **values: float | str) -> Method:
+        """The method with other values of some of its settings, such as ``iterations=20``.
+
+        Its receptive field, and how well tiles agree with the whole, are then not known.
+
+        Args:
+            values: numbers, or text that says them.
+
+        Raises:
+            InputError: the method has no such setting, or it may not be that.
+        """
+        settings = dict(self.settings)
+        for name, value in values.items():
+            if name not in settings:
+                has = f"it has {', '.join(settings)}" if settings else "it has none"
+                raise InputError(f"the method {self.name} has no setting {name!r}; {has}")
+            settings[name] = settings[name].set(name, value)
+        if settings == self.settings:
+            return self
+        return replace(self, settings=settings, receptive_field=None, tiled_psnr=None)
+
+    def with_strength(self, strength: float) -> Method:
+        """The method, of whose change to the image a share is made: 0 gives ``y``, 1 all of it.
+
+        Raises:
+            InputError: the strength is not in [0, 1].
+        """
+        require(0 <= strength <= 1, f"the strength must be in 0..1, not {strength}")
+        if strength == 1:
+            return self
+
+        def weaker(y: torch.Tensor, kernel: torch.Tensor | None, **settings) -> torch.Tensor:
+            return torch.lerp(y, self.function(y, kernel, **settings).clamp(0, 1), strength)
+
+        return replace(self, function=weaker)
 
 
 def _plain(name: str) -> str:
@@ -97,6 +137,11 @@ def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> to
     return y + amount * (y - degrade.convolve(y, psf.gaussian(sigma), "reflect"))
 
 
+#: Settings that several methods have.
+STEPS = Setting(1, "steps: each sharpens, and raises noise", 1, 10_000)
+NOISE = Setting(1.0, "how many times the noise that the image seems to have", 1e-3, 1e3)
+#: The method for a kernel that is known: the best on measured blur (docs/deconvolution.md).
+WITH_KERNEL = "richardson-lucy-tv"
 #: name -> method. The networks that ship and the runs are methods, too: see :func:`find_method`.
 #: Of a deconvolution, ``tiled_psnr`` is the least of four photographs of 800 x 800 pixels (Koehler
 #: and others, ECCV 2012) with a kernel of 25 x 25: :mod:`deblurlib.studies.classical.tiled`.
@@ -111,23 +156,32 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "unsharp-mask",
-            lambda y, kernel: unsharp_mask(y),
+            lambda y, kernel, sigma, amount: unsharp_mask(y, sigma, amount),
             "raise local contrast; no model",
             receptive_field=psf.gaussian(2.0).shape[-1],
+            settings={
+                "sigma": Setting(2.0, "width of what counts as local, pixels", 0.1, 50),
+                "amount": Setting(1.0, "how much local contrast is added"),
+            },
         ),
         Method(
             "inverse",
-            lambda y, kernel: classical.inverse(y, kernel, 0.1),
-            "divide by the blur, where a tenth is left",
+            classical.inverse,
+            "divide by the blur, where enough is left",
             blind=False,
             tiled_psnr=45.8,
+            settings={"least": Setting(0.1, "of a wave: if less is left, it is dropped", 1e-4, 1)},
         ),
         Method(
             "tikhonov",
-            lambda y, kernel: classical.tikhonov(y, kernel, 0.003, "gradient"),
+            classical.tikhonov,
             "divide by the blur, keep slopes small",
             blind=False,
             tiled_psnr=56.4,
+            settings={
+                "weight": Setting(0.003, "of small slopes: more is smoother", 1e-9),
+                "penalty": Setting("gradient", "what is kept small", choices=tuple(PENALTIES)),
+            },
         ),
         Method(
             "wiener",
@@ -135,27 +189,34 @@ METHODS: dict[str, Method] = {
             "divide by the blur, as noise and the spectrum of photographs allow",
             blind=False,
             tiled_psnr=47.6,
+            settings={"factor": NOISE},
         ),
         Method(
             "richardson-lucy",
-            lambda y, kernel: classical.richardson_lucy(y, kernel, 80, "valid"),
-            "80 iterations, surroundings unknown",
+            lambda y, kernel, iterations: classical.richardson_lucy(y, kernel, iterations, "valid"),
+            "the likeliest image, step by step, from a flat grey; surroundings unknown",
             blind=False,
             tiled_psnr=83.2,
+            settings={"iterations": replace(STEPS, value=80)},
         ),
         Method(
             "accelerated-richardson-lucy",
-            lambda y, kernel: deconvolution.fast_richardson_lucy(y, kernel, 20),
-            "20 iterations after Biggs and Andrews",
+            deconvolution.fast_richardson_lucy,
+            "the same in fewer steps, after Biggs and Andrews",
             blind=False,
             tiled_psnr=63.0,
+            settings={"iterations": replace(STEPS, value=20)},
         ),
         Method(
             "richardson-lucy-tv",
-            lambda y, kernel: deconvolution.fast_richardson_lucy(y, kernel, 80, tv=0.0005),
-            "80 accelerated iterations with total variation",
+            deconvolution.fast_richardson_lucy,
+            "accelerated steps that keep the total variation small",
             blind=False,
             tiled_psnr=58.7,
+            settings={
+                "iterations": replace(STEPS, value=80),
+                "tv": Setting(0.0005, "weight of the total variation: more is smoother", 0, 0.24),
+            },
         ),
         Method(
             "plug-and-play",
@@ -163,18 +224,31 @@ METHODS: dict[str, Method] = {
             "half-quadratic splitting with a small denoiser",
             blind=False,
             tiled_psnr=54.9,
+            settings={"factor": NOISE},
         ),
         Method(
             "blind-richardson-lucy",
-            lambda y, kernel: deconvolution.blindly_restored(y, torch.ones(5, 5), 3),
-            "image and kernel in turn, from 5 x 5 ones",
+            lambda y, kernel, size, iterations: deconvolution.blindly_restored(
+                y, torch.ones(size, size), iterations
+            ),
+            "image and kernel in turn, from a square of ones",
             tiled_psnr=77.2,
+            settings={
+                "size": Setting(5, "side of the kernel, pixels", 3, 99),
+                "iterations": replace(STEPS, value=3),
+            },
         ),
         Method(
             "blind-richardson-lucy-gaussian",
-            lambda y, kernel: deconvolution.blindly_restored(y, psf.gaussian(1.0), 3),
-            "image and kernel in turn, from a Gaussian of sigma 1",
+            lambda y, kernel, sigma, iterations: deconvolution.blindly_restored(
+                y, psf.gaussian(sigma), iterations
+            ),
+            "image and kernel in turn, from a Gaussian",
             tiled_psnr=79.5,
+            settings={
+                "sigma": Setting(1.0, "width of the first kernel, pixels", 0.1, 16),
+                "iterations": replace(STEPS, value=3),
+            },
         ),
     )
 }

@@ -105,25 +105,46 @@ def in_tiles(
         size: height and width of the image.
         kernel: for a method that needs it.
         tile: side of a tile, pixels; by default :data:`TILE`.
-        progress: is told the share of the work that is done.
+        progress: is told the share of the work that is done, by the tiles' areas.
     """
     side, overlap, halo = layout(method, tile, kernel)
     rows, columns = (spans(length, side, overlap, halo) for length in size)
+    total, done = _area(rows, columns), 0
     carried = None  # what the tiles above give to the rows they share with those below
     for i, row in enumerate(rows):
         band = None
-        for j, column in enumerate(columns):
+        for column in columns:
             x_hat = method(take(_slice(row), _slice(column)), kernel).cpu()
             if band is None:
                 band = x_hat.new_zeros(*x_hat.shape[:-1], size[1])
             band[..., _slice(column)] += x_hat * column.weight
-            progress((i * len(columns) + j + 1) / (len(rows) * len(columns)))
+            done += _area([row], [column])
+            progress(done / total)
         band *= row.weight[:, None]
         if carried is not None:
             band[..., : carried.shape[-2], :] += carried
         stop = rows[i + 1].start if i + 1 < len(rows) else row.stop
         put(slice(row.start, stop), band[..., : stop - row.start, :])
         carried = band[..., stop - row.start :, :].clone()
+
+
+def work(
+    size: tuple[int, int],
+    method: Method,
+    tile: int | None = None,
+    kernel: torch.Tensor | None = None,
+) -> int:
+    """How many pixels an image of this height and width has in all its tiles together.
+
+    The time of a restoration goes nearly as this does.
+    """
+    layout_of = layout(method, tile, kernel)
+    return _area(*(spans(length, *layout_of) for length in size))
+
+
+def _area(rows: list[Span], columns: list[Span]) -> int:
+    heights, widths = ([span.stop - span.start for span in line] for line in (rows, columns))
+    return sum(heights) * sum(widths)
 
 
 def _slice(span: Span) -> slice:

@@ -1,0 +1,130 @@
+"""What is said while pictures are restored: how long it will take, and how far it has come."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .command import printable
+
+if TYPE_CHECKING:
+    from ..restoration import Request, Step, Watch
+
+EVERY = 10.0  # seconds from line to line, where there is no terminal
+LONG = 10.0  # seconds: what takes longer is announced
+SMALL = 1600  # pixels: the longer side that is proposed for a large picture
+
+
+@contextmanager
+def watching(request: Request) -> Iterator[Watch]:
+    """Yield a function that is told each step; a bar on a terminal, elsewhere a line now and then.
+
+    How long the whole will take is said once, as soon as a part of a large picture is done.
+    """
+    with _bar() if sys.stderr.isatty() else _lines(EVERY) as (show, say):
+        announced = False
+
+        def watch(step: Step) -> None:
+            nonlocal announced
+            show(step)
+            if not announced and 0 < step.share < 1 and _total(step) >= LONG:
+                announced = True
+                say(announcement(step, request))
+
+        yield watch
+
+
+def announcement(step: Step, request: Request) -> str:
+    """How long a picture will take, how long a smaller copy would, and all pictures like it."""
+    from ..restoration import tiles
+
+    width, height = step.size
+    total, longer = _total(step), max(step.size)
+    text = f"{printable(step.picture)}: {width * height / 1e6:.3g} megapixels: {about(total)} on "
+    text += "this processor" if str(request.device) == "cpu" else "this GPU"
+    if longer > SMALL and request.kernel is None:  # a kernel is measured in the picture's pixels
+        small = tuple(max(1, round(side * SMALL / longer)) for side in (height, width))
+        works = [
+            tiles.work(size, request.method, request.tile) for size in (small, (height, width))
+        ]
+        text += f"; --size {SMALL} takes {about(total * works[0] / works[1])}"
+    left = step.count - step.number + 1
+    if left > 1:
+        text += f"; {left} pictures like it: {about(total * left)}"
+    return text
+
+
+def about(seconds: float) -> str:
+    """A time in words: ``"about 40 s"``, ``"about 6 minutes"``, ``"about 3 hours"``."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds)) if seconds < 10 else round(seconds / 5) * 5} s"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {round(seconds / 3600)} hours"
+
+
+def line(step: Step) -> str:
+    """Where the work is, for a reader of a log."""
+    if step.share == 0:
+        return f"{_title(step)}: begun"
+    return f"{_title(step)}: {step.share:.0%}, {_left(step)}"
+
+
+def _total(step: Step) -> float:
+    return step.seconds / step.share
+
+
+def _left(step: Step) -> str:
+    return f"{about(_total(step) - step.seconds)} left" if step.share else ""
+
+
+def _title(step: Step) -> str:
+    return printable(step.picture) + (f" ({step.number} of {step.count})" if step.count > 1 else "")
+
+
+@contextmanager
+def _bar() -> Iterator[tuple[Watch, Callable[[str], None]]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()]
+    columns += [TimeElapsedColumn(), TextColumn("{task.fields[left]}", markup=False)]
+    # what is printed stays on stdout, where it may be redirected
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    redirect = sys.stdout.isatty()
+    with Progress(*columns, console=console, transient=True, redirect_stdout=redirect) as bar:
+        task = bar.add_task("restoring", total=1.0, left="")
+
+        def show(step: Step) -> None:
+            bar.update(task, completed=step.share, description=_title(step), left=_left(step))
+
+        yield show, console.print
+
+
+@contextmanager
+def _lines(every: float) -> Iterator[tuple[Watch, Callable[[str], None]]]:
+    """A line on stderr each so many seconds, also while a long step is being taken."""
+    last: list[Step] = []
+    over = threading.Event()
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def tick() -> None:
+        while not over.wait(every):
+            if last and last[0].share < 1:
+                say(line(last[0]))
+
+    def show(step: Step) -> None:
+        last[:] = [step]
+
+    ticking = threading.Thread(target=tick, daemon=True)
+    ticking.start()
+    try:
+        yield show, say
+    finally:
+        over.set()
+        ticking.join()

@@ -1,0 +1,124 @@
+"""Which image files are meant by paths, folders and patterns, and where their results go.
+
+Taught in chapter 05.
+"""
+
+from __future__ import annotations
+
+import glob
+import mimetypes
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import require
+from ..files import FORMATS
+
+RESULT = "_deblurred"  # what is added to the name of a file or folder, if no output is named
+EARLIER = "from an earlier run"
+COMPARED = "_compare"  # and to that of a result, where it is compared with what it was
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image file to restore or, without a path, what there is not to restore."""
+
+    source: str
+    path: Path | None = None
+    target: Path | None = None  # where its result goes
+    error: str | None = None  # one sentence: an argument that names no image
+    passed_over: str | None = None  # what it is: a file that nobody asked for by its name
+
+
+def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candidate]:
+    """The image files meant by paths, folders and patterns, each with the place of its result.
+
+    A folder stands for all image files below it, hidden ones and those in ``out`` left out, and its
+    tree is kept; a pattern such as ``*.jpg`` for what it matches. Without ``out``, ``a.jpg``
+    becomes ``a_deblurred.jpg`` beside it; of a folder, ``scans/a.jpg`` ``scans_deblurred/a.jpg``.
+
+    What does not exist, or is no image, comes as a :class:`Candidate` with an ``error``. What lies
+    in a folder and cannot be read, is a link to a folder, or the result of an earlier run, comes
+    as one that is ``passed_over``; results are passed over among several files, too.
+    """
+    for text in given:
+        path = Path(text)
+        try:
+            path.exists()
+        except OSError as error:  # a name too long, a folder that may not be looked into
+            yield Candidate(text, error=f"{text}: {error.strerror}")
+            continue
+        if path.is_dir():
+            yield from _in_folder(text, path, out)
+        elif path.exists() and kind(path) == "video":
+            why = f"{text}: a video; --frames says which of its frames to restore"
+            yield Candidate(text, error=why)
+        elif path.exists():
+            yield _one(path, out, len(given) > 1)
+        elif glob.has_magic(text):
+            matched = sorted(Path(p) for p in glob.glob(text, recursive=True))
+            matched = [p for p in matched if p.is_file()]
+            yield from (_one(p, out, True) for p in matched)
+            if not matched:
+                yield Candidate(text, error=f"{text}: no file matches")
+        else:
+            yield Candidate(text, error=f"{text}: no such file or folder")
+
+
+def kind(path: Path) -> str:
+    """A file's kind by its name: ``image``, ``video`` or another; empty if it is not known."""
+    if path.suffix.lower() in FORMATS:  # not every system's list of types knows them all
+        return "image"
+    return (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
+
+
+def beside(path: Path) -> Path:
+    """Where the result goes, if nobody says where: beside the file or the folder."""
+    if not path.is_dir():
+        return path.with_name(path.stem + RESULT + path.suffix)
+    folder = path.resolve() if path.name in ("", "..") else path
+    require(bool(folder.name), f"{path}: name a folder for the results, with -o")
+    return folder.with_name(folder.name + RESULT)
+
+
+def _one(path: Path, out: Path | None, among_others: bool) -> Candidate:
+    if among_others and _is_result(path):
+        return Candidate(str(path), passed_over=EARLIER)
+    return Candidate(str(path), path, beside(path) if out is None else out / path.name)
+
+
+def _in_folder(text: str, folder: Path, out: Path | None) -> Iterator[Candidate]:
+    output = Path(os.path.realpath(beside(folder) if out is None else out))
+    # where the folder itself is the output, its files are inputs all the same
+    own = Path(os.path.realpath(folder)) == output
+    empty = True
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if any(part.startswith(".") for part in name.parts):
+            continue
+        if not own and output in (real := Path(os.path.realpath(path)), *real.parents):
+            continue
+        if path.is_dir():
+            if path.is_symlink():
+                yield Candidate(str(path), passed_over="linked folder")
+        elif any(_is_result(folder / part) for part in (name, *name.parents[:-1])):
+            yield Candidate(str(path), passed_over=EARLIER)
+        elif path.suffix.lower() not in FORMATS:
+            yield Candidate(str(path), passed_over=path.suffix.lower() or "without a suffix")
+        else:
+            empty = False
+            yield Candidate(str(path), path, (beside(folder) if out is None else out) / name)
+    if empty:
+        yield Candidate(text, error=f"{text}: no image file in this folder")
+
+
+def _is_result(path: Path) -> bool:
+    """Whether the name is what a run gave to what it made of a file or folder beside it."""
+    stem = (path.name if path.is_dir() else path.stem).removesuffix(COMPARED)
+    before = stem.removesuffix(RESULT)
+    if before in ("", stem):
+        return False
+    if path.is_dir():
+        return path.with_name(before).is_dir()
+    return any(path.with_name(before + suffix).exists() for suffix in (path.suffix, *FORMATS))

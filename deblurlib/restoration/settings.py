@@ -1,0 +1,45 @@
+"""A value that a method's result depends on, such as a number of iterations, and what it may be.
+
+Taught in chapter 06.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from ..errors import InputError, require
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A method's setting: its value, what it is, and what else it may be."""
+
+    value: int | float | str
+    describes: str  # a few words for a reader
+    least: float = 0
+    most: float = math.inf
+    choices: tuple[str, ...] = ()  # of a word
+
+    def set(self, name: str, given: float | str) -> Setting:
+        """The setting with another value: a number, or text that says it.
+
+        Args:
+            name: what to call it in an error.
+
+        Raises:
+            InputError: not a value of its kind, or none that it may have.
+        """
+        if isinstance(self.value, str):
+            require(given in self.choices, f"{name} {given!r} is none of {', '.join(self.choices)}")
+            return replace(self, value=given)
+        whole = isinstance(self.value, int)
+        upper = "or more" if self.most == math.inf else f"to {self.most:g}"
+        wanted = f"a {'whole ' * whole}number, {self.least:g} {upper}"
+        try:
+            value = int(given) if whole else float(given)
+        except (ValueError, OverflowError):
+            raise InputError(f"{name} must be {wanted}, not {given!r}") from None
+        fits = self.least <= value <= self.most and math.isfinite(value)
+        require(fits and value == float(given), f"{name} must be {wanted}, not {given}")
+        return replace(self, value=value)

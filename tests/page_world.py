@@ -1,0 +1,38 @@
+"""The pictures, kernels, videos and sets that the pages speak of, small."""
+
+import json
+
+import numpy as np
+import torch
+from PIL import Image
+from sets import write_pairs, write_set
+from test_levin import save_npz, stored_kernel
+from test_video import pan, save_video
+
+from deblurlib import degrade, psf
+from deblurlib.studies.srn.ship import KEPT
+
+IMAGES = ("bsds500", "anime-faces", "imagenet_sample", "classic")
+PAIRS = ("mine", "levin09", "mixture", "gopro_scenes", "gopro_patches", "gopro_pairs", "reds_small")
+
+
+def write_world(folder):
+    """Write them into a folder, under the names that the pages give them."""
+    pictures = ("holiday.jpg", "photo.jpg", "photo.png", "scan.png", "phone/1.jpg", "scans/2.png")
+    write_set(folder, pictures, 48, 60)
+    write_set(folder, ["wide.png"], 260, 260)
+    for name in IMAGES:
+        write_set(folder / name, ["train/0.png", "train/1.png", "test/2.png"], 72, 90)
+    for name in PAIRS:
+        write_pairs(folder / name, ("a", "b"), range(4), "train")
+        write_pairs(folder / name, ("z",), range(2), "test")
+    for name in ("clip.mp4", "street.mp4", "holiday.mp4"):
+        save_video(folder / name, pan(30), "mp4v")
+    kernel = psf.gaussian(1.5).numpy()
+    np.save(folder / "kernel.npy", kernel)
+    Image.fromarray(np.round(255 * kernel / kernel.max()).astype(np.uint8)).save(folder / "psf.png")
+    x, stored = np.random.default_rng(0).random((90, 90)), stored_kernel(0)
+    k = torch.from_numpy(stored[::-1, ::-1].copy())
+    y = degrade.convolve(torch.from_numpy(x)[None, None].float(), k.float())[0, 0].numpy()
+    save_npz(folder / "levin.npz", [(x, y, stored)])
+    (folder / "scores.json").write_text(json.dumps(dict.fromkeys(KEPT, 0)))
