@@ -1,7 +1,5 @@
 """The pictures, kernels, videos and sets that the pages speak of, small."""
 
-import json
-
 import numpy as np
 import torch
 from PIL import Image
@@ -10,7 +8,6 @@ from test_levin import save_npz, stored_kernel
 from test_video import pan, save_video
 
 from deblurlib import degrade, psf
-from deblurlib.studies.srn.ship import KEPT
 
 IMAGES = ("bsds500", "anime-faces", "imagenet_sample", "classic")
 PAIRS = ("mine", "levin09", "mixture", "gopro_scenes", "gopro_patches", "gopro_pairs", "reds_small")
@@ -35,4 +32,3 @@ def write_world(folder):
     k = torch.from_numpy(stored[::-1, ::-1].copy())
     y = degrade.convolve(torch.from_numpy(x)[None, None].float(), k.float())[0, 0].numpy()
     save_npz(folder / "levin.npz", [(x, y, stored)])
-    (folder / "scores.json").write_text(json.dumps(dict.fromkeys(KEPT, 0)))

@@ -1,5 +1,7 @@
 """Scores: PSNR, the five SSIM protocols and the measures of looks, against others' arithmetic."""
 
+import math
+
 import numpy as np
 import pytest
 import pytorch_msssim
@@ -11,7 +13,14 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblurlib import data, degrade, images, metrics, psf
 from deblurlib.errors import InputError
-from deblurlib.perception import MEASURES, blur_effect, gradient_similarity, spectrum_distance
+from deblurlib.perception import (
+    MEASURES,
+    blur_effect,
+    gradient_similarity,
+    grid_peaks,
+    grid_strength,
+    spectrum_distance,
+)
 
 GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 
@@ -372,3 +381,81 @@ def test_images_of_the_least_size_have_a_finite_measure(rand, name):
 def test_what_cannot_be_measured_is_an_input_error(name, one, other):
     with pytest.raises(InputError, match="this needs"):
         of(name, torch.ones(one), torch.ones(other))
+
+
+# ---- grids
+
+PERIODS = (2, 3, 4, 8)
+
+
+def noise(height, width, seed=0):
+    return torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def grid(height, width, period, down=0, right=0):
+    """Waves along both axes, moved by (down, right) pixels; their deviation is 1."""
+    places = (torch.arange(height) + down)[:, None], torch.arange(width) + right
+    z = sum(torch.cos(2 * math.pi * place / period) for place in places).expand(1, 3, -1, -1)
+    return z / z.std()
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=["chelsea", "flower", "rocket"])
+def lost(request):
+    """What a blur takes from the middle of a photograph."""
+    x = images.centre_crop(data.open_images("sample", "test")[request.param], 256, 256)[None]
+    return x - blurred(x, 2)
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_noise_and_what_a_blur_takes_from_photographs_hold_no_grid(lost, period):
+    for z in (noise(256, 256), noise(200, 330, seed=1), lost):
+        # the photograph of the cat itself has a weak one of 2 pixels
+        assert 0.5 < grid_peaks(z, period).item() < 5
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_a_grid_fainter_than_the_picture_is_found_at_its_period_wherever_it_begins(lost, period):
+    for z in (lost, lost[..., :150, :]):
+        planted = [
+            z + 0.4 * z.std() * grid(*z.shape[-2:], period, *place)
+            for place in ((0, 0), (1, 0), (period - 1, 1))
+        ]
+        found = [grid_peaks(one, period).item() for one in planted]
+        assert min(found) > 10
+        assert max(found) < 1.3 * min(found)
+        for other in set(PERIODS) - {period}:  # longer ones do not count what shorter ones have
+            assert max(grid_peaks(one, other).item() for one in planted) < 5
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_a_grid_s_strength_is_its_deviation_in_the_unit_of_the_difference(period):
+    for height, width in ((128, 128), (300, 201)):
+        for unit, more in ((1, 0), (255, 0), (1, 0.1 * noise(height, width))):
+            z = unit * grid(height, width, period, right=1) + more
+            assert grid_strength(z, period).item() == pytest.approx(unit, rel=0.03)
+    assert grid_strength(torch.zeros(1, 3, 64, 64), period).item() == 0
+    assert grid_peaks(torch.zeros(1, 3, 64, 64), period).item() == 0
+
+
+def test_the_images_of_a_batch_have_their_own_grids():
+    batch = torch.cat([noise(128, 128), noise(128, 128, 1) + grid(128, 128, 4)])
+    for measure in (grid_peaks, grid_strength):
+        each = torch.cat([measure(one[None], 4) for one in batch])
+        torch.testing.assert_close(measure(batch, 4), each)
+
+
+@pytest.mark.parametrize(
+    ("shape", "period", "message"),
+    [
+        ((3, 64, 64), 4, r"a batch \(B, C, H, W\) of at least 64"),
+        ((1, 3, 63, 64), 4, "at least 64 x 64"),
+        ((1, 0, 64, 64), 4, "at least 64 x 64"),
+        ((1, 3, 64, 64), 1, "2 to 8 pixels, not 1"),
+        ((1, 3, 64, 64), 9, "2 to 8 pixels, not 9"),
+        ((1, 3, 64, 64), 2.5, "2 to 8 pixels, not 2.5"),
+    ],
+)
+def test_what_has_no_grid_to_look_for_is_named(shape, period, message):
+    for measure in (grid_peaks, grid_strength):
+        with pytest.raises(InputError, match=message):
+            measure(torch.zeros(shape), period)

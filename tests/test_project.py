@@ -14,8 +14,10 @@ import pytest
 import yaml
 from test_deconvolution import CHOSEN
 
-from deblurlib import report
+from deblurlib import models, report
 from deblurlib.data import sources
+from deblurlib.models import WEIGHTS
+from deblurlib.report import site
 from deblurlib.restoration import METHODS
 from deblurlib.studies.rows import read_rows
 
@@ -114,10 +116,30 @@ def test_every_known_data_set_is_documented_and_none_is_committed():
 
 
 def test_every_link_in_the_pages_leads_somewhere():
-    for page in (p for place in ("", "data/", "reports/") for p in ROOT.glob(f"{place}*.md")):
-        text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)  # less code
-        for target in re.findall(r"\]\(([^)#]+)\)", text):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    places = ("", "data/", "reports/", "deblurlib/weights/*/")
+    for page in (p for place in places for p in ROOT.glob(f"{place}*.md")):
+        assert_links_lead_somewhere(page)
+
+
+def assert_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)  # less code
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_model_cards_have_their_pictures_on_the_site_too(tmp_path):
+    site.copy_pages(ROOT, tmp_path / "pages")
+    cards = list((tmp_path / "pages").glob("*-card.md"))
+    assert len(cards) == len(models.shipped_networks())
+    for card in cards:
+        assert_links_lead_somewhere(card)
+
+
+def test_the_licences_are_that_of_the_code_and_those_of_the_weights():
+    assert PROJECT["license"].split(" AND ")[0] == "MIT"
+    found = {path for pattern in PROJECT["license-files"] for path in ROOT.glob(pattern)}
+    networks = {WEIGHTS / name / "LICENSE" for name in models.shipped_networks()}
+    assert found == {ROOT / "LICENSE", *networks}
 
 
 def test_the_readme_names_every_chapter_and_its_code_runs(tmp_path, monkeypatch):

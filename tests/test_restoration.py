@@ -170,6 +170,20 @@ def test_a_network_tells_its_receptive_field_and_its_tiles_are_on_its_grid():
         assert (method.contaminated, method.tiled_psnr) == (("clips",), 50.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        *((name, True) for name in ("sun-hays-80", "Sun-Hays 80", "sunhays80", "SUN_HAYS_80")),
+        *((name, True) for name in ("urban100", "Urban100", "Urban_100", "gopro-gamma")),
+        *((name, False) for name in ("", "80", "sun-hays", "urban", "gopro", "urban1000")),
+    ],
+)
+def test_a_set_that_was_trained_on_is_known_however_its_name_is_written(name, seen):
+    trained_on = ("sun-hays-80", "Urban100", "gopro_gamma")
+    method = Method("net", lambda y, kernel: y, "a network", contaminated=trained_on)
+    assert method.has_seen(name) is seen
+
+
 @pytest.fixture
 def ships(tmp_path, monkeypatch):
     """The folder of the network ``small``, as if it came with the library."""

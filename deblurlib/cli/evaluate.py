@@ -60,7 +60,7 @@ def evaluate(
     results = line | {"run": chosen.run.id if chosen.run else None}
     results |= {"settings": {name: s.value for name, s in chosen.settings.items()}}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
-    results |= {"contaminated": scored.name in chosen.contaminated}
+    results |= {"contaminated": chosen.has_seen(scored.name)}
     results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}
     results |= {"device": machine.device_name(on), "images": _by_image(rows, ssim)}
     if json_file is not None:

@@ -19,6 +19,7 @@ from ..errors import InputError
 from . import confirm, stamp
 from .execute import Execution
 
+PICTURES = "pictures"  # the folder of a page's pictures, beside it
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -34,15 +35,7 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     """
     source = out / "site-source"
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(root / "docs", source)
-    for name in ("SOURCES.md", "CHANGELOG.md", "CONTRIBUTING.md"):
-        shutil.copy(root / name, source / name)
-    weights = root / "deblurlib" / "weights"
-    pages = {"data.md": root / "data" / "README.md"}
-    pages |= {"model-card.md": weights / "srn" / "README.md"}
-    pages |= {"denoiser-card.md": weights / "denoiser" / "README.md"}
-    for page, path in pages.items():
-        shutil.copy(path, source / page)
+    copy_pages(root, source)
     chapters = source / "chapters"
     chapters.mkdir()
     for execution in executions:
@@ -62,6 +55,21 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     if done.stderr.strip():
         print(done.stderr.strip(), file=sys.stderr)
     return site / "index.html"
+
+
+def copy_pages(root: Path, source: Path) -> None:
+    """Copy the project's pages that are no chapters, and their pictures, into one new folder."""
+    shutil.copytree(root / "docs", source)
+    for name in ("SOURCES.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(root / name, source / name)
+    weights = root / "deblurlib" / "weights"
+    pages = {"data.md": root / "data" / "README.md"}
+    pages |= {"model-card.md": weights / "srn" / "README.md"}
+    pages |= {"denoiser-card.md": weights / "denoiser" / "README.md"}
+    for page, path in pages.items():
+        shutil.copy(path, source / page)
+        if (path.parent / PICTURES).exists():  # a page names them from where it lies
+            shutil.copytree(path.parent / PICTURES, source / PICTURES, dirs_exist_ok=True)
 
 
 def for_reading(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:

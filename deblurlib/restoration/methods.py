@@ -6,6 +6,7 @@ The deconvolutions' parameters were chosen on other photographs than those they 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,6 +73,13 @@ class Method:
         kernel = None if kernel is None else kernel.to(batch.device)
         return self._restored(batch, kernel).detach().float().cpu().numpy()
 
+    def has_seen(self, name: str) -> bool:
+        """Whether a data set is among the :attr:`contaminated`, however its name is written.
+
+        Case, blanks, ``-`` and ``_`` do not count: ``Sun-Hays 80`` is ``sunhays80``.
+        """
+        return _plain(name) in map(_plain, self.contaminated)
+
     def _restored(self, y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
         values = {name: setting.value for name, setting in self.settings.items()}
         with machine.tf32(False):
@@ -112,6 +120,10 @@ class Method:
             return torch.lerp(y, self.function(y, kernel, **settings).clamp(0, 1), strength)
 
         return replace(self, function=weaker)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_\s]", "", name).casefold()
 
 
 def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Chapter 05: the scale-recurrent network, as published, and the one that ships."""
+"""Chapter 05: the scale-recurrent network, as published, and one for photographs of any kind."""
 
 from __future__ import annotations
 
@@ -44,9 +44,11 @@ def published(profile: str) -> dict:
 
 
 def shipped(profile: str) -> dict:
-    """The training of the method ``srn``: half the width, and it learns the difference.
+    """A training for photographs of any kind: half the width, and it learns the difference.
 
-    It is trained on the set that :mod:`deblurlib.studies.srn.mixture` gathers.
+    It is meant for the set that :mod:`deblurlib.studies.srn.mixture` gathers. The first weights of
+    the method ``srn`` came from it. Those of today do not: they are of twice the width, and no
+    recipe of the project made them, see their model card.
     """
     return {
         "name": "05/shipped",

@@ -1,4 +1,4 @@
-"""The pairs that the method ``srn`` learns from: real blur of several sets, and a camera's path.
+"""The pairs of the recipe ``05/shipped``: real blur of several sets, and a camera's path.
 
 One folder of tiles, so that one training sees all of it, and each kind as often as it has tiles::
 
