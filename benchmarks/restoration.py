@@ -27,7 +27,7 @@ ABOUT = (
     "second, {share:.0%} of what a product of two large matrices reaches here. As processes of "
     "their own, from JPEG to JPEG, `deblur restore` took, in seconds, and used at its peak, in MB, "
     "PyTorch included (these processes count as others below):\n\n"
-    "| method | {titles} | memory |\n| :--- | {rule} ---: |\n"
+    "| method | {titles} | memory |\n| :--- | {rule}---: |\n"
 )
 PACKAGES = ()
 #: photographs of 0.9 and 12 megapixels, the second also reduced: height, width, options

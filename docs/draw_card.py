@@ -1,4 +1,4 @@
-"""Choose and draw the pictures of srn's model card, by the numbers in its ``card.json``.
+"""Choose and draw the pictures of srn's model card and of the page on restoring, by ``card.json``.
 
 ::
 
@@ -8,24 +8,30 @@ No picture is chosen by eye. Of the first set in the card, the images that gain 
 median; of all sets that the network has not seen, the image that loses most; of the bundled
 photographs as they are, the one that is changed most. The square that is enlarged is where the
 blurred and the sharp image differ most or, of what is harmed, the restored and the sharp one. What
-is drawn is said in ``pictures/drawn.json``.
+is drawn is said in ``pictures/drawn.json``. The page on restoring, and the first page, show the
+median.
 """
 
 from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
 from deblurlib import images, metrics, models, plots, restoration
 from deblurlib.evaluation import Case
+from deblurlib.files import Photo
 from deblurlib.studies.srn import card as measured
 
 OUT = models.WEIGHTS / "srn" / "pictures"
+PAGE = Path(__file__).parent / "restoring"
 BUNDLED = "sample-sharp"  # photographs that may be shown
+GAP = 16  # white pixels between before and after
 SQUARE = 112  # side of the enlarged square, pixels
 
 
@@ -37,6 +43,8 @@ def main() -> None:
     for picture, (trial, image) in chosen(card).items():
         case = next(c for c in measured.cases_of(trial) if c.image == image)
         drawn[picture] = draw(case, method, picture)
+        if picture == "median":
+            draw_page(case, method)
     (OUT / "drawn.json").write_text(json.dumps(drawn, indent=1) + "\n", "utf-8")
 
 
@@ -72,6 +80,20 @@ def draw(case: Case, method: restoration.Method, picture: str) -> dict:
     picture_file = Image.open(io.BytesIO(plots.png(fig, dpi=140))).convert("RGB")
     picture_file.save(OUT / f"{picture}.jpg", quality=85, optimize=True)
     return {"image": case.image, "psnr": told, "square": [*place, SQUARE]}
+
+
+def draw_page(case: Case, method: restoration.Method) -> None:
+    """Write ``first.jpg``, before and after, and ``compare.jpg``, as ``--compare`` writes it."""
+    PAGE.mkdir(exist_ok=True)
+    before, after = (images.to_array(z[0]) for z in (case.y, images.quantise(method(case.y))))
+    picture, page = restoration.write_comparison(
+        PAGE / "street.png", Photo(before), Photo(after), method.name
+    )
+    page.unlink()
+    picture.rename(PAGE / "compare.jpg")
+    between = np.full_like(before[:, :GAP], 255)
+    pair = Image.fromarray(np.concatenate([before, between, after], 1))
+    pair.save(PAGE / "first.jpg", quality=85, optimize=True)
 
 
 def psnr(z: torch.Tensor, x: torch.Tensor) -> float | None:

@@ -30,6 +30,7 @@ every_card = pytest.mark.parametrize("name", models.shipped_networks())
 PHOTOS = ("astronaut", "chelsea", "coffee", "flower", "rocket")
 SIDE = 224  # of the photographs' middle, pixels
 LEVEL = 1 / 255
+ROOT = WEIGHTS.parents[1]
 
 
 def cards_of(name):
@@ -117,6 +118,19 @@ def test_each_network_has_a_licence_that_names_what_it_was_trained_on(name):
     for data in names or [made["data"]["name"]]:
         assert data in text
         assert f"`{data}`" in page.partition("## Data")[2]
+
+
+def test_the_first_page_and_the_page_on_restoring_say_what_the_card_says():
+    card, _ = cards_of("srn")
+    readme, page = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/restoring.md"))
+    gains = {one["name"]: f"{one['psnr_gain']:.1f}" for one in card["scores"]}
+    assert f"it gains {gains['gopro_scenes']} and {gains['reds_small']} dB, on every" in readme
+    assert {one["win_rate"] for one in card["scores"][:2]} == {1.0}
+    assert f"by deconvolution, {gains['levin09']} by `srn`" in readme
+    drawn = json.loads((WEIGHTS / "srn/pictures/drawn.json").read_text("utf-8"))["median"]["psnr"]
+    shown = f"from {drawn['blurred']:.1f} to {drawn['restored']:.1f} dB"
+    assert shown in readme
+    assert shown in page
 
 
 def test_no_recipe_can_start_from_weights():
