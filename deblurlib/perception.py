@@ -87,7 +87,7 @@ def grid_peaks(difference: torch.Tensor, period: int) -> torch.Tensor:
     the window keeps apart (2 to 4 steps away, on both sides). Of the two lines, along rows and
     along columns, the one with more power counts, for edges of a picture make a ridge along one.
     The greatest of these quotients is returned. The fewer blocks, the more it scatters: in white
-    noise of 256 x 256 pixels it lies between 0.9 and 1.5.
+    noise of 256 x 256 pixels it lies between 0.8 and 1.7.
 
     Args:
         difference: ``(B, C, H, W)``, output less input, in any unit; both sides 64 pixels or more.
@@ -124,11 +124,13 @@ def _grid(difference: torch.Tensor, period: int) -> tuple[torch.Tensor, torch.Te
             f"this needs a batch (B, C, H, W) of at least {BLOCK} x {BLOCK} pixels, "
             f"not {tuple(difference.shape)}"
         )
-    if period not in range(2, 9):
+    if not isinstance(period, int) or period not in range(2, 9):
         raise InputError(f"the period of a grid must be 2 to 8 pixels, not {period}")
     side = BLOCK // period * period
     window = torch.hann_window(side, dtype=torch.float64, device=difference.device)
     power = _block_spectrum(difference.double(), torch.outer(window, window))
+    # where one frequency is all there is, others hold its roundings
+    power = power + 1e-12 * power.amax((-2, -1), keepdim=True)
     lines = []
     for axis in (-2, -1):
         near = torch.stack([power.roll(step, axis) for step in NEAR])

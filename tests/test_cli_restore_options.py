@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,12 @@ import torch
 from PIL import Image
 from test_cli_engine import assert_refused
 from test_cli_restore import files, picture, pixels, sharpened
+from test_comparison import Page
 from test_video import pan, save_frames, save_video
 
+from deblurlib import restoration
 from deblurlib.cli import watching
+from deblurlib.errors import InputError
 from deblurlib.files import Photo, read_photo, write_photo
 from deblurlib.restoration import METHODS, WITH_KERNEL, Request, Step, find_method, restore, tiles
 
@@ -114,7 +117,55 @@ def test_a_dry_run_finds_the_same_faults_and_writes_nothing(deblur):
     assert files("out") == ["a.png", "b/c.jpg", "x.png"]
 
 
+@pytest.mark.parametrize("way", ["a file", "no folder in the way"])
+def test_a_place_that_takes_no_file_is_found_before_the_work(deblur, monkeypatch, way):
+    picture("a.png")
+    Path("out").write_text(way)
+    monkeypatch.setattr(restoration.batch, "restore", pytest.fail)
+    for options in ((), ("--dry-run",)):
+        code, _, err = deblur("a.png", "-o", "out/deep/b.png", *options)
+        assert code == 2
+        assert "out is no folder" in err
+
+
+def test_a_name_that_is_empty_is_no_folder_and_one_named_twice_is_done_once(deblur):
+    picture("a.png")
+    assert deblur("", "--method", "identity")[0] == 2
+    code, out, err = deblur("a.png", "*.png", "-o", "out")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1].startswith("1 restored")
+
+
+def test_a_folder_above_may_take_the_results(deblur):
+    picture("sub/a.png")
+    assert deblur("sub", "-o", ".")[0] == 0
+    assert files() == ["a.png", "sub/a.png"]
+
+
+def test_in_python_paths_may_be_given_in_every_form(tmp_path):
+    picture(tmp_path / "a.png")
+    request = Request(METHODS["identity"], existing="overwrite")
+    for given in (str(tmp_path / "a.png"), tmp_path / "a.png", [tmp_path / "a.png"]):
+        (outcome,) = restoration.restore_files(given, request, str(tmp_path / "out"))
+        assert (outcome.error, outcome.target) == (None, tmp_path / "out" / "a.png")
+    with pytest.raises(InputError, match="existing 'Skip' is none of refuse, overwrite, skip"):
+        Request(METHODS["identity"], existing="Skip")
+
+
 # ---- smaller copies
+
+
+def test_what_cannot_be_seen_does_not_shine_through_a_smaller_copy(deblur):
+    array = np.zeros((2, 2, 4), np.uint8)
+    array[0, 0] = 255
+    Image.fromarray(array).save("a.png")
+    assert deblur("a.png", "--size", 1, "--method", "identity", "-o", "b.png")[0] == 0
+    assert pixels("b.png").tolist() == [[[255, 255, 255, 64]]]
+
+
+def test_a_damaged_word_on_the_size_hinders_no_smaller_copy(deblur):
+    write_photo("a.png", Photo(picture("x.png"), words={b"pHYs": b"0123456789"}))
+    assert deblur("a.png", "--size", 10)[0] == 0
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
@@ -160,10 +211,13 @@ def test_settings_are_those_of_the_method_and_may_be_given_as_text_or_numbers(de
     array = picture("a.png")
     assert deblur("a.png", "-o", "b.png", "--set", "amount=3", "--set", "sigma=0.5")[0] == 0
     changed = METHODS["unsharp-mask"].with_settings(amount="3", sigma=0.5)
+    assert changed.with_strength(0.5).title == "unsharp-mask, sigma=0.5, amount=3.0, strength 0.5"
     assert np.array_equal(pixels("b.png"), restore(array, changed))
     assert not np.array_equal(pixels("b.png"), sharpened(array))
     # what was measured with other settings is not claimed of these
-    assert (changed.receptive_field, changed.tiled_psnr) == (None, None)
+    assert changed.receptive_field is None
+    assert METHODS["richardson-lucy"].with_settings(iterations=9).tiled_psnr is None
+    assert METHODS["unsharp-mask"].with_settings(amount=2).receptive_field == 13
     assert METHODS["unsharp-mask"].with_settings(amount=1.0) == METHODS["unsharp-mask"]
     y, k = rand(1, 3, 30, 30), torch.full((3, 3), 1 / 9)
     for method in METHODS.values():
@@ -218,8 +272,8 @@ def test_a_method_is_shown_with_its_settings(command):
         (["--set", "amount=-1"], "amount must be a number, 0 or more, not -1"),
         (["--method", "blind-richardson-lucy", "--set", "size=3.5"], "size must be a whole number"),
         (["--method", "blind-richardson-lucy", "--set", "size=1"], "number, 3 to 99, not 1"),
-        (["--strength", "1.5"], "the strength must be in 0..1, not 1.5"),
-        (["--strength", "nan"], "the strength must be in 0..1, not nan"),
+        (["--strength", "1.5"], "the strength must be a number in 0..1, not 1.5"),
+        (["--strength", "nan"], "the strength must be a number in 0..1, not nan"),
         (["--size", "0"], "--size needs 1 pixel or more, not 0"),
         (["--size", "9", "--kernel", "k.npy"], "--size and --kernel exclude each other"),
         (["--overwrite", "--skip-existing"], "--overwrite and --skip-existing exclude each other"),
@@ -262,7 +316,10 @@ def test_the_time_of_all_is_told_from_that_of_the_first_part():
         "holiday.jpg: 0.72 megapixels: about 20 s on this processor"
     )
     many = watching.announcement(step(0.1, 36, (900, 800), 3, 22), request)
-    assert many.endswith("about 6 minutes on this processor; 20 pictures like it: about 2 hours")
+    assert many.endswith("about 6 minutes on this processor; 20 like it: about 2 hours")
+    whole = watching.announcement(step(1, 9, (900, 800), 1, 21), request)
+    assert whole.endswith("about 9 s on this processor; 20 more like it: about 3 minutes")
+    assert "this GPU" in watching.announcement(step(0.1, 36), Request(METHODS["identity"], "cuda"))
     with_kernel = Request(METHODS["wiener"], kernel=torch.ones(1, 1))
     assert "--size" not in watching.announcement(step(0.1, 36), with_kernel)
 
@@ -276,19 +333,32 @@ def test_times_are_as_exact_as_they_are_known(seconds, words):
 
 
 def test_where_there_is_no_terminal_a_line_is_said_now_and_then(monkeypatch, capfd):
+    said, told = [], threading.Event()
+
+    def line(*given):
+        said.append(given[0])
+        told.set()
+        return "a line"
+
+    monkeypatch.setattr(watching, "line", line)
     monkeypatch.setattr(watching, "EVERY", 0.01)
-    with watching.watching(Request(METHODS["identity"])) as watch:
-        watch(step(0, 0))
-        time.sleep(0.2)
-        watch(step(0.25, 20))
-        time.sleep(0.2)
+    request = Request(METHODS["identity"])
+    with watching.watching(request) as watch:
+        for one in (step(0, 0), step(0.25, 20), step(0.5, 40)):
+            watch(one)
+            told.clear()
+            assert told.wait(60)  # also while nothing happens
         watch(step(1, 80))
+    assert {one.share for one in said} == {0, 0.25, 0.5}
     lines = capfd.readouterr().err.splitlines()
-    assert set(lines) == {
-        "holiday.jpg: begun",
-        "holiday.jpg: 25%, about 60 s left",
-        watching.announcement(step(0.25, 20), Request(METHODS["identity"])),
-    }
+    assert lines.count(watching.announcement(step(0.25, 20), request)) == 1
+    assert set(lines) == {"a line", watching.announcement(step(0.25, 20), request)}
+
+
+def test_a_line_says_where_the_work_is_and_how_long_it_still_takes():
+    assert watching.line(step(0, 0)) == "holiday.jpg: begun"
+    assert watching.line(step(0.25, 20)) == "holiday.jpg: 25%, about 60 s left"
+    assert watching.line(step(0.25, 20), 20) == "holiday.jpg: 25%, about 40 s left"
 
 
 def test_what_is_soon_done_is_not_talked_about(deblur):
@@ -336,12 +406,34 @@ def test_a_comparison_is_written_beside_each_result(deblur):
     assert deblur("in", "--compare")[0] == 0
     names = ["a.png", "a_compare.html", "a_compare.jpg"]
     assert files("in_deblurred") == names
-    assert "a.png" in Path("in_deblurred/a_compare.html").read_text("utf-8")
+    shown = Page(Path("in_deblurred/a_compare.html")).pictures()
+    shown = [np.asarray(one).astype(int) for one in shown]
+    names = ("in/a.png", "in_deblurred/a.png")
+    near = [[np.abs(one - pixels(name)).mean() for name in names] for one in shown]
+    assert [line.index(min(line)) for line in near] == [0, 1]
+    # what a comparison was, is none to be restored
+    assert deblur("in_deblurred", "-o", "more")[0] == 0
+    assert files("more") == ["a.png"]
     # nor is one written over that of another picture
     picture("in/a.jpg", 60, 80)
     code, _, err = deblur("in", "-o", "out", "--compare", "--overwrite")
     assert code == 2
-    assert err == "deblur: in/a.png: would be written over what in/a.jpg was restored to\n"
+    told = "in/a.png: a_compare.jpg would be written over what in/a.jpg was restored to"
+    assert err == f"deblur: {told}\n"
+
+
+def test_a_result_whose_comparison_fails_is_there_and_counts(deblur, monkeypatch):
+    def fail(*given):
+        raise InputError("no comparison")
+
+    monkeypatch.setattr(restoration.batch, "write_comparison", fail)
+    for name in ("a/x.png", "b/x.png"):
+        picture(name)
+    code, _, err = deblur("a/x.png", "b/x.png", "-o", "out", "--compare")
+    assert code == 2
+    assert "out/x.png is there, but no comparison" in err
+    assert "b/x.png: would be written over" in err
+    assert files("out") == ["x.png"]
 
 
 def test_frames_go_into_a_folder_beside_the_video(deblur):
@@ -350,6 +442,8 @@ def test_frames_go_into_a_folder_beside_the_video(deblur):
     for source in ("clip.avi", "frames"):
         assert deblur(source, "--frames", "0,2")[0] == 0
     assert deblur("clip.avi", "--frames", "2", "--skip-existing")[0] == 0
+    assert deblur("clip.avi", "--frames", "1", "--dry-run")[0] == 0
+    assert deblur("clip.avi", "--frames", "2")[0] == 2
     assert files("clip_deblurred") == ["clip-000000.png", "clip-000002.png"]
     assert files("frames_deblurred") == ["frames-000000.png", "frames-000002.png"]
     assert not os.path.exists("clip_deblurred.avi")

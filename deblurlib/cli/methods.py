@@ -39,6 +39,8 @@ def methods(
         known = "no" if method.blind else "yes"
         table.add_row(title, known, _field(method), _tiled(method), describes)
     show(table)
+    if runs and not table.row_count:
+        print("no run is a method yet: deblur train makes one")
     if not runs:
         print(
             "deblur methods NAME shows a method's settings; deblur methods --runs, your trainings"

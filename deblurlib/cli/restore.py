@@ -113,7 +113,8 @@ def restore(
         else:
             done = restoration.restore_files(given, request, out, watch)
         outcomes = [_tell(outcome, dry_run) for outcome in done]
-    _sum_up(outcomes, f"by {method or chosen.name} on {on}", dry_run)
+    name = ", ".join([method or chosen.name, *request.method.notes])
+    _sum_up(outcomes, f"by {name} on {on}", dry_run)
     if any(outcome.error is not None for outcome in outcomes):
         raise typer.Exit(2)
 

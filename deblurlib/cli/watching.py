@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .command import printable
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from ..restoration import Request, Step, Watch
 
 EVERY = 10.0  # seconds from line to line, where there is no terminal
-LONG = 10.0  # seconds: what takes longer is announced
+LONG, MANY = 10.0, 60.0  # seconds: a picture, or many, that take longer are announced
+BRIEF = 0.5  # seconds: of pictures that take less, no total is told
 SMALL = 1600  # pixels: the longer side that is proposed for a large picture
 
 
@@ -22,38 +25,45 @@ SMALL = 1600  # pixels: the longer side that is proposed for a large picture
 def watching(request: Request) -> Iterator[Watch]:
     """Yield a function that is told each step; a bar on a terminal, elsewhere a line now and then.
 
-    How long the whole will take is said once, as soon as a part of a large picture is done.
+    How long the whole will take is said once, as soon as a part of the work is done.
     """
-    with _bar() if sys.stderr.isatty() else _lines(EVERY) as (show, say):
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    with _bar() if on_terminal else _lines(EVERY) as (show, say):
         announced = False
 
         def watch(step: Step) -> None:
             nonlocal announced
             show(step)
-            if not announced and 0 < step.share < 1 and _total(step) >= LONG:
+            if not announced and step.share > 0 and _is_long(step):
                 announced = True
                 say(announcement(step, request))
 
         yield watch
 
 
+def _is_long(step: Step) -> bool:
+    """Whether the rest is worth a word: of this picture, or of many pictures like it."""
+    others = (step.count - step.number) * (_total(step) >= BRIEF)
+    return _total(step) * (others + (step.share < 1)) >= (MANY if others else LONG)
+
+
 def announcement(step: Step, request: Request) -> str:
-    """How long a picture will take, how long a smaller copy would, and all pictures like it."""
+    """How long a picture takes, how long a smaller copy would, and all pictures like it."""
     from ..restoration import tiles
 
     width, height = step.size
     total, longer = _total(step), max(step.size)
     text = f"{printable(step.picture)}: {width * height / 1e6:.3g} megapixels: {about(total)} on "
     text += "this processor" if str(request.device) == "cpu" else "this GPU"
-    if longer > SMALL and request.kernel is None:  # a kernel is measured in the picture's pixels
+    if longer >= 1.5 * SMALL and request.kernel is None:  # a kernel is of the picture as it is
         small = tuple(max(1, round(side * SMALL / longer)) for side in (height, width))
         works = [
             tiles.work(size, request.method, request.tile) for size in (small, (height, width))
         ]
         text += f"; --size {SMALL} takes {about(total * works[0] / works[1])}"
-    left = step.count - step.number + 1
-    if left > 1:
-        text += f"; {left} pictures like it: {about(total * left)}"
+    left = step.count - step.number + (step.share < 1)
+    if left > (step.share < 1):
+        text += f"; {left} {'' if step.share < 1 else 'more '}like it: {about(total * left)}"
     return text
 
 
@@ -66,19 +76,21 @@ def about(seconds: float) -> str:
     return f"about {round(seconds / 3600)} hours"
 
 
-def line(step: Step) -> str:
-    """Where the work is, for a reader of a log."""
+def line(step: Step, since: float = 0.0) -> str:
+    """Where the work is, ``since`` seconds after a step, for a reader of a log."""
     if step.share == 0:
         return f"{_title(step)}: begun"
-    return f"{_title(step)}: {step.share:.0%}, {_left(step)}"
+    return f"{_title(step)}: {step.share:.0%}, {_left(step, since)}"
 
 
 def _total(step: Step) -> float:
     return step.seconds / step.share
 
 
-def _left(step: Step) -> str:
-    return f"{about(_total(step) - step.seconds)} left" if step.share else ""
+def _left(step: Step, since: float = 0.0) -> str:
+    if step.share in (0, 1):
+        return ""
+    return f"{about(max(_total(step) - step.seconds - since, 1))} left"
 
 
 def _title(step: Step) -> str:
@@ -101,25 +113,28 @@ def _bar() -> Iterator[tuple[Watch, Callable[[str], None]]]:
         def show(step: Step) -> None:
             bar.update(task, completed=step.share, description=_title(step), left=_left(step))
 
-        yield show, console.print
+        yield show, partial(console.print, soft_wrap=True)
 
 
 @contextmanager
 def _lines(every: float) -> Iterator[tuple[Watch, Callable[[str], None]]]:
     """A line on stderr each so many seconds, also while a long step is being taken."""
-    last: list[Step] = []
+    last: list[tuple[Step, float]] = []  # and when it was told
     over = threading.Event()
 
     def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        if sys.stderr is not None:
+            sys.stderr.write(f"{text}\n")  # whole, for two threads say something
+            sys.stderr.flush()
 
     def tick() -> None:
         while not over.wait(every):
-            if last and last[0].share < 1:
-                say(line(last[0]))
+            for step, when in list(last):
+                if step.share < 1:
+                    say(line(step, time.monotonic() - when))
 
     def show(step: Step) -> None:
-        last[:] = [step]
+        last[:] = [(step, time.monotonic())]
 
     ticking = threading.Thread(target=tick, daemon=True)
     ticking.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import zlib
 
@@ -99,7 +100,10 @@ def resolution(image: Image.Image) -> tuple | None:
     tags = image.tag_v2
     if X_RESOLUTION not in tags or Y_RESOLUTION not in tags:
         return None
-    return tags[X_RESOLUTION], tags[Y_RESOLUTION], int(tags.get(UNIT, 2))
+    x, y = tags[X_RESOLUTION], tags[Y_RESOLUTION]
+    if not all(math.isfinite(float(n)) for n in (x, y)):  # 0/0, as some programs write it
+        return None
+    return x, y, int(tags.get(UNIT, 2))
 
 
 def with_resolution(exif: Image.Exif, resolution: tuple | None) -> Image.Exif:

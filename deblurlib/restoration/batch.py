@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .. import machine, video
-from ..errors import InputError
+from ..errors import InputError, require
 from ..files import Photo, check_suffix, read_photo, reduce, write_photo
 from .comparison import comparison_paths, write_comparison
 from .finding import beside, find_photos, kind
@@ -33,14 +33,20 @@ class Request:
     existing: str = "refuse"  # what is done about a result that is there; or "overwrite", "skip"
     dry_run: bool = False  # read and check everything, write nothing
 
+    def __post_init__(self) -> None:
+        allowed = ("refuse", "overwrite", "skip")
+        require(
+            self.existing in allowed, f"existing {self.existing!r} is none of {', '.join(allowed)}"
+        )
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How the restoration of one picture ended."""
 
     source: str
-    target: Path | None  # the result, unless there was an error
-    error: str | None = None  # one sentence, if nothing was written
+    target: Path | None  # the result, if it was written, or was there
+    error: str | None = None  # one sentence, if not all was written
     size: tuple[int, int] = (0, 0)  # width, height of the result
     full_size: tuple[int, int] = (0, 0)  # of the picture before it was reduced
     seconds: float = 0.0  # reading, restoring and writing
@@ -75,7 +81,7 @@ class _Job:
 
 
 def restore_files(
-    given: Sequence[str],
+    given: Sequence[str | os.PathLike] | str | os.PathLike,
     request: Request,
     out: Path | None = None,
     watch: Watch = lambda step: None,
@@ -90,13 +96,15 @@ def restore_files(
     Raises:
         InputError: ``out`` is a file's name, but several files are to be restored.
     """
-    photos = list(find_photos(given, out))
+    given = [given] if isinstance(given, str | os.PathLike) else given
+    out = None if out is None else Path(out)
+    photos = list(dict.fromkeys(find_photos(given, out)))  # what is named twice is done once
     count = sum(photo.path is not None for photo in photos)
     single = out is not None and bool(kind(out)) and not out.is_dir()
-    if single and (len(photos) != 1 or Path(given[0]).is_dir()):
+    several = count > 1 or any(p.error is not None for p in photos[1:])
+    if single and (several or len(given) > 1 or Path(given[0]).is_dir()):
         raise InputError(f"{out}: several images need a folder to go to, not a file")
-    # not Path.resolve, which raises where links go in a circle
-    sources = {os.path.realpath(p.path): p.path for p in photos if p.path is not None}
+    sources = {_identity(p.path): p.path for p in photos if p.path is not None}
     taken: dict[str, Path] = {}
     number = 0
     for photo in photos:
@@ -113,7 +121,7 @@ def restore_files(
             _check_targets(source, targets, taken, sources)  # before the work is done
 
         outcome = _restored(job, request, lambda p=source: read_photo(p), watch, check)
-        if outcome.error is None:
+        if outcome.target is not None:
             taken.update((os.path.realpath(target), source) for target in targets)
         yield outcome
 
@@ -136,14 +144,15 @@ def restore_frames(
     Raises:
         InputError: not a video, ``out`` is the name of a file, or the folder of frames itself.
     """
+    source = Path(source)
     if out is None:
         out = beside(source) if source.is_dir() else beside(source).with_suffix("")
     if (kind(out) and not out.is_dir()) or os.path.realpath(out) == os.path.realpath(source):
         raise InputError(f"{out}: the frames need a folder of their own to go to")
     title = Path(source).resolve().name if source.is_dir() else source.stem
-    wanted = sorted(set(numbers))
+    wanted = {number: place for place, number in enumerate(sorted(set(numbers)), 1)}
     frames = video.read_frames(source)
-    for number in range(wanted[-1] + 1 if wanted else 0):
+    for number in range(max(wanted) + 1 if wanted else 0):
         frame = next(frames, None)
         if frame is None:
             missing = min(n for n in wanted if n >= number)
@@ -152,9 +161,8 @@ def restore_frames(
             return
         if number in wanted:
             photo = Photo(np.ascontiguousarray(frame))
-            place = wanted.index(number) + 1
             target = out / f"{title}-{number:06d}.png"
-            job = _Job(f"{source}, frame {number}", target, place, len(wanted))
+            job = _Job(f"{source}, frame {number}", target, wanted[number], len(wanted))
             yield _restored(job, request, lambda p=photo: p, watch)
 
 
@@ -174,13 +182,16 @@ def _restored(
         whole = load()
         photo = whole if request.side is None else reduce(whole, request.side)
         sizes = (photo.pixels.shape[1::-1], whole.pixels.shape[1::-1])
+        _check_place(job.target)
         if request.dry_run:
             return Outcome(job.name, job.target, None, *sizes)
         restored = replace(photo, pixels=_pixels(photo, job, request, watch))
         job.target.parent.mkdir(parents=True, exist_ok=True)
+        if _is_there(job, request):  # made by another meanwhile
+            return Outcome(job.name, job.target, skipped=True)
         lost = write_photo(job.target, restored)
-        if request.compare:
-            write_comparison(job.target, photo, restored, request.method.name)
+        if request.compare and (why := _compared(job.target, photo, restored, request.method)):
+            return Outcome(job.name, job.target, f"{job.target} is there, but {why}", *sizes)
     except InputError as error:
         return Outcome(job.name, None, str(error))
     except OSError as error:
@@ -192,6 +203,24 @@ def _restored(
             job.name, None, f"{job.name}: not enough memory; a smaller --tile needs less"
         )
     return Outcome(job.name, job.target, None, *sizes, time.perf_counter() - began, lost)
+
+
+def _compared(target: Path, before: Photo, after: Photo, method: Method) -> str | None:
+    """Write the comparison; return why it could not be."""
+    try:
+        write_comparison(target, before, after, method.title)
+    except (InputError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _check_place(target: Path) -> None:
+    """Raise an :class:`InputError`, before the work, unless a file can be written there."""
+    place = next(p for p in target.absolute().parents if os.path.lexists(p))
+    if not place.is_dir():
+        raise InputError(f"{target}: cannot be written ({place} is no folder)")
+    if not os.access(place, os.W_OK):
+        raise InputError(f"{target}: cannot be written (Permission denied)")
 
 
 def _pixels(photo: Photo, job: _Job, request: Request, watch: Watch) -> np.ndarray:
@@ -212,19 +241,29 @@ def _targets(job: _Job, request: Request) -> list[Path]:
 
 
 def _check_targets(
-    source: Path, targets: Sequence[Path], taken: dict[str, Path], sources: dict[str, Path]
+    source: Path, targets: Sequence[Path], taken: dict[str, Path], sources: dict[object, Path]
 ) -> None:
     """Raise an :class:`InputError` if a picture would be written over another, or cannot be."""
     for target in targets:
-        place = os.path.realpath(target)
+        place, what = os.path.realpath(target), _identity(target)
+        title = f"{source}:" if target == targets[0] else f"{source}: {target.name}"
         if place in taken:
-            raise InputError(f"{source}: would be written over what {taken[place]} was restored to")
-        if place in sources:
-            over = "over" if sources[place] == source else f"over {sources[place]}"
-            raise InputError(f"{source}: would be written {over}; choose another folder with -o")
+            raise InputError(f"{title} would be written over what {taken[place]} was restored to")
+        if what in sources:
+            over = "over" if sources[what] == source else f"over {sources[what]}"
+            raise InputError(f"{title} would be written {over}; choose another folder with -o")
         if target.is_dir():
             raise InputError(f"{target}: is a folder; {source} cannot be written there")
     check_suffix(source if targets[0].suffix == source.suffix else targets[0])
+
+
+def _identity(path: Path) -> object:
+    """What tells a file from others, also where a disk takes ``A.jpg`` for ``a.jpg``."""
+    try:
+        status = path.stat()
+    except OSError:  # it is not there
+        return os.path.realpath(path)  # not Path.resolve, which raises where links go in a circle
+    return status.st_dev, status.st_ino
 
 
 def _is_there(job: _Job, request: Request) -> bool:
@@ -234,4 +273,5 @@ def _is_there(job: _Job, request: Request) -> bool:
         return False
     if request.existing == "skip" and job.target in there:
         return True
-    raise InputError(f"{there[0]}: exists; --overwrite replaces it, --skip-existing leaves it")
+    leaves = ", --skip-existing leaves it" if job.target in there else ""
+    raise InputError(f"{there[0]}: exists; --overwrite replaces it{leaves}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import require
+from ..errors import InputError, require
 from ..files import FORMATS
 
 RESULT = "_deblurred"  # what is added to the name of a file or folder, if no output is named
@@ -42,14 +42,16 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candi
     in a folder and cannot be read, is a link to a folder, or the result of an earlier run, comes
     as one that is ``passed_over``; results are passed over among several files, too.
     """
-    for text in given:
+    for text in [os.fspath(one) for one in given]:
         path = Path(text)
         try:
             path.exists()
         except OSError as error:  # a name too long, a folder that may not be looked into
             yield Candidate(text, error=f"{text}: {error.strerror}")
             continue
-        if path.is_dir():
+        if not text.strip():
+            yield Candidate(text, error="an empty name names no image file")
+        elif path.is_dir():
             yield from _in_folder(text, path, out)
         elif path.exists() and kind(path) == "video":
             why = f"{text}: a video; --frames says which of its frames to restore"
@@ -58,10 +60,10 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candi
             yield _one(path, out, len(given) > 1)
         elif glob.has_magic(text):
             matched = sorted(Path(p) for p in glob.glob(text, recursive=True))
-            matched = [p for p in matched if p.is_file()]
-            yield from (_one(p, out, True) for p in matched)
-            if not matched:
-                yield Candidate(text, error=f"{text}: no file matches")
+            found = [_matched(p, out) for p in matched if p.is_file()]
+            yield from found
+            if not any(one.path for one in found):
+                yield Candidate(text, error=f"{text}: no image file matches")
         else:
             yield Candidate(text, error=f"{text}: no such file or folder")
 
@@ -88,34 +90,57 @@ def _one(path: Path, out: Path | None, among_others: bool) -> Candidate:
     return Candidate(str(path), path, beside(path) if out is None else out / path.name)
 
 
+def _matched(path: Path, out: Path | None) -> Candidate:
+    """What a pattern, or a folder, holds."""
+    if path.suffix.lower() in FORMATS or _is_result(path):
+        return _one(path, out, True)
+    return Candidate(str(path), passed_over=path.suffix.lower() or "without a suffix")
+
+
 def _in_folder(text: str, folder: Path, out: Path | None) -> Iterator[Candidate]:
-    output = Path(os.path.realpath(beside(folder) if out is None else out))
-    # where the folder itself is the output, its files are inputs all the same
-    own = Path(os.path.realpath(folder)) == output
-    empty = True
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if any(part.startswith(".") for part in name.parts):
+    try:
+        output = beside(folder) if out is None else out
+    except InputError as error:
+        yield Candidate(text, error=str(error))
+        return
+    empty, real_output, real_folder = True, *(Path(os.path.realpath(p)) for p in (output, folder))
+    # results that lie inside the folder; where they lie in it itself, its files are inputs, too
+    own = real_output if real_folder in real_output.parents else None
+    for path in _walk(folder):
+        if isinstance(path, OSError):
+            yield Candidate(text, error=f"{path.filename}: {path.strerror}")
             continue
-        if not own and output in (real := Path(os.path.realpath(path)), *real.parents):
+        name = path.relative_to(folder)
+        if own is not None and own in (real := Path(os.path.realpath(path)), *real.parents):
             continue
         if path.is_dir():
-            if path.is_symlink():
-                yield Candidate(str(path), passed_over="linked folder")
+            yield Candidate(str(path), passed_over="linked folder")
         elif any(_is_result(folder / part) for part in (name, *name.parents[:-1])):
             yield Candidate(str(path), passed_over=EARLIER)
-        elif path.suffix.lower() not in FORMATS:
-            yield Candidate(str(path), passed_over=path.suffix.lower() or "without a suffix")
         else:
-            empty = False
-            yield Candidate(str(path), path, (beside(folder) if out is None else out) / name)
+            one = _matched(path, None)
+            empty = empty and one.path is None
+            yield one if one.path is None else Candidate(str(path), path, output / name)
     if empty:
         yield Candidate(text, error=f"{text}: no image file in this folder")
 
 
+def _walk(folder: Path) -> list[Path | OSError]:
+    """Files below a folder, and links to folders, in order, hidden ones left out; what hinders."""
+    found: list[Path | OSError] = []
+    for place, folders, names in os.walk(folder, onerror=found.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        names = [name for name in names if not name.startswith(".")]
+        found += [Path(place, name) for name in (*names, *links)]
+    return sorted(found, key=lambda one: one if isinstance(one, Path) else Path(one.filename))
+
+
 def _is_result(path: Path) -> bool:
     """Whether the name is what a run gave to what it made of a file or folder beside it."""
-    stem = (path.name if path.is_dir() else path.stem).removesuffix(COMPARED)
+    stem = path.name if path.is_dir() else path.stem
+    if stem.endswith(COMPARED) and path.suffix in (".jpg", ".html"):
+        return all(path.with_suffix(suffix).exists() for suffix in (".jpg", ".html"))
     before = stem.removesuffix(RESULT)
     if before in ("", stem):
         return False

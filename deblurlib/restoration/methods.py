@@ -43,6 +43,12 @@ class Method:
     #: dB between an image restored in tiles and in one piece, where that was measured
     tiled_psnr: float | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)  # what may be set otherwise
+    notes: tuple[str, ...] = ()  # what was set otherwise
+
+    @property
+    def title(self) -> str:
+        """The name, and what was set otherwise: ``"unsharp-mask, amount=2, strength 0.5"``."""
+        return ", ".join([self.name, *self.notes])
 
     def __call__(
         self, y: torch.Tensor | np.ndarray, kernel: torch.Tensor | np.ndarray | None = None
@@ -88,7 +94,8 @@ class Method:
     def with_settings(self, **values: float | str) -> Method:
         """The method with other values of some of its settings, such as ``iterations=20``.
 
-        Its receptive field, and how well tiles agree with the whole, are then not known.
+        How well tiles agree with the whole is then not known, and neither is its receptive field,
+        if it depends on them.
 
         Args:
             values: numbers, or text that says them.
@@ -101,25 +108,32 @@ class Method:
             if name not in settings:
                 has = f"it has {', '.join(settings)}" if settings else "it has none"
                 raise InputError(f"the method {self.name} has no setting {name!r}; {has}")
-            settings[name] = settings[name].set(name, value)
-        if settings == self.settings:
+            settings[name] = settings[name].with_value(name, value)
+        changed = [name for name in settings if settings[name] != self.settings[name]]
+        if not changed:
             return self
-        return replace(self, settings=settings, receptive_field=None, tiled_psnr=None)
+        notes = (*self.notes, *(f"{name}={settings[name].value}" for name in changed))
+        reaches = any(settings[name].reaches for name in changed)
+        known = None if reaches else self.receptive_field
+        return replace(self, settings=settings, notes=notes, receptive_field=known, tiled_psnr=None)
 
     def with_strength(self, strength: float) -> Method:
         """The method, of whose change to the image a share is made: 0 gives ``y``, 1 all of it.
 
+        Below 1, what is mixed with ``y`` is ``x_hat`` clipped to [0, 1], as a file would hold it.
+
         Raises:
             InputError: the strength is not in [0, 1].
         """
-        require(0 <= strength <= 1, f"the strength must be in 0..1, not {strength}")
+        fits = isinstance(strength, int | float) and 0 <= strength <= 1
+        require(fits, f"the strength must be a number in 0..1, not {strength}")
         if strength == 1:
             return self
 
         def weaker(y: torch.Tensor, kernel: torch.Tensor | None, **settings) -> torch.Tensor:
             return torch.lerp(y, self.function(y, kernel, **settings).clamp(0, 1), strength)
 
-        return replace(self, function=weaker)
+        return replace(self, function=weaker, notes=(*self.notes, f"strength {strength:g}"))
 
 
 def _plain(name: str) -> str:
@@ -161,7 +175,7 @@ METHODS: dict[str, Method] = {
             receptive_field=psf.gaussian(2.0).shape[-1],
             settings={
                 "sigma": Setting(2.0, "width of what counts as local, pixels", 0.1, 50),
-                "amount": Setting(1.0, "how much local contrast is added"),
+                "amount": Setting(1.0, "how much local contrast is added", reaches=False),
             },
         ),
         Method(

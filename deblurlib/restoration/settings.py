@@ -20,8 +20,9 @@ class Setting:
     least: float = 0
     most: float = math.inf
     choices: tuple[str, ...] = ()  # of a word
+    reaches: bool = True  # whether the method's receptive field depends on it
 
-    def set(self, name: str, given: float | str) -> Setting:
+    def with_value(self, name: str, given: float | str) -> Setting:
         """The setting with another value: a number, or text that says it.
 
         Args:
@@ -38,8 +39,8 @@ class Setting:
         wanted = f"a {'whole ' * whole}number, {self.least:g} {upper}"
         try:
             value = int(given) if whole else float(given)
-        except (ValueError, OverflowError):
-            raise InputError(f"{name} must be {wanted}, not {given!r}") from None
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{name} must be {wanted}, not {str(given)[:40]!r}") from None
         fits = self.least <= value <= self.most and math.isfinite(value)
         require(fits and value == float(given), f"{name} must be {wanted}, not {given}")
         return replace(self, value=value)

@@ -128,18 +128,12 @@ def in_tiles(
         carried = band[..., stop - row.start :, :].clone()
 
 
-def work(
-    size: tuple[int, int],
-    method: Method,
-    tile: int | None = None,
-    kernel: torch.Tensor | None = None,
-) -> int:
+def work(size: tuple[int, int], method: Method, tile: int | None = None) -> int:
     """How many pixels an image of this height and width has in all its tiles together.
 
     The time of a restoration goes nearly as this does.
     """
-    layout_of = layout(method, tile, kernel)
-    return _area(*(spans(length, *layout_of) for length in size))
+    return _area(*(spans(length, *layout(method, tile)) for length in size))
 
 
 def _area(rows: list[Span], columns: list[Span]) -> int:
