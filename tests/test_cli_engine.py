@@ -299,10 +299,17 @@ def test_the_methods_are_listed_and_the_complete_runs_with_them(told, monkeypatc
     }.items():
         monkeypatch.setitem(METHODS, name, Method(name, lambda y, kernel: y, "a test", **more))
     out = told("methods")
-    assert cells(out, "near") == ["near", "no", "129", "equal", "a test"]
-    assert cells(out, "far") == ["far", "yes", "131", "not measured", "a test"]
-    assert cells(out, "measured") == ["measured", "no", "1801", "58.3 dB", "a test"]
-    assert cells(out, "whole") == ["whole", "no", "all", "not measured", "a test"]
+    assert cells(out, "near") == ["near", "", "a test"]
+    assert cells(out, "far") == ["far", "needed", "a test"]
+    for name, field, tiled in (
+        ("near", "129 pixels", "equal"),
+        ("far", "131 pixels", "not measured"),
+        ("measured", "1801 pixels", "58.3 dB"),
+        ("whole", "all", "not measured"),
+    ):
+        _, _, *lines = told("methods", name).splitlines()
+        assert lines[0] == f"receptive field: {field}"
+        assert lines[1] == f"in tiles, against the whole: {tiled}"
     for name in (*METHODS, *shipped()):
         assert cells(out, name)[-1] == restoration.find_method(name).describes
     out = told("methods", "--runs")
@@ -312,8 +319,7 @@ def test_the_methods_are_listed_and_the_complete_runs_with_them(told, monkeypatc
         else:
             recipe = run.recipe
             about = f"{recipe.name}, srcnn trained on photos, seed {recipe.seed}, 6 steps"
-            side = str(run.model().receptive_field)
-            assert cells(out, run.id) == [run.id, "no", side, "equal", about]
+            assert cells(out, run.id) == [run.id, "", about]
 
 
 @pytest.mark.parametrize(

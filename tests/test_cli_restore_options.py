@@ -136,6 +136,32 @@ def test_a_name_that_is_empty_is_no_folder_and_one_named_twice_is_done_once(debl
     assert out.splitlines()[-1].startswith("1 restored")
 
 
+def test_a_pattern_matches_names_in_any_case_and_heic_is_named(deblur):
+    picture("in/IMG_1.JPG")
+    Path("in/IMG_2.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    assert deblur("in/img*.jpg", "-o", "out")[0] == 0
+    assert files("out") == ["IMG_1.JPG"]
+    for given in ("in/IMG_2.HEIC", "in/IMG_3.jpg"):
+        Path("in/IMG_3.jpg").write_bytes(Path("in/IMG_2.HEIC").read_bytes())
+        code, _, err = deblur(given)
+        assert code == 2
+        assert (
+            err == f"deblur: {given}: HEIC or AVIF cannot be read; save it as JPEG or PNG first\n"
+        )
+
+
+def test_who_stops_it_is_told_how_it_goes_on(deblur, monkeypatch):
+    def stop(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restoration.batch, "restore", stop)
+    picture("a.png")
+    code, _, err = deblur("a.png")
+    assert code == 130
+    assert err == "deblur: stopped; with --skip-existing the same command goes on\n"
+    assert files() == ["a.png"]
+
+
 def test_a_folder_above_may_take_the_results(deblur):
     picture("sub/a.png")
     assert deblur("sub", "-o", ".")[0] == 0
@@ -310,7 +336,8 @@ def test_the_time_of_all_is_told_from_that_of_the_first_part():
     works = [tiles.work(size, request.method) for size in ((1200, 1600), (3000, 4000))]
     small = watching.about(360 * works[0] / works[1])
     assert told == (
-        f"holiday.jpg: 12 megapixels: about 6 minutes on this processor; --size 1600 takes {small}"
+        "holiday.jpg: 12 megapixels: about 6 minutes on this processor; "
+        f"--size 1600 takes {small}, for longer blur"
     )
     assert watching.announcement(step(0.5, 10, (900, 800)), request) == (
         "holiday.jpg: 0.72 megapixels: about 20 s on this processor"
@@ -403,7 +430,10 @@ def test_steps_tell_the_picture_and_its_share_by_area(deblur):
 
 def test_a_comparison_is_written_beside_each_result(deblur):
     picture("in/a.png", 60, 80)
-    assert deblur("in", "--compare")[0] == 0
+    code, out, _ = deblur("in", "--compare")
+    assert code == 0
+    told = ", ".join(f"in_deblurred/a_compare.{kind}" for kind in ("jpg", "html"))
+    assert out.splitlines()[1] == f"  before and after: {told}"
     names = ["a.png", "a_compare.html", "a_compare.jpg"]
     assert files("in_deblurred") == names
     shown = Page(Path("in_deblurred/a_compare.html")).pictures()

@@ -28,6 +28,8 @@ app = typer.Typer(
 #: Unicode's kinds of signs: for control, half of a pair (a byte that is not UTF-8), ends of lines
 UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
 
+DEFAULT = "srn"  # the method of ``deblur restore``
+
 Profile = Annotated[str, typer.Option(help="smoke, quick, report or full.")]
 Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
 Device = Annotated[
@@ -70,7 +72,7 @@ def parse_settings(texts: list[str] | None) -> dict[str, str]:
     """``["iterations=20"]`` -> ``{"iterations": "20"}``."""
     settings = {}
     for text in texts or []:
-        name, equals, value = text.partition("=")
+        name, equals, value = (part.strip() for part in text.partition("="))
         if not name or not equals or name in settings:
             why = "is set twice" if name in settings else "is not NAME=VALUE"
             raise InputError(f"--set {text}: {why}")

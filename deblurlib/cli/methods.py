@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import app, show
+from .command import DEFAULT, app, show
 
 if TYPE_CHECKING:
     from ..restoration import Method
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def methods(
     name: Annotated[str | None, typer.Argument(help="A method: show it and its settings.")] = None,
     runs: Annotated[
-        bool, typer.Option("--runs", help="List the runs that are methods, too.")
+        bool, typer.Option("--runs", help="List your trainings that are methods.")
     ] = False,
 ) -> None:
     """List the methods, or the runs that are methods, or show one method and its settings."""
@@ -31,20 +31,17 @@ def methods(
         _print(restoration.find_method(name))
         return
     table = Table()
-    for column in ("method", "needs the kernel", "receptive field, px", "tiled against whole"):
-        table.add_column(column)
+    table.add_column("method", no_wrap=True)
+    table.add_column("kernel")
     table.add_column("what it does", overflow="fold")
     listed = _of_runs() if runs else _of_library()
     for title, method, describes in listed:
-        known = "no" if method.blind else "yes"
-        table.add_row(title, known, _field(method), _tiled(method), describes)
+        table.add_row(title, "" if method.blind else "needed", describes)
     show(table)
     if runs and not table.row_count:
         print("no run is a method yet: deblur train makes one")
     if not runs:
-        print(
-            "deblur methods NAME shows a method's settings; deblur methods --runs, your trainings"
-        )
+        print(f"{DEFAULT} is the default; deblur methods NAME shows one, and its settings")
 
 
 def _print(method: Method) -> None:

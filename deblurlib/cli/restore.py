@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .command import Device, Settings, app, choose_device, parse_settings, printable
+from .command import DEFAULT, Device, Settings, app, choose_device, parse_settings, printable
 from .watching import watching
 
 if TYPE_CHECKING:
     from ..restoration import Method, Outcome
 
 LAST_FRAME = 10_000_000  # a day and more at 100 a second
-DEFAULT = "srn"
 NAMES = 3  # kinds of files that are named at most, of those passed over
 
 
@@ -107,12 +106,17 @@ def restore(
         existing="overwrite" if overwrite else "skip" if skip_existing else "refuse",
         dry_run=dry_run,
     )
-    with watching(request) as watch:
-        if numbers is not None:
-            done = restoration.restore_frames(Path(given[0]), numbers, request, out, watch)
-        else:
-            done = restoration.restore_files(given, request, out, watch)
-        outcomes = [_tell(outcome, dry_run) for outcome in done]
+    outcomes: list[Outcome] = []
+    try:
+        with watching(request) as watch:
+            if numbers is not None:
+                done = restoration.restore_frames(Path(given[0]), numbers, request, out, watch)
+            else:
+                done = restoration.restore_files(given, request, out, watch)
+            outcomes += (_tell(outcome, dry_run) for outcome in done)
+    except KeyboardInterrupt:
+        print("deblur: stopped; with --skip-existing the same command goes on", file=sys.stderr)
+        raise typer.Exit(130) from None
     name = ", ".join([method or chosen.name, *request.method.notes])
     _sum_up(outcomes, f"by {name} on {on}", dry_run)
     if any(outcome.error is not None for outcome in outcomes):
@@ -162,6 +166,8 @@ def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
         text += "" if (width, height) == (across, down) else f", reduced from {across} x {down}"
         text += f"  of {printable(outcome.source)}" if dry_run else f"  {outcome.seconds:.1f} s"
         print(text + (f"  without {', '.join(outcome.lost)}" if outcome.lost else ""))
+        if outcome.compared:
+            print(f"  before and after: {', '.join(map(printable, outcome.compared))}")
     return outcome
 
 

@@ -60,7 +60,7 @@ def announcement(step: Step, request: Request) -> str:
         works = [
             tiles.work(size, request.method, request.tile) for size in (small, (height, width))
         ]
-        text += f"; --size {SMALL} takes {about(total * works[0] / works[1])}"
+        text += f"; --size {SMALL} takes {about(total * works[0] / works[1])}, for longer blur"
     left = step.count - step.number + (step.share < 1)
     if left > (step.share < 1):
         text += f"; {left} {'' if step.share < 1 else 'more '}like it: {about(total * left)}"
@@ -93,8 +93,10 @@ def _left(step: Step, since: float = 0.0) -> str:
     return f"{about(max(_total(step) - step.seconds - since, 1))} left"
 
 
-def _title(step: Step) -> str:
-    return printable(step.picture) + (f" ({step.number} of {step.count})" if step.count > 1 else "")
+def _title(step: Step, most: int = 1000) -> str:
+    name = printable(step.picture)
+    name = name if len(name) <= most else name[: most - 1] + "…"
+    return name + (f" ({step.number} of {step.count})" if step.count > 1 else "")
 
 
 @contextmanager
@@ -111,7 +113,7 @@ def _bar() -> Iterator[tuple[Watch, Callable[[str], None]]]:
         task = bar.add_task("restoring", total=1.0, left="")
 
         def show(step: Step) -> None:
-            bar.update(task, completed=step.share, description=_title(step), left=_left(step))
+            bar.update(task, completed=step.share, description=_title(step, 24), left=_left(step))
 
         yield show, partial(console.print, soft_wrap=True)
 

@@ -27,6 +27,7 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".we
 FORMATS |= {".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 SUFFIXES = tuple(FORMATS)
 MAX_PIXELS = 100_000_000  # more than any photograph; less than a decompression bomb
+PHONE = (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1", b"avif", b"avis")  # brands
 GREYS = ("1", "L", "LA", "La")  # Pillow's modes; of the third, colours that are converted
 SEE_THROUGH = ("LA", "PA", "La", "RGBA", "RGBa")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
@@ -88,13 +89,25 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(f"{name}: not an image file that can be read") from None
+        raise InputError(f"{name}: {_what(data)}") from None
     except Image.DecompressionBombError:
         raise InputError(f"{name}: more pixels than the limit of {max_pixels:,}") from None
     except MemoryError:
         raise InputError(f"{name}: not enough memory to read it") from None
     except Exception as error:  # the readers of damaged files raise all kinds
         raise InputError(f"{name}: damaged image file ({error})") from None
+
+
+def _what(data: bytes) -> str:
+    """What a file is that is none of the formats, in words."""
+    others = {
+        "HEIC or AVIF": data[4:8] == b"ftyp" and data[8:12] in PHONE,
+        "GIF": data[:4] == b"GIF8",
+    }
+    for kind, found in others.items():
+        if found:
+            return f"{kind} cannot be read; save it as JPEG or PNG first"
+    return "not an image file that can be read"
 
 
 def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:

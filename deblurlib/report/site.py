@@ -66,6 +66,13 @@ def copy_pages(root: Path, source: Path) -> None:
     pages = {"data.md": root / "data" / "README.md"}
     pages |= {"model-card.md": weights / "srn" / "README.md"}
     pages |= {"denoiser-card.md": weights / "denoiser" / "README.md"}
+    # in the repository, pages link to the cards where they lie
+    cards = {f"../{path.relative_to(root).as_posix()}": page for page, path in pages.items()}
+    for page in source.glob("*.md"):
+        text = page.read_text("utf-8")
+        for link, title in cards.items():
+            text = text.replace(f"]({link})", f"]({title})")
+        page.write_text(text, "utf-8")
     for page, path in pages.items():
         shutil.copy(path, source / page)
         if (path.parent / PICTURES).exists():  # a page names them from where it lies

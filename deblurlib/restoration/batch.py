@@ -53,6 +53,7 @@ class Outcome:
     lost: tuple[str, ...] = ()  # what its format cannot hold, see write_photo
     skipped: bool = False  # its result was there
     passed_over: str | None = None  # what it is, see Candidate
+    compared: tuple[Path, ...] = ()  # the comparison's picture and page
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,14 @@ def _restored(
         if _is_there(job, request):
             return Outcome(job.name, job.target, skipped=True)
         whole = load()
+        named = Path(job.name)  # a reader knows it better
+        check_suffix(named if named.suffix == job.target.suffix else job.target)
         photo = whole if request.side is None else reduce(whole, request.side)
         sizes = (photo.pixels.shape[1::-1], whole.pixels.shape[1::-1])
         _check_place(job.target)
+        compared = tuple(_targets(job, request)[1:])
         if request.dry_run:
-            return Outcome(job.name, job.target, None, *sizes)
+            return Outcome(job.name, job.target, None, *sizes, compared=compared)
         restored = replace(photo, pixels=_pixels(photo, job, request, watch))
         job.target.parent.mkdir(parents=True, exist_ok=True)
         if _is_there(job, request):  # made by another meanwhile
@@ -202,7 +206,8 @@ def _restored(
         return Outcome(
             job.name, None, f"{job.name}: not enough memory; a smaller --tile needs less"
         )
-    return Outcome(job.name, job.target, None, *sizes, time.perf_counter() - began, lost)
+    seconds = time.perf_counter() - began
+    return Outcome(job.name, job.target, None, *sizes, seconds, lost, compared=compared)
 
 
 def _compared(target: Path, before: Photo, after: Photo, method: Method) -> str | None:
@@ -254,7 +259,6 @@ def _check_targets(
             raise InputError(f"{title} would be written {over}; choose another folder with -o")
         if target.is_dir():
             raise InputError(f"{target}: is a folder; {source} cannot be written there")
-    check_suffix(source if targets[0].suffix == source.suffix else targets[0])
 
 
 def _identity(path: Path) -> object:

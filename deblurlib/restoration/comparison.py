@@ -58,10 +58,11 @@ def comparison_paths(target: Path) -> tuple[Path, Path]:
 def write_comparison(target: Path, before: Photo, after: Photo, method: str) -> tuple[Path, Path]:
     """Write ``TARGET_compare.jpg`` and ``TARGET_compare.html``, TARGET without its suffix.
 
-    Both show the photographs upright, in 8 bits, without alpha, and their JPEGs carry the colour
-    profile of ``before`` where it is one of their colours (a grey profile for grey photographs). No
-    EXIF is copied, so no place and no camera. For the detail, see :func:`find_detail`. On the page,
-    pictures of more than 4096 pixels on the longer side are reduced to that, and it says so.
+    Both show the photographs upright, in 8 bits, on white where they are transparent, and their
+    JPEGs carry the colour profile of ``before`` where it is one of their colours (a grey
+    profile for grey photographs). Files that are there are replaced. No EXIF is copied, so no
+    place and no camera. For the detail, see :func:`find_detail`. On the page, pictures of more
+    than 4096 pixels on the longer side are reduced to that, and it says so.
 
     Beside the photographs, this needs memory for both once more, upright and in 8 bits.
 
@@ -141,10 +142,14 @@ def _differences(before: np.ndarray, after: np.ndarray, down: int, across: int) 
 
 
 def _shown(photo: Photo) -> np.ndarray:
-    """RGB ``(H, W, 3)`` of 8 bits, upright."""
+    """RGB ``(H, W, 3)`` of 8 bits, upright, on white."""
     pixels = photo.pixels
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257).reshape(pixels.shape)
+    if pixels.shape[-1] in (2, 4):  # what cannot be seen is not shown
+        seen = pixels[..., -1:] / np.float32(255)
+        mixed = pixels[..., :-1] * seen + 255 * (1 - seen)
+        pixels = np.concatenate([np.rint(mixed).astype(np.uint8), pixels[..., -1:]], -1)
     return replace(photo, pixels=pixels).upright()
 
 

@@ -59,13 +59,22 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candi
         elif path.exists():
             yield _one(path, out, len(given) > 1)
         elif glob.has_magic(text):
-            matched = sorted(Path(p) for p in glob.glob(text, recursive=True))
+            matched = sorted(Path(p) for p in glob.glob(_any_case(text), recursive=True))
             found = [_matched(p, out) for p in matched if p.is_file()]
             yield from found
             if not any(one.path for one in found):
                 yield Candidate(text, error=f"{text}: no image file matches")
         else:
             yield Candidate(text, error=f"{text}: no such file or folder")
+
+
+def _any_case(pattern: str) -> str:
+    """A pattern whose last part matches names in any case: ``*.jpg`` is ``IMG_1.JPG``, too."""
+    place, last = os.path.split(pattern)
+    if "[" in last:
+        return pattern
+    signs = (f"[{c.lower()}{c.upper()}]" if c.isascii() and c.isalpha() else c for c in last)
+    return os.path.join(place, "".join(signs))
 
 
 def kind(path: Path) -> str:

@@ -79,6 +79,10 @@ def layout(
     least = OVERLAP if kernel is None else max(OVERLAP, 2 * max(kernel.shape[-2:]))
     halo = method.receptive_field // 2 if fits(method) else least // 4
     overlap = -(-(2 * halo if fits(method) else least) // grid) * grid
+    if kernel is not None and tile == TILE < 2 * overlap:
+        raise InputError(
+            f"the kernel is too large for tiles of {TILE} pixels; --tile {2 * overlap} takes it"
+        )
     if tile % grid or tile < 2 * overlap or tile < 1:
         raise InputError(
             f"a tile of {method.name} must be a multiple of {grid} and {max(2 * overlap, 1)} "
