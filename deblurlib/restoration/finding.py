@@ -17,7 +17,7 @@ from ..files import FORMATS
 
 RESULT = "_deblurred"  # what is added to the name of a file or folder, if no output is named
 EARLIER = "from an earlier run"
-COMPARED = "_compare"  # and to that of a result, where it is compared with what it was
+COMPARED = "_compare"  # what is added to the name of a result, for its comparison with what it was
 
 
 @dataclass(frozen=True)
