@@ -14,8 +14,20 @@ from ..runs import Recipe, Run
 from . import classical, srcnn, srn
 from .archive import Archive
 from .scoring import cases, score
+from .study import Study, open_study
 
-__all__ = ["CHAPTERS", "PROFILES", "Archive", "cases", "find_recipe", "recipes", "score", "train"]
+__all__ = [
+    "CHAPTERS",
+    "PROFILES",
+    "Archive",
+    "Study",
+    "cases",
+    "find_recipe",
+    "open_study",
+    "recipes",
+    "score",
+    "train",
+]
 
 PROFILES = ("smoke", "quick", "report", "full")
 #: chapter -> its module

@@ -72,20 +72,23 @@ class Archive:
         """Read what is published of a chapter, if anything is.
 
         Args:
-            chapter: its two digits.
+            chapter: the key of its page, such as ``"02"``.
             root: the checkout; by default the one that this library lies in.
         """
         root = ROOT if root is None else root
+        self.chapter = chapter
         self.given: dict[str, Run | PublishedRun] = {}
         self.shown: dict[str, np.ndarray] = {}
         self.with_weights: set[str] = set()
         self._replayed: dict[str, bool] = {}  # recipe -> whether its proof came out otherwise
         results = root / "reports" / "results"
         self._weights = root / "reports" / "weights" / chapter
-        self._rows = results / f"{chapter}_rows.csv.gz"
+        self.results = results / f"{chapter}.json"
+        self.rows = results / f"{chapter}_rows.csv.gz"
         path = results / f"{chapter}_proof.json"
         try:
             self._histories = _read_histories(results / f"{chapter}_history.csv.gz")
+            self._ids = {(m["recipe"], m["seed"]): i for i, (_, m) in self._histories.items()}
             self._pictures = _read_pictures(results / f"{chapter}_pictures.npz")
             published_proof = json.loads(path.read_text("utf-8")) if path.exists() else {}
         except (OSError, EOFError, ValueError, KeyError, zlib.error, BadZipFile) as error:
@@ -108,6 +111,18 @@ class Archive:
             run = runs.train_or_load(recipe, quiet=True)
         self.given[run.id] = run
         return run
+
+    def published(self, recipe: Recipe) -> PublishedRun | None:
+        """What is published of a recipe's run, if its history is, whether it still holds or not.
+
+        It is found by name and seed, without the data. For pages that show what is published, and
+        say so: whether the code of today still leads to it is what ``deblur confirm`` tells.
+        """
+        run_id = self._ids.get((recipe.name, recipe.seed))
+        if run_id is None:
+            return None
+        self.given[run_id] = self._as_published(recipe, run_id)
+        return self.given[run_id]
 
     def picture(
         self, run: Run | PublishedRun, key: str, make: Callable[[], Iterable[torch.Tensor]]
@@ -144,7 +159,7 @@ class Archive:
         study = [r for r in trained if r.id in wanted and "runs" in recipes[r.recipe.name]]
         if study and asked != self._proof["scoring"]:
             raise InputError(f"{study[0].recipe.name} was published with {self._proof['scoring']}")
-        published = read_rows(self._rows)
+        published = read_rows(self.rows)
         images = None if test is None else set(test.names)
         published = [row for row in published if images is None or row["image"] in images]
         own_rows = [row for row in published if row.get("run") in wanted]
@@ -183,6 +198,9 @@ class Archive:
     ) -> PublishedRun | None:
         if self._has_changed(recipe, run_id, sharp):
             return None
+        return self._as_published(recipe, run_id)
+
+    def _as_published(self, recipe: Recipe, run_id: str) -> PublishedRun:
         history, metrics = self._histories[run_id]
         return PublishedRun(run_id, recipe, history, metrics, self._weights / run_id)
 
@@ -242,6 +260,7 @@ def _read_histories(path: Path) -> dict[str, tuple[list[dict], dict]]:
         history.append(values)
         metrics |= {k: None if not np.isfinite(v) else v for k, v in values.items()}
         metrics |= {"ending": which["ending"], "parameters": int(which["parameters"])}
+        metrics |= {"recipe": which["recipe"], "seed": int(which["seed"])}
         metrics |= {k: float(which[k]) for k in KEPT if k.endswith("_identity")}
     return histories
 

@@ -14,6 +14,7 @@ from ...perception import MEASURES
 from ...runs import Run
 from ..claims import Claim, losses, scores, validation_images
 from . import on_losses, on_scores
+from .measuring import measure
 from .on_scores import best_rate, grey
 from .recipes import (
     BLURS,
@@ -40,6 +41,7 @@ __all__ = [
     "claims",
     "ended",
     "grey",
+    "measure",
     "recipes",
     "scored",
 ]
