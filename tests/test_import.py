@@ -13,6 +13,8 @@ PRESENTATION = ("plots", "widgets", "report", "cli", "__main__")
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
+    "places",
+    "parameters",
     "progress",
     "fingerprint",
     "machine",

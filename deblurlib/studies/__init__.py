@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .. import runs
 from ..errors import InputError
+from ..parameters import PROFILES
 from ..runs import Recipe, Run
 from . import classical, srcnn, srn
 from .archive import Archive
@@ -29,7 +30,6 @@ __all__ = [
     "train",
 ]
 
-PROFILES = ("smoke", "quick", "report", "full")
 #: chapter -> its module
 CHAPTERS = {"02": srcnn, "05": srn, "06": classical}
 
