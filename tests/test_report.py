@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -575,6 +576,34 @@ def test_a_published_page_is_the_executed_notebook_without_pictures_counts_and_t
     (published / NOTEBOOK).write_text("{")
     with pytest.raises(InputError, match=r"01_small.ipynb: cannot be read"):
         pages.published_page(good.notebook, published)
+
+
+def test_a_drawing_is_the_same_but_for_last_digits(good, published, tmp_path):
+    def draw(y):
+        output = display("image/svg+xml", f'<svg><path d="M 1 {y}"/></svg>', "figure:net", alt="a")
+        return lambda executed: executed.cells[-1].outputs.append(output)
+
+    publish.publish(again(good, tmp_path, page=draw("1.25")), published)
+    before = files_of(published)
+    assert "figures/01_net.svg" in before
+    publish.publish(again(good, tmp_path, page=draw("1.26")), published)
+    assert changed(before, published) == set()
+    publish.publish(again(good, tmp_path, page=draw("1.28")), published)
+    assert changed(before, published) == {"figures/01_net.svg"}
+
+
+def test_a_page_with_a_sentence_that_its_numbers_contradict_is_not_published(
+    good, published, tmp_path, notebook
+):
+    before = files_of(published)
+    text = new_markdown_cell("It gains. <!-- holds: 1 > 2 -->")
+    sentence = "page 01 is not published: 'It gains.' does not hold (1 > 2: it is false)"
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        publish.publish(again(good, tmp_path, page=lambda nb: nb.cells.append(text)), published)
+    change_text(notebook, text)
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        publish.replace_text(notebook, published)
+    assert changed(before, published) == set()
 
 
 # --- a text, and a page, published without results
