@@ -1,13 +1,16 @@
 """What counts as the same when a chapter is published again: numbers, texts, results, figures."""
 
+import base64
 import io
 import json
 from decimal import Decimal
 
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
 from deblurlib.report import sameness
@@ -232,3 +235,29 @@ def test_an_entry_is_set_and_all_else_stays_as_it_is_written(file, indent, key, 
     assert sameness.with_entry(twice, key, first) == once
     last = json.dumps(file | {key: first}, indent=indent)
     assert json.loads(sameness.with_entry(last, key, second)) == file | {key: second}
+
+
+def notebook(printed="25.66 dB", source="x = 1.5", shade=0, made="on Monday"):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 100 + shade, np.uint8)).save(buffer, "png")
+    book = base64.b64encode(buffer.getvalue()).decode()
+    html = f'<img src="data:image/png;base64,{book}"> {printed}'
+    output = new_output("display_data", data={"text/html": html, "text/plain": printed})
+    stamp = f"<summary>How this page was made: so</summary>\n\n{made}\n\n</details>"
+    cells = [
+        new_markdown_cell(stamp, id="stamp"),
+        new_code_cell(source, id="a", outputs=[output]),
+    ]
+    return nbformat.writes(new_notebook(cells=cells))
+
+
+def test_executed_notebooks_are_the_same_but_for_last_digits_shades_and_when_they_were_made():
+    for other in ({"printed": "25.67 dB"}, {"shade": 1}, {"made": "on Tuesday"}):
+        assert sameness.same_notebook(notebook(), notebook(**other))
+    for other in ({"printed": "25.68 dB"}, {"shade": 2}, {"source": "x = 1.6"}):
+        assert not sameness.same_notebook(notebook(), notebook(**other))
+    for damaged in ("{", "{}", notebook().replace("display_data", "stream"), "[]"):
+        assert not sameness.same_notebook(damaged, notebook())
+    without = nbformat.reads(notebook(), 4)
+    without.cells[1].outputs = []
+    assert not sameness.same_notebook(notebook(), nbformat.writes(without))

@@ -169,8 +169,7 @@ def _folded(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     tags = cell.metadata.get("tags", [])
     if cell.cell_type != "code" or not {"hide-input", "outcome"} & set(tags):
         return [cell]
-    code, outputs = copy.deepcopy(cell), cell
-    code.outputs = []
+    code, outputs = nbformat.v4.new_code_cell(cell.source, metadata=dict(cell.metadata)), cell
     outputs.metadata["transient"] = {"remove_source": True}  # nbconvert's templates read it
     parts = [code, outputs] if cell.outputs else [code]
     if "hide-input" in tags:

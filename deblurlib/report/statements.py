@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import nbformat
 
 FUNCTIONS = {f.__name__: f for f in (min, max, abs, all, any, len, sorted, sum, zip, round, range)}
-PARAGRAPH = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.)\s)")  # or an item of a list
+PARAGRAPH = re.compile(r"\n\s*\n|(?:^|\n)\s*(?:[-*]|\d+\.)\s")  # or an item of a list
 COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 MARK = re.compile(r"\s*holds?\b\s*(:?)(.*)", re.DOTALL)
-END_OF_SENTENCE = re.compile(r"(?<=[.!?])[*_)\"]*\s+(?=[^a-z\s])")
+END_OF_SENTENCE = re.compile(r"(?<=[.!?])[*_)\"]*\s+(?=[A-Z*_`\"$(\[])")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 SHOWN = 6  # of the cells that an expression names, in the reason why it does not hold
 
@@ -57,9 +57,11 @@ class Table:
         if not isinstance(key, tuple):
             column = self._column(key)
             return [_value(row[column]) for row in self.rows]
+        if len(key) != 2:
+            raise LookupError(f"a cell is {self.name}['row', 'column'], not {self.name}{[*key]}")
         label, column = key[0], self._column(key[1])
         found = [row for row in self.rows if label in (row[0], _value(row[0]))]
-        if len(key) != 2 or len(found) != 1:
+        if len(found) != 1:
             fault = "no row" if not found else f"{len(found)} rows"
             raise LookupError(f"{self.name} has {fault} {label!r}")
         return _value(found[0][column])
