@@ -11,6 +11,7 @@ from deblurlib.cli.command import parse_seeds
 from deblurlib.data import register
 from deblurlib.errors import InputError
 from deblurlib.report.execute import find_chapters, project_root
+from deblurlib.report.keys import chapter_of, choose, key_of
 from deblurlib.report.stamp import code_hash
 from deblurlib.runs import store
 from deblurlib.runs.provenance import code_of
@@ -20,9 +21,10 @@ ROOT = Path(workflow.basedir)  # for relative paths; the jobs run below build/ba
 DEBLUR = f"'{sys.executable}' -m deblurlib"
 PROFILE = config.get("profile", "quick")
 DATA = str(config.get("data", "sample"))
-# Chapters that train, and chapters that have a notebook; both are restricted on request.
+# Chapters that train, and those (or single pages) that have notebooks; both restricted on request.
 TRAINING = list(studies.CHAPTERS)
-NOTEBOOKS = {path.name[:2]: path for path in find_chapters([], project_root())}
+PAGES = find_chapters([], project_root())
+NOTEBOOKS = sorted({chapter_of(key_of(path)) for path in PAGES})
 os.environ["DEBLURLIB_RUNS"] = str((ROOT / runs.root()).resolve())  # for the jobs
 try:
     if unknown := set(config) - {"profile", "seeds", "data", "chapters"}:
@@ -32,8 +34,9 @@ try:
         DATA = register(str(ROOT / DATA) if (ROOT / DATA).exists() else DATA)
     if "chapters" in config:
         wanted = [chapter.zfill(2) for chapter in str(config["chapters"]).split(",")]
-        TRAINING = [chapter for chapter in TRAINING if chapter in wanted]
-        NOTEBOOKS = {chapter: path for chapter, path in NOTEBOOKS.items() if chapter in wanted}
+        there_are = {name for path in PAGES for name in (key_of(path), chapter_of(key_of(path)))}
+        TRAINING = [chapter for chapter in TRAINING if chapter in map(chapter_of, wanted)]
+        NOTEBOOKS = [name for name in wanted if name in there_are]
     RECIPES = {
         f"{recipe.name.replace('/', '-')}-seed-{seed}": recipe
         for chapter in TRAINING
@@ -54,20 +57,22 @@ def run_depends_on(wildcards):
 
 
 def chapter_depends_on(wildcards):
-    """The library, the notebook, and what it is asked for."""
-    return f"{code_hash(NOTEBOOKS[wildcards.chapter], [])} {PROFILE} {DATA} {SEEDS}"
+    """The library, the notebooks, and what they are asked for."""
+    hashes = [code_hash(path, []) for path in choose([wildcards.chapter], PAGES)]
+    return f"{' '.join(hashes)} {PROFILE} {DATA} {SEEDS}"
 
 
 def how_many_seeds(wildcards):
-    """For a notebook that shows several trainings of one recipe, of seeds in a row."""
-    asks = '"n_seeds = ' in NOTEBOOKS[wildcards.chapter].read_text("utf-8")
+    """For notebooks that show several trainings of one recipe, of seeds in a row."""
+    pages = choose([wildcards.chapter], PAGES)
+    asks = all('"n_seeds = ' in path.read_text("utf-8") for path in pages)
     in_a_row = list(range(SEEDS[0], SEEDS[0] + len(SEEDS))) == SEEDS
     return f"-p n_seeds={len(SEEDS)}" if asks and in_a_row else ""
 
 
 def trained(chapter):
     """The jobs that a chapter needs."""
-    return [f"runs/{job}.txt" for job in RECIPES if job.startswith(f"{chapter}-")]
+    return [f"runs/{job}.txt" for job in RECIPES if job.startswith(f"{chapter_of(chapter)}-")]
 
 
 localrules: all

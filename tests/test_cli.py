@@ -21,7 +21,7 @@ from test_video import pan, save_frames, save_video
 
 from deblurlib import data, files, images, video
 from deblurlib.errors import InputError
-from deblurlib.report import execute
+from deblurlib.report import execute, publish
 
 
 @pytest.fixture
@@ -96,9 +96,34 @@ def test_report_succeeds_where_no_chapter_fails(deblur, tmp_path):
     assert code == 0, out
 
 
+def test_publish_takes_the_pages_of_a_chapter_one_after_the_other(deblur, tmp_path, monkeypatch):
+    done = []
+
+    def executed(notebook, copy, parameters):
+        done.append(("executed", notebook.stem))
+        return execute.Execution(notebook, copy, 0.0)
+
+    def publishes(what):
+        return lambda page, root: done.append((what, getattr(page, "chapter", page))) or [root]
+
+    for name in ("01_small", "01b_more", "02_other"):
+        write_chapter(tmp_path, PARAMETERS, name=f"{name}.ipynb")
+    monkeypatch.setattr(execute, "run_chapter", executed)
+    monkeypatch.setattr(publish, "publish", publishes("published"))
+    monkeypatch.setattr(publish, "replace_text", publishes("text"))
+    assert deblur("publish", "01")[0] == 0
+    first, second = ("01_small", "01"), ("01b_more", "01b")
+    steps = ("executed", "published")
+    assert done == [*zip(steps, first, strict=True), *zip(steps, second, strict=True)]
+    done.clear()
+    assert deblur("publish", "01b", "--text")[0] == 0
+    assert done == [("text", tmp_path / "notebooks" / "01b_more.ipynb")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["publish", "01", "--text"], "page 01 is not published"),
         (["report", "09"], "there is no chapter '09'; there are: 01"),
         (["report", "--profile", "huge"], "profile 'huge' is none of"),
         (["report", "-p", "epochs=3"], "01_small.ipynb has no parameter 'epochs'"),

@@ -18,6 +18,7 @@ from deblurlib import models, report
 from deblurlib.data import sources
 from deblurlib.models import WEIGHTS
 from deblurlib.report import site
+from deblurlib.report.keys import KEY, find_pages
 from deblurlib.restoration import METHODS
 from deblurlib.studies.rows import read_rows
 
@@ -144,7 +145,7 @@ def test_the_licences_are_that_of_the_code_and_those_of_the_weights():
 
 def test_the_readme_names_every_chapter_and_its_code_runs(tmp_path, monkeypatch):
     readme = (ROOT / "README.md").read_text("utf-8")
-    for notebook in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+    for notebook in find_pages(ROOT / "notebooks"):
         assert f"notebooks/{notebook.name}" in readme
     monkeypatch.chdir(tmp_path)
     run_blocks(readme)
@@ -152,8 +153,11 @@ def test_the_readme_names_every_chapter_and_its_code_runs(tmp_path, monkeypatch)
 
 
 def test_published_results_are_valid():
-    for path in (ROOT / "reports" / "results").glob("[0-9][0-9].json"):
+    for path in (ROOT / "reports" / "results").glob("*.json"):
+        if not KEY.fullmatch(path.stem):
+            continue
         results = json.loads(path.read_text("utf-8"))
+        assert results["chapter"] == path.stem
         report.validate(results, read_rows(path.with_name(f"{path.stem}_rows.csv.gz")))
         assert results["profile"] in ("report", "full")
 

@@ -48,7 +48,8 @@ with mock.patch.dict(models.MODELS, standing=Standing):
         parts={"first": FIRST},
     )
 RIVAL = runs.Rival("patch", {"channels": 1, "width": 2, "halvings": 0}, loss="hinge")
-RESULTS = "reports/results/05"
+KEY = "05b"  # of the page; its chapter, which the recipes belong to, is 05
+RESULTS = f"reports/results/{KEY}"
 
 
 class Chapter:
@@ -84,10 +85,10 @@ def ask(archive):
 
 def executed(root, archive, scored):
     """How the execution of the chapter ends; here, for a kernel does not know the chapter."""
-    notebook = root / "notebooks" / "05_small.ipynb"
+    notebook = root / "notebooks" / "05b_small.ipynb"
     sets = [{"name": "photos", "n": 3, "fingerprint": "0" * 12}] * 2
     made = {"seeds": [0, 1], "data": sets, "device": "cpu", "versions": {}}
-    file = {"schema": 2, "chapter": "05", "profile": "report", "claims": []}
+    file = {"schema": 2, "chapter": KEY, "profile": "report", "claims": []}
     file |= {"stamp": made | stamp.of_run(notebook, sets, 1.0)}
     file |= {"summary": rows.without_seconds(evaluation.summary(scored))[0]}
     copy = root / "copy.ipynb"
@@ -112,14 +113,14 @@ def origin(tmp_path_factory, save_picture):
     folder = tmp_path_factory.mktemp("origin")
     for split, i in itertools.product(("train", "test"), range(3)):
         save_picture(folder / "photos" / split / f"{i}.png", seed=i, height=40, width=44)
-    write_chapter(folder, PARAMETERS, "trains = True", name="05_small.ipynb")
+    write_chapter(folder, PARAMETERS, "trains = True", name="05b_small.ipynb")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fingerprint, "of_package", functools.cache(fingerprint.of_package))
         with patch.context() as inner:
             inner.setitem(studies.CHAPTERS, "05", Chapter())
             inner.setenv("DEBLURLIB_DATA", str(folder))
             inner.setenv("DEBLURLIB_RUNS", str(folder / "runs"))
-            archive = Archive("05", folder)
+            archive = Archive(KEY, folder)
             given = ask(archive)
             publish.publish(executed(folder, archive, given[-1]), folder)
         yield folder, given
@@ -139,7 +140,7 @@ def world(origin, tmp_path, monkeypatch):
 
 @pytest.fixture
 def page(world):
-    return lambda: confirm.published(world.root / "notebooks" / "05_small.ipynb", world.root)
+    return lambda: confirm.published(world.root / "notebooks" / "05b_small.ipynb", world.root)
 
 
 @pytest.fixture
@@ -178,15 +179,27 @@ def other_photo(world, split):
 
 def test_a_page_is_current_until_the_code_is_another_and_then_confirmed(page, world, monkeypatch):
     assert str(page().state) == "current"
+    made = page().results["stamp"]
+    origin = f"under code {made['code']}, {'commit ' + made['commit'] if made['commit'] else 'no'}"
+    published = f"Published on {made['finished'][:10]} {origin}"
+    assert page().sentence.startswith(published)
+    assert "confirmed" not in page().sentence
     other_code(monkeypatch)
     assert str(page().state).startswith("not replayed since 20")
+    later = "The code has changed since; `make confirm` replays it."
+    assert page().sentence.endswith(f". {later}")
     before = page().path.read_text()
     confirmed = confirm.confirm(page())
     assert str(confirmed.state) == str(page().state) == "confirmed"
     (added,) = set(page().path.read_text().splitlines()) - set(before.splitlines())
-    assert json.loads(f"{{{added.strip().rstrip(',')}}}")["confirmed"]["code"] == "1" * 12
+    entry = json.loads(f"{{{added.strip().rstrip(',')}}}")["confirmed"]
+    assert entry["code"] == "1" * 12
+    once = f"; confirmed on {entry['date']} under code {'1' * 12}."
+    assert page().sentence.startswith(published)
+    assert page().sentence.endswith(once)
     other_code(monkeypatch, "2" * 12)
     assert str(page().state).startswith("not replayed since 20")
+    assert page().sentence.endswith(f"{once} {later}")
     assert site.published_state(page().notebook, world.root).startswith("report, not")
 
 
@@ -221,6 +234,7 @@ def test_a_change_is_named_with_the_recipes_and_the_parts_that_it_touches(
     CHANGES[expected](world, monkeypatch)
     confirm.confirm(page())
     assert words(page().state) == words(expected)
+    assert f"other numbers came out: {page().state.changed[0]}" in page().sentence
     proof_before = page().proof_path.read_bytes()
     with pytest.raises(InputError, match="its proof stays"):
         confirm.record_anew(page())
@@ -254,6 +268,7 @@ def test_without_its_data_a_page_is_confirmed_but_for_these(page, monkeypatch):
     other_code(monkeypatch, "2" * 12)
     confirm.confirm(page())
     assert str(page().state) == "confirmed but for the data: photos is not here"
+    assert page().sentence.endswith(f"code {'2' * 12} but for the data: photos is not here.")
 
 
 def test_what_was_found_to_have_changed_is_not_forgotten_without_the_data(page, monkeypatch):
@@ -297,7 +312,7 @@ def test_a_proof_recorded_anew_is_the_same(page, monkeypatch):
 def test_a_page_without_a_proof_or_with_a_damaged_one_says_so(page):
     for damage in ("{", "{}", '{"made": {"machine": {}}, "rows": 3}'):
         page().proof_path.write_text(damage)
-        with pytest.raises(InputError, match=r"05_proof.json: "):
+        with pytest.raises(InputError, match=r"05b_proof.json: "):
             confirm.confirm(page())
     page().proof_path.unlink()
     with pytest.raises(InputError, match="without a proof"):
@@ -348,7 +363,7 @@ def of_what(row):
 
 def test_a_chapter_is_rendered_anew_without_a_training(away, capsys):
     trained, anchor, pictures, scored = away.given
-    archive = Archive("05", away.root)
+    archive = Archive(KEY, away.root)
     with mock.patch.object(runs, "train_or_load", side_effect=AssertionError("it trains")):
         again, other, shown, rescored = ask(archive)
     assert capsys.readouterr().out == ""  # a page does not tell where a run came from
@@ -376,16 +391,16 @@ def test_a_chapter_is_rendered_anew_without_a_training(away, capsys):
 def test_a_publication_of_what_is_published_comes_to_the_same(away):
     for end in ("_history.csv.gz", "_pictures.npz"):
         assert (away.root / f"{RESULTS}{end}").exists()
-    archive = Archive("05", away.root)
+    archive = Archive(KEY, away.root)
     scored = ask(archive)[-1]
     before = files_of(away.root / "reports")
     publish.publish(executed(away.root, archive, scored), away.root)
-    assert changed(before, away.root / "reports") == {"results/05.json"}  # who confirmed it
+    assert changed(before, away.root / "reports") == {"results/05b.json"}  # who confirmed it
 
 
 def test_the_store_comes_first_and_what_has_changed_is_trained(away, monkeypatch):
     def outcome(recipe):
-        return type(Archive("05", away.root).run(recipe))
+        return type(Archive(KEY, away.root).run(recipe))
 
     with monkeypatch.context() as patch:
         other_optimiser(patch)
@@ -406,7 +421,7 @@ def test_the_store_comes_first_and_what_has_changed_is_trained(away, monkeypatch
 
 
 def test_rows_are_given_only_if_they_are_scored_as_asked(away):
-    archive = Archive("05", away.root)
+    archive = Archive(KEY, away.root)
     run = archive.run(SMALL)
     with pytest.raises(InputError, match="05/small was published with"):
         archive.score([run], side=24, border=3)
@@ -416,12 +431,12 @@ def test_rows_are_given_only_if_they_are_scored_as_asked(away):
 
 def test_the_beginning_of_a_published_run_may_be_published_too(away, monkeypatch):
     begun = replace(SMALL, steps=3)
-    archive = Archive("05", away.root)
+    archive = Archive(KEY, away.root)
     run = archive.run(begun)  # trained now
     history = away.root / f"{RESULTS}_history.csv.gz"
     history.write_bytes(rows.pack(results._as_text(archive)["history"]))
     monkeypatch.setenv("DEBLURLIB_RUNS", str(away.root / "another"))
-    again = Archive("05", away.root).run(begun)
+    again = Archive(KEY, away.root).run(begun)
     assert isinstance(again, PublishedRun)
     assert again.id == run.id
 
@@ -432,12 +447,12 @@ def test_what_is_damaged_is_one_sentence(away, name):
     whole = path.read_bytes()
     for keep in (10, 30):
         path.write_bytes(whole[:keep])
-        with pytest.raises(InputError, match="a damaged file of chapter 05"):
-            Archive("05", away.root)
+        with pytest.raises(InputError, match="a damaged file of chapter 05b"):
+            Archive(KEY, away.root)
 
 
 def test_damaged_weights_are_one_sentence(away):
-    run = Archive("05", away.root).run(OWN)
+    run = Archive(KEY, away.root).run(OWN)
     path = run.weights / "model.safetensors"
     path.write_bytes(path.read_bytes()[:30])
     with pytest.raises(InputError, match="damaged"):
@@ -447,8 +462,8 @@ def test_damaged_weights_are_one_sentence(away):
 def test_weights_that_are_too_large_are_not_published(away, monkeypatch):
     monkeypatch.setattr(results, "LARGEST_WEIGHTS", 100)
     with pytest.raises(InputError, match="bytes of weights"):
-        results.write_archive(away.root, "05", {"weights": {"a/model.safetensors": "A" * 200}})
+        results.write_archive(away.root, KEY, {"weights": {"a/model.safetensors": "A" * 200}})
 
 
 def test_without_anything_published_an_archive_trains(away):
-    assert isinstance(Archive("05", away.root / "elsewhere").run(SMALL), Run)
+    assert isinstance(Archive(KEY, away.root / "elsewhere").run(SMALL), Run)

@@ -6,7 +6,9 @@ import functools
 import io
 import json
 import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -17,7 +19,7 @@ from PIL import Image
 from deblurlib import fingerprint, report
 from deblurlib.errors import InputError
 from deblurlib.perception import MEASURES
-from deblurlib.report import confirm, execute, publish, results, rows_proof, stamp
+from deblurlib.report import confirm, execute, pages, publish, results, rows_proof, stamp
 from deblurlib.studies.rows import from_csv, pack, read_rows, to_csv
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndata = "sample"'
@@ -169,6 +171,27 @@ def test_a_kernel_that_dies_is_reported(tmp_path):
     assert "kernel" in outcome.error
 
 
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ([], ["01_a", "01b_a", "02_b"]),
+        (["01"], ["01_a", "01b_a"]),
+        (["01b", "02"], ["01b_a", "02_b"]),
+        (["02", "01", "01b"], ["01_a", "01b_a", "02_b"]),
+    ],
+)
+def test_two_digits_name_all_pages_of_a_chapter_and_a_key_with_a_letter_one(
+    tmp_path, named, expected
+):
+    (tmp_path / "notebooks").mkdir()
+    for name in ("02_b", "01b_a", "01_a", "1_draft", "01bc_draft", "notes_01"):
+        (tmp_path / "notebooks" / f"{name}.ipynb").touch()
+    assert [path.stem for path in execute.find_chapters(named, tmp_path)] == expected
+    for other in ("03", "1", "01c", "02b", "01bc"):
+        with pytest.raises(InputError, match=f"no chapter '{other}'; there are: 01, 01b, 02"):
+            execute.find_chapters([*named, other], tmp_path)
+
+
 def promise(page):
     page.metadata.deblurlib.artefacts += ["figure:other"]
 
@@ -186,6 +209,7 @@ def record_as(chapter):
     [
         (promise, "promised, but not produced: figure:other"),
         (record_as("02"), "the recorded results are of chapter 02"),
+        (record_as("01b"), "the recorded results are of chapter 01b"),
         (record_as("first"), "the recorded results are not valid: chapter: 'first'"),
         (lambda page: None, None),
     ],
@@ -317,11 +341,11 @@ def test_published_verdicts_are_those_of_the_checkouts_results_file(tmp_path, mo
 
 # --- published
 
-PAGE = "reports/01_small.md"
+PAGE, NOTEBOOK = "reports/01_small.md", "reports/01_small.ipynb"
 RESULTS, PROOF, ROWS, TIMES = (
     f"reports/results/01{end}" for end in (".json", "_proof.json", "_rows.csv.gz", "_timings.json")
 )
-PUBLISHED = ["figures/01_result.png", PAGE, RESULTS, PROOF, ROWS, TIMES]
+PUBLISHED = ["figures/01_result.png", NOTEBOOK, PAGE, RESULTS, PROOF, ROWS, TIMES]
 
 
 def files_of(root):
@@ -336,8 +360,9 @@ def changed(before, root):
 
 
 def test_publishing_writes_page_results_and_figures(good, tmp_path):
-    others = {"figures/02_other.png", "reports/results/02_proof.json"}
-    for name in ("figures/01_old.png", *others):
+    others = {f"figures/{key}_other.png" for key in ("02", "01b")} | {"reports/01b_other.ipynb"}
+    others |= {f"reports/results/{key}_proof.json" for key in ("02", "01b")}
+    for name in ("figures/01_old.png", "figures/01_old.svg", "reports/01_old.ipynb", *others):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -413,17 +438,20 @@ def repaint(by):
     return change
 
 
-NUMBERS = {PAGE, ROWS, TIMES, PROOF}
+NUMBERS = {PAGE, NOTEBOOK, ROWS, TIMES, PROOF}
 CHANGES = {
     "a number that an author wrote": (
         {"page": lambda nb: nb.cells[-1].update(source=FIGURE.replace("0.5", "0.6"))},
-        {PAGE},
+        {PAGE, NOTEBOOK},
     ),
     "the last digits of rows": ({"rows": with_psnr(9e-5)}, {PROOF}),  # it has all digits
     "rows": ({"rows": with_psnr(3e-4)}, NUMBERS),
     "a row": ({"rows": lambda rows: rows[:-1]}, NUMBERS),
     "the machine": ({"stamp": {"device": "another", "versions": {"torch": "9"}}}, set()),
-    "the summary": ({"results": {"summary": [{"method": "identity", "n": 3}]}}, {PAGE, TIMES}),
+    "the summary": (
+        {"results": {"summary": [{"method": "identity", "n": 3}]}},
+        {PAGE, NOTEBOOK, TIMES},
+    ),
     "a shade": ({"page": repaint(1)}, set()),
     "a figure": ({"page": repaint(2)}, {"figures/01_result.png"}),
 }
@@ -479,17 +507,174 @@ def test_publishing_into_a_read_only_folder_leaves_it_alone(good, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_code_tagged_so_is_folded_on_a_published_page_and_its_outputs_are_not(tmp_path):
-    printed = new_output("stream", name="stdout", text="seen")
-    drawn = new_code_cell("draw()", outputs=[printed], metadata={"tags": ["hide-input"]})
-    page = publish.render(new_notebook(cells=[drawn, new_code_cell("shown()")]), "01", tmp_path)
-    fold = "<details><summary>Code</summary>\n\n```python\ndraw()\n```\n\n</details>"
-    assert page.count("draw()") == 1
-    before, _, after = page.partition(fold)
-    assert before == ""
-    assert "    seen" in after
-    assert "shown()" in after
-    assert "<details>" not in after
+def display(kind, content, artefact, **about):
+    metadata = {kind: about, "deblurlib": {"artefact": artefact}}
+    data = {kind: content, "text/plain": "[it]"}
+    return new_output("display_data", data=data, metadata=metadata)
+
+
+def test_tags_fold_code_and_outcomes_of_a_published_page_and_nothing_else(tmp_path):
+    def one(name, *tags):
+        printed = new_output("stream", name="stdout", text=f"{name} is seen")
+        return new_code_cell(f"{name}()", outputs=[printed], metadata={"tags": tags})
+
+    cells = [one("a", "hide-input"), one("b", "outcome"), one("c", "hide-input", "outcome")]
+    cells += [new_code_cell("none()", metadata={"tags": ["outcome"]}), one("d")]
+    page = pages.to_markdown(pages.to_store(new_notebook(cells=cells), "01", tmp_path), "01")
+    begun, ended, code = "<details><summary>", "\n\n</details>\n", "```python\n{}()\n```"
+    blocks = [
+        f"{begun}Code</summary>\n\n{code.format('a')}{ended}",
+        "    a is seen",
+        code.format("b"),
+        f"{begun}Show the outcome</summary>\n\n    b is seen{ended}",
+        f"{begun}Code</summary>\n\n{code.format('c')}{ended}",
+        f"{begun}Show the outcome</summary>\n\n    c is seen{ended}",
+        code.format("none"),
+        code.format("d"),
+        "    d is seen",
+    ]
+    assert page.split() == "\n".join(blocks).split()
+    assert [page.count(block.strip("\n")) for block in blocks] == [1] * len(blocks)
+
+
+def test_a_drawing_and_an_explorer_are_published_with_their_descriptions(tmp_path):
+    drawing, book = "<svg>é</svg>", display("image/png", "AAAA", "explorer", alt="a strip")
+    book.data |= {"text/html": "<p>flip", pages.NOT_STORED[-1]: {}}
+    outputs = [display("image/svg+xml", drawing, "figure:net", alt="three layers"), book]
+    page = pages.to_store(new_notebook(cells=[new_code_cell(outputs=outputs)]), "01b", tmp_path)
+    assert (tmp_path / "01b_net.svg").read_text("utf-8") == drawing
+    assert (tmp_path / "01b_explorer.png").read_bytes() == bytes(3)
+    kinds = [set(output.data) for output in page.cells[0].outputs]
+    assert kinds == [{"text/plain"}, {"text/plain", "text/html"}]
+    text = pages.to_markdown(page, "01b")
+    assert "![three layers](../figures/01b_net.svg)" in text
+    assert "![a strip](../figures/01b_explorer.png)\n\n*Some of the explorer's positions" in text
+    unnamed = new_notebook(cells=[new_code_cell(outputs=[display("image/png", "AAAA", "")])])
+    with pytest.raises(InputError, match="without name and alt"):
+        pages.to_store(unnamed, "01b", tmp_path)
+
+
+def test_a_published_page_is_the_executed_notebook_without_pictures_counts_and_times(
+    good, published, tmp_path
+):
+    assert pages.published_page(good.notebook, tmp_path) is None
+    page, executed = pages.published_page(good.notebook, published), nbformat.read(good.copy, 4)
+    nbformat.validate(page)
+    kept = [cell for cell in executed.cells if "injected" not in str(cell.metadata)]
+    assert [cell.source for cell in page.cells] == [cell.source for cell in kept]
+    figure = page.cells[-1].outputs[0]
+    assert pages.figure_of(figure, "01") == ("01_result.png", "a grey square")
+    assert set(figure.data) == {"text/plain"}
+    assert "image/png" in executed.cells[-1].outputs[0].data
+    (recorded,) = page.cells[3].outputs
+    assert recorded.data == {"text/plain": "[results: 6 rows, 2 summaries, 0 claims]"}
+    executed.cells[-1].update(execution_count=99, metadata={"execution": {"iopub": "later"}})
+    executed.metadata["widgets"] = {"state": {}}
+    nbformat.write(pages.to_store(executed, "01", tmp_path), tmp_path / "again.ipynb")
+    assert (tmp_path / "again.ipynb").read_bytes() == (published / NOTEBOOK).read_bytes()
+    (published / NOTEBOOK).write_text("{")
+    with pytest.raises(InputError, match=r"01_small.ipynb: cannot be read"):
+        pages.published_page(good.notebook, published)
+
+
+# --- a text, and a page, published without results
+
+
+def change_text(notebook, *more, **sources):
+    """Change a notebook: the sources of its cells, by their numbers; cells that it gets besides."""
+    changed = nbformat.read(notebook, 4)
+    for number, source in sources.items():
+        changed.cells[int(number[1:])].source = source
+    changed.cells += more
+    nbformat.write(changed, notebook)
+
+
+@pytest.fixture
+def notebook(good, tmp_path):
+    """A copy of the published notebook, to be changed."""
+    return Path(shutil.copy(good.notebook, tmp_path))
+
+
+def test_a_text_is_renewed_without_an_execution(good, published, tmp_path, notebook):
+    before = files_of(published)
+    assert publish.replace_text(notebook, published) == []
+    code = nbformat.read(notebook, 4).cells[-1].source
+    change_text(notebook, new_markdown_cell("1.5, at the end"), _0="# New", _4=f"{code}  # why")
+    publish.replace_text(notebook, published)
+    assert changed(before, published) == {PAGE, NOTEBOOK}
+    page = pages.published_page(notebook, published)
+    for text in ((published / PAGE).read_text("utf-8"), "\n\n".join(c.source for c in page.cells)):
+        assert text.startswith("# New\n\n<details><summary>How this page was made")
+        assert "1.5, at the end" in text
+        assert "# why" in text
+    assert "![a grey square](../figures/01_result.png)" in (published / PAGE).read_text("utf-8")
+
+    def same_text(executed):
+        for cell, other in zip(executed.cells[-1:], page.cells[-2:], strict=False):
+            cell.source = other.source
+        executed.cells[0].source = "# New"
+        executed.cells.append(page.cells[-1])
+
+    before = files_of(published)
+    publish.publish(again(good, tmp_path, page=same_text), published)
+    assert changed(before, published) == {RESULTS}  # as if it had been executed with this text
+    change_text(notebook, _5="1.6, at the end")
+    assert len(publish.replace_text(notebook, published)) == 2
+
+
+def test_a_text_is_not_renewed_where_code_is_another_or_nothing_is_published(
+    published, tmp_path, notebook
+):
+    before, whole = files_of(published), notebook.read_text("utf-8")
+    for more, sources in (([], {"_4": "1"}), ([new_code_cell("1")], {})):
+        notebook.write_text(whole, "utf-8")
+        change_text(notebook, *more, **sources)
+        with pytest.raises(InputError, match="page 01: its code is not that of the published page"):
+            publish.replace_text(notebook, published)
+    notebook.write_text(whole.replace('"figure:result"', '"figure:new"'), "utf-8")
+    with pytest.raises(InputError, match="promised, but not produced: figure:new"):
+        publish.replace_text(notebook, published)
+    with pytest.raises(InputError, match="page 01 is not published"):
+        publish.replace_text(notebook, tmp_path / "empty")
+    assert changed(before, published) == set()
+
+
+def test_a_page_whose_study_was_loaded_is_published_without_results(good, published, tmp_path):
+    archive = {"history": "run,recipe\n"}
+    loaded = again(good, tmp_path, page=repaint(2), rows=good.rows[:1], results={"summary": []})
+    loaded = replace(loaded, measured=False, archive=archive)
+    before = files_of(published)
+    publish.publish(loaded, published)
+    history = "reports/results/01_history.csv.gz"
+    page = {PAGE, NOTEBOOK, "figures/01_result.png"}
+    assert changed(before, published) == {history, *page}
+    text = (published / PAGE).read_text("utf-8")
+    made = good.results["stamp"]
+    assert f"published on {made['finished'][:10]} under code {made['code']}" in text
+    assert "The page was drawn on 2031-02-03" in text
+    before = files_of(published)
+    assert publish.publish(loaded, published) == []
+    results = json.loads((published / RESULTS).read_text("utf-8"))
+    (published / RESULTS).write_text(json.dumps(results | {"profile": "full"}), "utf-8")
+    with pytest.raises(InputError, match="'report', but its results are of 'full'"):
+        publish.publish(loaded, published)
+    (published / RESULTS).unlink()
+    with pytest.raises(InputError, match="it loads results, and there are none"):
+        publish.publish(loaded, published)
+    assert changed(before, published) == {RESULTS}
+
+
+def test_whether_all_was_measured_is_recorded_beside_the_results(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **more: shown.append(bundle))
+    about = {"chapter": "01b", "profile": "smoke", "seeds": [0], "data": [], "summary": []}
+    report.record(**about, rows=[])
+    report.record(**about, rows=[], measured=False)
+    for bundle, measured in zip(shown, (True, False), strict=True):
+        outputs = [new_output("display_data", data=bundle)]
+        found = execute.find_results(new_notebook(cells=[new_code_cell(outputs=outputs)]))
+        assert "measured" not in found[0]
+        assert found[1]["measured"] is measured
 
 
 # --- confirmed; a chapter that trains nothing is proved by rows, see test_published for the others

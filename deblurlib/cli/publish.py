@@ -1,4 +1,4 @@
-"""``deblur publish``: execute a chapter, and write page and results into the repository."""
+"""``deblur publish``: execute a chapter, and write pages and results into the repository."""
 
 from __future__ import annotations
 
@@ -13,20 +13,32 @@ from .report import Data, Out, Parameter, execute_chapters
 
 @app.command()
 def publish(
-    chapter: Annotated[str, typer.Argument(help="The chapter's two digits.")],
+    chapter: Annotated[str, typer.Argument(help="Its two digits, or a page's key (01b).")],
     profile: Profile = "report",
     seed: Seed = 0,
     data: Data = None,
     parameter: Parameter = None,
     out: Out = Path("build"),
     device: Device = "auto",
+    text: Annotated[
+        bool, typer.Option("--text", help="Renew the text of what is published; execute nothing.")
+    ] = False,
 ) -> None:
-    """Execute a chapter and write its page, results and figures into the repository."""
+    """Execute a chapter and write its pages, results and figures into the repository."""
     from ..report import execute
     from ..report import publish as publishing
 
+    root = execute.project_root()
+    if text:
+        for notebook in execute.find_chapters([chapter], root):
+            _tell(publishing.replace_text(notebook, root))
+        return
     publishing.check_profile(profile)
     choose_device(device)
-    (execution,) = execute_chapters([chapter], profile, seed, data or [], parameter or [], out)
-    for path in publishing.publish(execution, execute.project_root()):
+    for execution in execute_chapters([chapter], profile, seed, data or [], parameter or [], out):
+        _tell(publishing.publish(execution, root))
+
+
+def _tell(written: list[Path]) -> None:
+    for path in written:
         print(short(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..report.execute import Execution
 
 Chapters = Annotated[
-    list[str] | None, typer.Argument(help="Two digits each; all if none is named.")
+    list[str] | None,
+    typer.Argument(help="Two digits each, or a page's key (01b); all if none is named."),
 ]
 Data = Annotated[
     list[str] | None,
@@ -48,7 +49,9 @@ def report(
     from ..report import site as rendering
 
     choose_device(device)
-    executions = execute_chapters(chapters or [], profile, seed, data or [], parameter or [], out)
+    executions = [
+        *execute_chapters(chapters or [], profile, seed, data or [], parameter or [], out)
+    ]
     console = Console(highlight=False)
     for execution in executions:
         if execution.error:
@@ -67,8 +70,8 @@ def execute_chapters(
     data: Sequence[str],
     parameter: Sequence[str],
     out: Path,
-) -> list[Execution]:
-    """Execute chapters into a build folder, and write what they recorded there."""
+) -> Iterator[Execution]:
+    """Execute chapters into a build folder, one after the other; write what they recorded there."""
     from .. import runs
     from ..data import register
     from ..report import execute
@@ -86,14 +89,12 @@ def execute_chapters(
     out = out.resolve()
     results = out / "results"
     results.mkdir(parents=True, exist_ok=True)
-    executions = []
     for notebook in notebooks:
         print(f"{notebook.stem}, profile {profile} ...", flush=True)
         execution = execute.run_chapter(notebook, out / "chapters" / notebook.name, parameters)
-        executions.append(execution)
         if execution.results and not execution.error:
             write_files(results, execution.results, execution.rows, execution.timings)
-    return executions
+        yield execution
 
 
 def _key_value(text: str) -> tuple[str, object]:

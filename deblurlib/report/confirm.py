@@ -3,13 +3,13 @@
 A page is *current* (it was published with the code of today), *confirmed* (its proof was replayed
 with the code of today and came out the same), *changed* (the proof came out otherwise), or *not
 replayed* since the code changed. Confirming writes only the entry ``confirmed`` of
-``reports/results/NN.json``. A proof is replaced only on request, and only if it still holds.
+``reports/results/KEY.json``. A proof is replaced only on request, and only if it still holds.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import write_whole
 from ..runs import Recipe
-from . import proofs, sameness, stamp
+from . import keys, proofs, sameness, stamp
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ WHOLE = State("confirmed")  # with all of its data at hand
 
 @dataclass(frozen=True)
 class Page:
-    """A published chapter: its notebook, and its results."""
+    """A published page: its notebook, and its results."""
 
     notebook: Path
     results: dict
@@ -74,10 +74,25 @@ class Page:
         since = last.get("date") or self.results["stamp"]["finished"][:10]
         return State("not replayed", since=since)
 
+    @property
+    def sentence(self) -> str:
+        """When and with which code the page was published and confirmed, in words."""
+        made, last = self.results["stamp"], self.results.get("confirmed", {})
+        text = f"Published on {made['finished'][:10]} under {stamp.origin(made)}"
+        if last.get("changed"):
+            text += f". Replayed on {last['date']} under code {last['code']}, other numbers came "
+            text += f"out: {'; '.join(last['changed'])}"
+        elif last:
+            confirmed = State(f"confirmed on {last['date']} under code {last['code']}")
+            text += f"; {replace(confirmed, missing=tuple(last.get('missing', ())))}"
+        if self.state.word == "not replayed":
+            text += ". The code has changed since; `make confirm` replays it"
+        return f"{text}."
+
 
 def published(notebook: Path, root: Path) -> Page | None:
     """The published page of a notebook, or ``None`` if there is none."""
-    path = root / "reports" / "results" / f"{notebook.name[:2]}.json"
+    path = root / "reports" / "results" / f"{keys.key_of(notebook)}.json"
     if not path.exists():
         return None
     return Page(notebook, _read(path), path)

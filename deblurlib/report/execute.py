@@ -15,15 +15,16 @@ from papermill.exceptions import PapermillExecutionError
 
 from ..errors import InputError
 from ..studies import PROFILES
-from . import stamp
+from . import keys, stamp
 from .results import MIME, validate
 
+APART = ("rows", "timings", "archive", "measured")  # travel with the results, not among them
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # a terminal's colour codes
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How the execution of one chapter ended."""
+    """How the execution of one page ended."""
 
     notebook: Path  # the source
     copy: Path  # the executed copy
@@ -33,11 +34,12 @@ class Execution:
     rows: list[dict] = field(default_factory=list)
     timings: dict = field(default_factory=dict)
     archive: dict = field(default_factory=dict)
+    measured: bool = True  # False: the study that it shows was loaded from what is published
 
     @property
     def chapter(self) -> str:
-        """The two digits the file's name begins with."""
-        return self.notebook.name[:2]
+        """The page's key, such as ``01`` or ``01b``, see :mod:`deblurlib.report.keys`."""
+        return keys.key_of(self.notebook)
 
 
 def project_root() -> Path:
@@ -49,14 +51,12 @@ def project_root() -> Path:
 
 
 def find_chapters(chapters: Sequence[str], root: Path) -> list[Path]:
-    """The notebooks of the named chapters (as ``"01"``), in order; if none is named, of all."""
-    notebooks = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    by_number = {path.name[:2]: path for path in notebooks}
-    for chapter in chapters:
-        if chapter not in by_number:
-            available = ", ".join(by_number)
-            raise InputError(f"there is no chapter {chapter!r}; there are: {available}")
-    return [by_number[c] for c in sorted(set(chapters))] if chapters else notebooks
+    """The notebooks of the named chapters, in order; if none is named, of all.
+
+    Args:
+        chapters: of each, its two digits, which name all its pages; or one page's key (``"01b"``).
+    """
+    return keys.choose(chapters, keys.find_pages(root / "notebooks"))
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> None:
@@ -130,14 +130,13 @@ def join_streams(executed: nbformat.NotebookNode) -> None:
 
 
 def find_results(executed: nbformat.NotebookNode) -> tuple[dict | None, dict]:
-    """The results that a chapter recorded and, apart from them, its rows, timings and archive.
-
-    ``(None, {})`` if it recorded nothing.
+    """The results that a chapter recorded and, apart from them, its rows, timings, archive, and
+    whether it measured them all; ``(None, {})`` if it recorded nothing.
     """
     for output in _outputs(executed):
         if MIME in output.get("data", {}):
             results = dict(output["data"][MIME])
-            apart = {key: results.pop(key) for key in ("rows", "timings", "archive")}
+            apart = {key: results.pop(key) for key in APART}
             for row in apart["rows"]:  # JSON has no infinity: a kernel writes a word for it
                 row |= {k: float(v) for k, v in row.items() if v in ("inf", "-inf", "nan")}
             return results, apart
@@ -162,7 +161,7 @@ def _fault(notebook: Path, results: dict, rows: list[dict]) -> str | None:
         validate(results, rows)
     except InputError as error:
         return f"the recorded results are not valid: {error}"
-    if results["chapter"] != notebook.name[:2]:
+    if results["chapter"] != keys.key_of(notebook):
         return f"the recorded results are of chapter {results['chapter']}"
     return None
 

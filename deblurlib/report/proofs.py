@@ -1,4 +1,4 @@
-"""Make and replay the proofs of published chapters, ``reports/results/NN_proof.json``.
+"""Make and replay the proofs of published pages, ``reports/results/KEY_proof.json``.
 
 For a chapter that trains, a proof holds each recipe's proof (:mod:`deblurlib.runs.proof`) with the
 batches of all seeds and the scores of the untrained network. For any other chapter, it holds a
@@ -19,6 +19,7 @@ from ..runs import Recipe, inputs, proof, signature
 from ..runs.signature import Signature
 from ..studies.scoring import scores_at_start
 from . import rows_proof, stamp
+from .keys import chapter_of
 from .summary_check import other_summary
 
 SCHEMA_VERSION = 1
@@ -47,13 +48,14 @@ def make(
     origin |= {"date": datetime.now(UTC).date().isoformat(), "machine": machine.arithmetic()}
     contents = {"schema": SCHEMA_VERSION, "chapter": chapter, "profile": results["profile"]}
     contents |= {"seeds": about["seeds"], "data": source, "made": origin}
-    if chapter not in studies.CHAPTERS:
+    if chapter_of(chapter) not in studies.CHAPTERS:
         rows = rows_proof.execute_again(notebook, contents, show).rows if rows is None else rows
         return contents | {"rows": rows_proof.some(rows)}
     # as in the file: tuples become lists
-    scoring = json.loads(json.dumps(studies.scoring_of(chapter)))
+    scoring = json.loads(json.dumps(studies.scoring_of(chapter_of(chapter))))
     contents |= {"scoring": scoring, "sets": {}, "tests": {}, "recipes": {}}
-    for recipe in studies.recipes(chapter, results["profile"], about["seeds"][0], source):
+    own = studies.recipes(chapter_of(chapter), results["profile"], about["seeds"][0], source)
+    for recipe in own:
         show(recipe.name)
         contents["recipes"][recipe.name] = _of_recipe(recipe, about["seeds"])
         contents["sets"][_set_of(recipe)] = inputs.open_training_images(recipe).fingerprint
@@ -86,8 +88,9 @@ def replay(
             return [], [old["data"]]
         return rows_proof.replay(notebook, old, folder, show), []
     alike = machine.is_alike(old["made"]["machine"])
+    chapter = chapter_of(old["chapter"])
     by_seed = [
-        {r.name: r for r in studies.recipes(old["chapter"], old["profile"], seed, old["data"])}
+        {r.name: r for r in studies.recipes(chapter, old["profile"], seed, old["data"])}
         for seed in old["seeds"]
     ]
     changed = {n: "not published" for n in sorted(by_seed[0].keys() - old["recipes"].keys())}
@@ -225,7 +228,9 @@ def still_holds(notebook: Path, old: Mapping, new: Mapping, folder: Path, show: 
     header = (results["profile"], about["seeds"], about["data"][0]["name"])
     if header != (old["profile"], old["seeds"], old["data"]):
         return False
-    if ("rows" in old) != (results["chapter"] not in studies.CHAPTERS) or not is_whole(old):
+    if ("rows" in old) != (chapter_of(results["chapter"]) not in studies.CHAPTERS) or not is_whole(
+        old
+    ):
         return False
     if "rows" in old:
         return not rows_proof.others(old, new["rows"])

@@ -1,34 +1,35 @@
-"""Publish a chapter: write its page, results and figures into the repository.
+"""Publish a page: write it, its results and its figures into the repository.
 
-Only this module writes ``reports/NN_name.md``, ``reports/results/NN.json``, ``NN_rows.csv.gz``,
-``NN_timings.json``, ``NN_proof.json``, what an archive keeps (:mod:`deblurlib.studies.archive`) and
-``figures/NN_*.png``. Everything is made in a scratch folder first. Then the files that are new, or
-say something else than the published ones (:mod:`deblurlib.report.sameness`), are moved to their
-places. So a failure changes nothing, and a publication that comes to the same only notes in
-``NN.json``, as ``confirmed``, which code came to it, and when.
+Only this module writes ``reports/KEY_name.ipynb`` and ``KEY_name.md`` (:mod:`.pages`),
+``reports/results/KEY.json``, ``KEY_rows.csv.gz``, ``KEY_timings.json``, ``KEY_proof.json``, what an
+archive keeps (:mod:`deblurlib.studies.archive`) and ``figures/KEY_*``. Everything is made in a
+scratch folder first. Then the files that are new, or say something else than the published ones
+(:mod:`deblurlib.report.sameness`), are moved to their places. So a failure changes nothing, and a
+publication that comes to the same only notes in ``KEY.json``, as ``confirmed``, which code came to
+it, and when. A page whose study was loaded, not measured, is published without results.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from nbconvert import MarkdownExporter
 
 from ..errors import InputError
 from ..runs import Recipe
-from . import proofs, sameness
-from .execute import Execution
+from . import pages, proofs, sameness, stamp
+from .execute import Execution, missing_artefacts
+from .keys import key_of
 from .results import write_archive, write_files
-from .site import for_reading
+from .statements import statements
 
 PUBLISHABLE = ("report", "full")  # profiles
-#: endings of the files that hold what a chapter measured
+#: endings of the files that hold what a page measured
 MEASURED = (".json", "_rows.csv.gz", "_history.csv.gz", "_pictures.npz")
 
 
@@ -41,40 +42,107 @@ def check_profile(profile: str) -> None:
 
 
 def publish(execution: Execution, root: Path) -> list[Path]:
-    """Publish an executed chapter's page, results and figures; return the files that were written.
+    """Publish an executed page, its results and figures; return the files that were written.
 
     Raises:
-        InputError: the run failed or recorded no results, or was made with another profile.
+        InputError: the run failed or recorded no results, or was made with another profile; a
+            statement of the text does not hold; what was loaded, not measured, is not published.
     """
+    key = execution.chapter
     if execution.error or execution.results is None:
         reason = (execution.error or "it recorded no results").split("\n")[0]
-        raise InputError(f"chapter {execution.chapter} is not published: {reason}")
+        raise InputError(f"page {key} is not published: {reason}")
     check_profile(execution.results["profile"])
-    with tempfile.TemporaryDirectory(dir=root) as scratch:
-        new_root = Path(scratch)
-        for folder in ("reports/results", "figures"):
-            (new_root / folder).mkdir(parents=True)
-        executed = nbformat.read(execution.copy, as_version=4)
-        sources = {line for cell in executed.cells for line in cell.source.split("\n")}
-        page = render(executed, execution.chapter, new_root / "figures")
-        (new_root / "reports" / f"{execution.notebook.stem}.md").write_text(page, "utf-8")
+    executed = nbformat.read(execution.copy, as_version=4)
+    if not execution.measured:
+        earlier = _published_results(execution, root)
+        stamp.say_what_was_loaded(executed, execution.results, earlier)
+    with _scratch(root) as new_root:
+        page = pages.to_store(executed, key, new_root / "figures")
+        _write_page(page, execution.notebook, new_root)
         folder = new_root / "reports" / "results"
-        write_files(folder, execution.results, execution.rows, execution.timings, strict=True)
-        write_archive(folder.parent, execution.chapter, execution.archive)
-        _prove(execution, root, folder)
-        stale = _no_longer_made(new_root, root, execution.chapter)
-        _drop_what_is_the_same(new_root, root, execution, sources)
-        written = []
-        files = [path for path in new_root.rglob("*") if path.is_file()]
-        last = f"{execution.chapter}.json"  # moved last, for it says what the others belong to
-        for path in sorted(files, key=lambda path: (path.name == last, path)):
-            target = root / path.relative_to(new_root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, target)
-            written.append(target)
+        write_archive(folder.parent, key, execution.archive)
+        if execution.measured:
+            write_files(folder, execution.results, execution.rows, execution.timings, strict=True)
+            _prove(execution, root, folder)
+        stale = _no_longer_made(new_root, root, execution)
+        _drop_what_is_the_same(new_root, root, execution, _lines(page))
+        written = _move(new_root, root, last=f"{key}.json")  # it says what the others belong to
         for path in stale:
             path.unlink()
     return written
+
+
+def replace_text(notebook: Path, root: Path) -> list[Path]:
+    """Put the text of today's notebook into its published page; return the files that were written.
+
+    Raises:
+        InputError: nothing is published, the notebook's code is another one, or a statement of the
+            text does not hold.
+    """
+    key = key_of(notebook)
+    page = pages.published_page(notebook, root)
+    if page is None:
+        raise InputError(f"page {key} is not published: deblur publish {key} executes it")
+    page = pages.with_text_of(page, notebook)
+    if missing := missing_artefacts(page):
+        raise InputError(f"page {key} is not published: {missing}")
+    with _scratch(root) as new_root:
+        _write_page(page, notebook, new_root)
+        for new in (new_root / "reports").glob("*_*"):
+            if _is_same(root / new.relative_to(new_root), new, _lines(page)):
+                new.unlink()
+        return _move(new_root, root)
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """A folder beside what is published, to be filled first."""
+    with tempfile.TemporaryDirectory(dir=root) as scratch:
+        for folder in ("reports/results", "figures"):
+            (Path(scratch) / folder).mkdir(parents=True)
+        yield Path(scratch)
+
+
+def _write_page(page: nbformat.NotebookNode, notebook: Path, new_root: Path) -> None:
+    """Write a page as notebook and as Markdown, unless its text says what its tables do not."""
+    key, path = key_of(notebook), new_root / "reports" / notebook.name
+    for statement in statements(page):
+        if not statement.holds:
+            fault = f"{statement.text!r} does not hold ({statement.expression}: {statement.why})"
+            raise InputError(f"page {key} is not published: {fault}")
+    nbformat.write(page, path)
+    path.with_suffix(".md").write_text(pages.to_markdown(page, key), "utf-8")
+
+
+def _lines(page: nbformat.NotebookNode) -> set[str]:
+    """The lines that an author wrote."""
+    return {line for cell in page.cells for line in cell.source.split("\n")}
+
+
+def _move(new_root: Path, root: Path, last: str = "") -> list[Path]:
+    """Move the files of a scratch folder to their places; return these."""
+    written = []
+    files = [path for path in new_root.rglob("*") if path.is_file()]
+    for path in sorted(files, key=lambda path: (path.name == last, path)):
+        target = root / path.relative_to(new_root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target)
+        written.append(target)
+    return written
+
+
+def _published_results(execution: Execution, root: Path) -> dict:
+    """The results that an execution has loaded and shown."""
+    key, profile = execution.chapter, execution.results["profile"]
+    path = root / "reports" / "results" / f"{key}.json"
+    if not path.exists():
+        raise InputError(f"page {key} is not published: it loads results, and there are none")
+    published = json.loads(path.read_text("utf-8"))
+    if published["profile"] != profile:
+        fault = f"profile {profile!r}, but its results are of {published['profile']!r}"
+        raise InputError(f"page {key} is not published: it was executed with {fault}")
+    return published
 
 
 def _prove(execution: Execution, root: Path, folder: Path) -> None:
@@ -97,12 +165,14 @@ def _holds(notebook: Path, old: Path, new: Mapping) -> bool:
         return False
 
 
-def _no_longer_made(new_root: Path, root: Path, chapter: str) -> list[Path]:
-    """The chapter's published files, such as figures, that this publication no longer makes."""
-    published = [*(root / "figures").glob(f"{chapter}_*")]
-    results = root / "reports" / "results"
-    published += (results / f"{chapter}{end}" for end in ("_timings.json", *MEASURED[2:]))
-    published += (p for p in (root / "reports" / "weights" / chapter).rglob("*") if p.is_file())
+def _no_longer_made(new_root: Path, root: Path, execution: Execution) -> list[Path]:
+    """The page's published files, such as figures, that this publication no longer makes."""
+    key, reports = execution.chapter, root / "reports"
+    published = [*(root / "figures").glob(f"{key}_*")]
+    published += (p for end in (".md", ".ipynb") for p in reports.glob(f"{key}_*{end}"))
+    endings = (("_timings.json",) if execution.measured else ()) + MEASURED[2:]
+    published += (reports / "results" / f"{key}{end}" for end in endings)
+    published += (p for p in (reports / "weights" / key).rglob("*") if p.is_file())
     return [p for p in published if p.exists() and not (new_root / p.relative_to(root)).exists()]
 
 
@@ -110,7 +180,7 @@ def _drop_what_is_the_same(
     new_root: Path, root: Path, execution: Execution, sources: Collection[str]
 ) -> None:
     """Delete those of the new files that say the same as the published ones."""
-    page = Path("reports", f"{execution.notebook.stem}.md")
+    page = {Path("reports", execution.notebook.stem + end) for end in (".ipynb", ".md")}
     names = {path.relative_to(new_root) for path in new_root.rglob("*") if path.is_file()}
     same = {name for name in names if _is_same(root / name, new_root / name, sources)}
     measured = [Path("reports", "results", execution.chapter + ending) for ending in MEASURED]
@@ -119,12 +189,14 @@ def _drop_what_is_the_same(
         if (root / timings).exists():
             same |= {timings} & names  # times alone differ between any two executions
     else:
-        same -= {results, page, timings}  # the stamp on them is that of what was measured now
+        same -= {results, *page, timings}  # the stamp on them is that of what was measured now
+    if not page <= same:
+        same -= page  # both carry one stamp
     for name in same:
         (new_root / name).unlink()
     if results in same:
-        stamp = execution.results["stamp"]
-        entry = {"code": stamp["code"], "commit": stamp["commit"], "date": stamp["finished"][:10]}
+        made = execution.results["stamp"]
+        entry = {"code": made["code"], "commit": made["commit"], "date": made["finished"][:10]}
         old = (root / results).read_bytes()
         new = sameness.with_entry(old.decode("utf-8"), "confirmed", entry).encode("utf-8")
         if new != old:
@@ -143,41 +215,11 @@ def _is_same(old: Path, new: Path, sources: Collection[str]) -> bool:
         return sameness.same_figure(*pair)
     if new.suffix == ".gz":
         return sameness.same_rows(*pair)
+    if new.suffix == ".ipynb":
+        return sameness.same_notebook(*(data.decode("utf-8", "replace") for data in pair))
     texts = [data.decode("utf-8", "replace") for data in pair]
     if new.suffix == ".md":
         return sameness.same_page(*texts, exactly=sources)
+    if new.suffix == ".svg":
+        return sameness.same_text(*texts)
     return sameness.same_results(*texts)
-
-
-def render(executed: nbformat.NotebookNode, chapter: str, figures: Path) -> str:
-    """An executed chapter as Markdown; its named figures are written to the folder ``figures``."""
-    page = for_reading(executed)
-    for cell in page.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [_as_markdown(o, chapter, figures) for o in cell.outputs]
-    page.cells = [part for cell in page.cells for part in _folded(cell)]
-    body, _ = MarkdownExporter().from_notebook_node(page)
-    return body.strip() + "\n"
-
-
-def _folded(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """The cell; if it is tagged ``hide-input``, its code folded up, and then its outputs."""
-    if cell.cell_type != "code" or "hide-input" not in cell.metadata.get("tags", []):
-        return [cell]
-    code = f"<details><summary>Code</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
-    cell.metadata["transient"] = {"remove_source": True}  # nbconvert's templates read it
-    return [nbformat.v4.new_markdown_cell(code), cell]
-
-
-def _as_markdown(
-    output: nbformat.NotebookNode, chapter: str, figures: Path
-) -> nbformat.NotebookNode:
-    artefact = output.get("metadata", {}).get("deblurlib", {}).get("artefact", "")
-    if "image/png" not in output.get("data", {}):
-        return output
-    name = f"{chapter}_{artefact.removeprefix('figure:')}.png"
-    (figures / name).write_bytes(base64.b64decode(output.data["image/png"]))
-    text = f"![{output.metadata['image/png']['alt']}](../figures/{name})"
-    if artefact == "explorer":
-        text += "\n\n*Some of the explorer's positions; in JupyterLab it is live.*"
-    return nbformat.v4.new_output("display_data", data={"text/markdown": text})

@@ -48,18 +48,22 @@ def record(
     claims: Sequence[Mapping[str, object]] = (),
     archive: Archive | None = None,
     device: str = "auto",
+    measured: bool = True,
 ) -> None:
     """Put a chapter's results into its own output, where ``deblur report`` finds them.
 
     Args:
-        chapter: its two digits.
+        chapter: the page's key: the chapter's two digits, on a further page with its letter.
         summary: one row a method: ``method``, ``n``, ``psnr`` and whatever else the table shows;
             ``identity`` must be among them.
-        rows: one row an image and method, with the columns of ``NN_rows.csv.gz``. The ``seconds``
+        rows: one row an image and method, with the columns of ``KEY_rows.csv.gz``. The ``seconds``
             of rows and summary are not among the results: each method's median is kept apart.
         claims: measured claims, see the schema.
         archive: what gave the chapter its runs and pictures; it is published, too.
         device: what the measurements ran on, see :func:`deblurlib.machine.device`.
+        measured: ``False`` if the study on the page was loaded from what is published, so that only
+            ``rows`` were measured by this execution. Its publication replaces page and figures, but
+            no results.
     """
     device = machine.device(device)
     rows, seconds = without_seconds(rows)
@@ -78,6 +82,7 @@ def record(
         "rows": rows,
         "timings": {"machine": machine.device_name(device), "seconds": seconds},
         "archive": {} if archive is None else _as_text(archive),
+        "measured": measured,
     }
     from IPython.display import display  # only a notebook needs it
 
@@ -135,7 +140,7 @@ def _check_rows(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def published_verdicts(chapter: str) -> dict[str, str]:
-    """The verdicts of a chapter's claims, by their ids, as published in ``reports/results/``.
+    """The verdicts of a page's claims, by their ids, as published in ``reports/results/``.
 
     Empty if the chapter is not published, or if the last replay of its proof found that numbers
     have moved.
@@ -195,10 +200,10 @@ def write_archive(reports: Path, chapter: str, archive: Mapping) -> None:
 def write_files(
     folder: Path, results: Mapping, rows: Sequence[Mapping], timings: Mapping, strict: bool = False
 ) -> None:
-    """Write ``NN.json``, ``NN_rows.csv.gz`` and, if anything was timed, ``NN_timings.json``.
+    """Write ``KEY.json``, ``KEY_rows.csv.gz`` and, if anything was timed, ``KEY_timings.json``.
 
     Raises:
-        ValueError: ``strict`` is set, and ``NN.json`` would hold NaN or infinity.
+        ValueError: ``strict`` is set, and ``KEY.json`` would hold NaN or infinity.
     """
 
     def as_json(value: Mapping) -> str:

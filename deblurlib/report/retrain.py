@@ -11,6 +11,7 @@ import scipy.stats
 from .. import runs, studies
 from ..studies.rows import read_rows
 from .confirm import Page
+from .keys import chapter_of
 
 
 def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
@@ -25,12 +26,12 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
         seeds, and from ``lo`` to ``hi`` the interval in which one more seed lies 95 times of 100
         (Student's t; ``None`` if the recipe has a single seed).
     """
-    chapter, profile = page.results["chapter"], page.results["profile"]
+    chapter, profile = chapter_of(page.results["chapter"]), page.results["profile"]
     source = page.results["stamp"]["data"][0]["name"]
     seeds = page.results["stamp"]["seeds"]
     recipes = {(r.name, s): r for s in seeds for r in studies.recipes(chapter, profile, s, source)}
     scores_of_run: dict[tuple[str, int], dict[str, float]] = {}
-    for row in read_rows(page.path.with_name(f"{chapter}_rows.csv.gz")):
+    for row in read_rows(page.path.with_name(f"{page.path.stem}_rows.csv.gz")):
         if (row["method"], row.get("seed")) in recipes:
             scores_of_run.setdefault((row["method"], row["seed"]), {})[row["image"]] = row["psnr"]
     means = {key: sum(scores.values()) / len(scores) for key, scores in scores_of_run.items()}

@@ -7,6 +7,7 @@ and hashes, must be equal.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -17,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from zipfile import BadZipFile
 
+import nbformat
 import numpy as np
 from PIL import Image
 
@@ -27,6 +29,7 @@ DIGITS = 6  # of the floats in rows; one that is written with fewer ends in zero
 NUMBER = re.compile(
     r"(?<![\w.])(?<![\w.][-+])([-+]?\d+(?:\.\d+)?(?:[eE][-+]\d+)?)(?![-+]?\.?\w)", re.ASCII
 )
+DATA_URI = re.compile(r"data:image/(?:png|jpeg);base64,([A-Za-z0-9+/=]*)")
 STAMP = re.compile(r"(<summary>How this page was made: [^\n]*</summary>\n\n).*?(\n\n</details>)")
 
 
@@ -76,6 +79,45 @@ def _same_line(old: str, new: str, digits: int) -> bool:
 def same_page(old: str, new: str, exactly: Collection[str] = ()) -> bool:
     """Whether two published pages are the same but for the stamp's sentence."""
     return same_text(*(STAMP.sub(r"\1\2", page) for page in (old, new)), exactly=exactly)
+
+
+def same_notebook(old: str, new: str) -> bool:
+    """Whether two published, executed notebooks are the same but for the stamp's sentence.
+
+    Every digit counts in the cells' sources; in outputs, all but the numbers' last ones.
+    """
+    try:
+        files = [nbformat.reads(text, as_version=4) for text in (old, new)]
+        for cell in (cell for file in files for cell in file.cells):
+            if cell.id == "stamp":
+                cell.source = STAMP.sub(r"\1\2", cell.source)
+    except (ValueError, AttributeError, nbformat.ValidationError):
+        return False  # damaged: to be replaced
+    return _same_node(*files)
+
+
+def _same_node(old: object, new: object) -> bool:
+    if isinstance(old, dict) and isinstance(new, dict):
+        exactly = {"source", "id"}
+        return old.keys() == new.keys() and all(
+            old[k] == new[k] if k in exactly else _same_node(old[k], new[k]) for k in old
+        )
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same_node, old, new))
+    if isinstance(old, str) and isinstance(new, str):
+        return old == new or _same_html(old, new)
+    return type(old) is type(new) and old == new
+
+
+def _same_html(old: str, new: str) -> bool:
+    """Whether texts are the same, and pictures that they hold as :func:`same_figure` says."""
+    parts = [DATA_URI.split(text) for text in (old, new)]
+    pictures = zip(*(map(base64.b64decode, part[1::2]) for part in parts), strict=False)
+    return (
+        len(parts[0]) == len(parts[1])
+        and all(map(same_text, *(part[::2] for part in parts)))
+        and all(same_figure(*pair) for pair in pictures)
+    )
 
 
 def same_rows(old: bytes, new: bytes) -> bool:

@@ -62,15 +62,40 @@ def write_on(
     parts = [f"> **This run failed**: {error.splitlines()[0]}"] if error else []
     if results:
         executed.metadata.setdefault("deblurlib", {})["stamp"] = dict(results["stamp"])
-        names = ", ".join(sorted({d["name"] for d in results["stamp"]["data"]}))
-        title = f"How this page was made: profile {results['profile']}, data {names}"
-        parts.append(f"<details><summary>{title}</summary>\n\n{sentence(results)}\n\n</details>")
+        parts.append(_folded(results, sentence(results)))
     elif not error:
         settings = ", ".join(f"{k} = {v}" for k, v in parameters.items()) or "its defaults"
         parts.append(f"Executed with {settings}; it records no results.")
     text = "\n\n".join(parts)
     cell = nbformat.v4.new_markdown_cell(text, id="stamp", metadata={"tags": [TAG]})
     executed.cells.insert(1, cell)
+
+
+def _folded(results: Mapping, text: str) -> str:
+    names = ", ".join(sorted({d["name"] for d in results["stamp"]["data"]}))
+    title = f"How this page was made: profile {results['profile']}, data {names}"
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
+
+
+def say_what_was_loaded(
+    executed: nbformat.NotebookNode, results: Mapping, published: Mapping
+) -> None:
+    """Let a page's stamp say that its study is the published one, and when the page was drawn."""
+    made, drawn = published["stamp"], results["stamp"]["finished"]
+    text = (
+        f"The study on this page was published on {made['finished'][:10]} under {origin(made)}. "
+        f"The page was drawn on {drawn[:10]}, and what it runs itself was measured then: "
+    )
+    for cell in executed.cells:
+        if TAG in cell.metadata.get("tags", []):
+            cell.source = _folded(results, text + sentence(results))
+
+
+def origin(entry: Mapping) -> str:
+    """With which code something was made, in words; of a stamp, or of an entry ``confirmed``."""
+    commit = "no commit" if entry["commit"] is None else f"commit {entry['commit']}"
+    changed = " with uncommitted changes" if entry.get("dirty") else ""
+    return f"code {entry['code']}, {commit}{changed}"
 
 
 def add(executed: nbformat.NotebookNode, text: str) -> None:
@@ -84,13 +109,12 @@ def sentence(results: Mapping) -> str:
     """The stamp in words."""
     s = results["stamp"]
     data = "; ".join(f"{d['name']}, {d['n']} images ({d['fingerprint']})" for d in s["data"])
-    commit = "no commit" if s["commit"] is None else f"commit {s['commit']}"
-    changed = " with uncommitted changes" if s["dirty"] else ""
+    made_with = origin(s)
     versions = ", ".join(f"{name} {v}" for name, v in s["versions"].items())
     return (
         f"Profile `{results['profile']}`, seeds {s['seeds']}, data {data}. {s['device']}; "
         f"{s['wall_seconds']:.0f} s; finished {s['finished']}. "
-        f"Code {s['code']}, {commit}{changed}; {versions}. "
+        f"{made_with[0].upper()}{made_with[1:]}; {versions}. "
         "On a machine like this one the same recipe gives the same bits, on another a score where "
         f"that of another seed would lie; `deblur confirm {results['chapter']}` says whether the "
         "code of today still leads to what is published."
