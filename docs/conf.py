@@ -12,14 +12,16 @@ copyright = "2026, " + author
 version = release = deblurlib.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
-exclude_patterns = ["chapter-table.md", "deconvolution/choose.md"]
+exclude_patterns = ["cards.md", "published.md", "deconvolution/choose.md"]
 
 nb_execution_mode = "off"  # the chapters come executed
 nb_merge_streams = True
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 # links from the repository's own pages to files that are no pages of the site
-suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type"]
+suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type", "toc.empty_glob"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -31,6 +33,9 @@ html_context = {"default_mode": "auto"}
 nb_render_markdown_format = "gfm"
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = ["course.js"]
+html_search_scorer = str(Path(__file__).parent / "_static" / "scorer.js")
+html_show_search_summary = False  # it is fetched, which a browser refuses for pages on a disk
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -60,6 +65,24 @@ def _copy_loop(app):
         shutil.copy(Path(deblurlib.__file__).parent / "training" / name, app.srcdir)
 
 
+def _lead_on(app, page, template, context, doctree):
+    """After the last chapter comes a photograph of one's own; a run leads back to its chapter."""
+    chapters = sorted(name for name in app.env.found_docs if name.startswith("chapters/"))
+    if page == "notation" or (chapters and page == chapters[-1]):
+        context["next"] = _link(app, page, "restoring")
+    if page == "restoring":
+        context["prev"] = _link(app, page, chapters[-1] if chapters else "index")
+    folder, _, name = page.partition("/")
+    if folder == "your-run":
+        context["prev"], context["next"] = _link(app, page, f"chapters/{name}"), None
+
+
+def _link(app, page, target):
+    title = app.env.titles[target].astext()
+    return {"link": app.builder.get_relative_uri(page, target), "title": title}
+
+
 def setup(app):
     app.connect("builder-inited", _copy_mathjax)
     app.connect("builder-inited", _copy_loop)
+    app.connect("html-page-context", _lead_on)

@@ -20,7 +20,7 @@ from PIL import Image
 from deblurlib import fingerprint, report
 from deblurlib.errors import InputError
 from deblurlib.perception import MEASURES
-from deblurlib.report import confirm, execute, pages, publish, results, rows_proof, site, stamp
+from deblurlib.report import confirm, execute, pages, publish, results, rows_proof, stamp
 from deblurlib.studies.rows import from_csv, pack, read_rows, to_csv
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndata = "sample"'
@@ -704,28 +704,6 @@ def test_whether_all_was_measured_is_recorded_beside_the_results(monkeypatch):
         found = execute.find_results(new_notebook(cells=[new_code_cell(outputs=outputs)]))
         assert "measured" not in found[0]
         assert found[1]["measured"] is measured
-
-
-def test_a_page_has_descriptions_and_static_explorers():
-    bundle = {"text/html": "<p>", site.WIDGET_VIEW: {}, "text/plain": "[explorer: why?]"}
-    about = {"image/png": {"alt": "a cat"}}
-    data = {"image/png": "", "text/plain": ""}
-    outputs = [
-        new_output("display_data", data=data, metadata=about),
-        new_output("display_data", data=bundle),
-    ]
-    injected = new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]})
-    page = site.for_reading(new_notebook(cells=[injected, new_code_cell("", outputs=outputs)]))
-    (cell,) = page.cells
-    assert cell.metadata.mystnb.image.alt == "a cat"
-    assert site.WIDGET_VIEW not in cell.outputs[1].data
-    assert "text/html" in cell.outputs[1].data
-
-
-def test_the_chapter_table_says_what_failed(good, tmp_path):
-    table = site.chapter_table([good, replace(good, error="cell 3 raised X")], tmp_path)
-    assert "| Does it run? | failed | not yet |" in table
-    assert f"| Does it run? | {good.seconds:.0f} s | not yet |" in table
 
 
 # --- confirmed; a chapter that trains nothing is proved by rows, see test_published for the others

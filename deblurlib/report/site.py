@@ -1,7 +1,9 @@
-"""Build the HTML site with Sphinx and MyST-NB: start page, executed chapters, API reference.
+"""Build the HTML site with Sphinx and MyST-NB: start page, chapters, guides, API reference.
 
-Nothing on a page is fetched from a network: the formulas' MathJax is copied into the site, and
-explorers are self-contained.
+A chapter's page is its published page, whether or not the chapter was executed now. What was
+executed is a page of its own, ``your-run/KEY_name``; of a chapter that is not published, the run is
+the chapter's page. Nothing on a page is fetched from a network: the formulas' MathJax is copied
+into the site, and explorers are self-contained.
 """
 
 from __future__ import annotations
@@ -16,15 +18,16 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError
-from . import confirm, stamp
-from .execute import Execution
+from . import confirm, overview, reading
+from .execute import Execution, find_chapters
 
 PICTURES = "pictures"  # the folder of a page's pictures, beside it
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CHAPTERS, RUNS = "chapters", "your-run"  # the folders of pages
+STATIC = "_static"
 
 
 def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
-    """Render the executed chapters with the project's ``docs/``; return the start page.
+    """Render all published chapters and the executed ones with ``docs/``; return the start page.
 
     Args:
         root: the checkout.
@@ -36,14 +39,15 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     source = out / "site-source"
     shutil.rmtree(source, ignore_errors=True)
     copy_pages(root, source)
-    chapters = source / "chapters"
-    chapters.mkdir()
-    for execution in executions:
-        if execution.copy.exists():
-            page = for_reading(nbformat.read(execution.copy, as_version=4))
-            stamp.add(page, f"The published page: {published_state(execution.notebook, root)}.")
-            nbformat.write(page, chapters / execution.notebook.name)
-    (source / "chapter-table.md").write_text(chapter_table(executions, root), "utf-8")
+    by_notebook = {e.notebook.name: e for e in executions if e.copy.exists()}
+    notebooks = {path.name: path for path in find_chapters([], root)}
+    notebooks |= {name: execution.notebook for name, execution in by_notebook.items()}
+    chapters = [
+        write_chapter(notebooks[name], by_notebook.get(name), root, source)
+        for name in sorted(notebooks)
+    ]
+    (source / "cards.md").write_text(overview.cards(chapters, root), "utf-8")
+    (source / "published.md").write_text(overview.published(chapters), "utf-8")
     site = out / "site"
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]
@@ -64,60 +68,81 @@ def copy_pages(root: Path, source: Path) -> None:
         shutil.copy(root / name, source / name)
     weights = root / "deblurlib" / "weights"
     pages = {"data.md": root / "data" / "README.md"}
+    pages |= {"speed.md": root / "benchmarks" / "results" / "README.md"}
     pages |= {"model-card.md": weights / "srn" / "README.md"}
     pages |= {"denoiser-card.md": weights / "denoiser" / "README.md"}
-    # in the repository, pages link to the cards where they lie
-    cards = {f"../{path.relative_to(root).as_posix()}": page for page, path in pages.items()}
+    # in the repository, pages link to these where they lie
+    places = {f"../{path.relative_to(root).as_posix()}": page for page, path in pages.items()}
     for page in source.glob("*.md"):
         text = page.read_text("utf-8")
-        for link, title in cards.items():
+        for link, title in places.items():
             text = text.replace(f"]({link})", f"]({title})")
         page.write_text(text, "utf-8")
     for page, path in pages.items():
         shutil.copy(path, source / page)
         if (path.parent / PICTURES).exists():  # a page names them from where it lies
             shutil.copytree(path.parent / PICTURES, source / PICTURES, dirs_exist_ok=True)
+    shutil.copy(root / "CITATION.cff", source / STATIC / "CITATION.cff")
 
 
-def for_reading(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Prepare an executed chapter for the site: figures described, explorers static."""
-    executed.cells = [c for c in executed.cells if not _is_scaffolding(c)]
-    for cell in executed.cells:
-        if cell.cell_type != "code":
-            continue
-        for output in cell.outputs:
-            output.get("data", {}).pop(WIDGET_VIEW, None)
-            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
-            if alt:
-                cell.metadata["mystnb"] = {"image": {"alt": alt}}
-    executed.metadata.pop("widgets", None)
-    return executed
+def write_chapter(
+    notebook: Path, execution: Execution | None, root: Path, source: Path
+) -> overview.Chapter:
+    """Write a notebook's pages, as many as there are, and the files that they hand out.
+
+    Returns:
+        What the start page and the page of results say of it.
+    """
+    about = nbformat.read(notebook, as_version=4).metadata["deblurlib"]
+    key, name = reading.key_of(notebook), notebook.stem
+    static = source / STATIC
+    page = confirm.published(notebook, root)
+    stored = root / "reports" / f"{name}.ipynb"
+    published = page is not None and stored.exists()
+    changed = published and page.state.word == "changed"
+    links = {
+        "page": f"{CHAPTERS}/{name}" if published or execution else None,
+        "run": f"{RUNS}/{name}" if published and execution else None,
+    }
+    files = overview.copy_files(notebook, root, static)
+    if published and not changed:
+        executed = nbformat.read(stored, as_version=4)
+        shown = reading.for_site(executed, key, static, "figures", root / "figures")
+        reading.below_stamp(shown, f"The published page: {page.results['profile']}, {page.state}.")
+        if execution:
+            run = f"*There is a run of your own, too: [your run](../{RUNS}/{name}.ipynb).*"
+            reading.below_stamp(shown, run)
+        reading.below_stamp(shown, overview.links_of(files))
+        write_page(shown, source / CHAPTERS / notebook.name)
+    elif changed:
+        text = overview.withdrawn(about["title"], key, page.state, links["run"])
+        (source / CHAPTERS).mkdir(exist_ok=True)
+        (source / CHAPTERS / f"{name}.md").write_text(text, "utf-8")
+    if execution:
+        folder = RUNS if published else CHAPTERS
+        executed = nbformat.read(execution.copy, as_version=4)
+        shown = reading.for_site(executed, key, static, f"figures/{RUNS}", None)
+        reading.introduce_run(
+            shown, execution.results, f"../{CHAPTERS}/{name}" if published else None
+        )
+        if not published:
+            reading.below_stamp(shown, overview.links_of(files))
+        write_page(shown, source / folder / notebook.name)
+    state = "changed" if changed else "published" if published else "run" if execution else ""
+    picture = overview.thumbnail(key, about["artefacts"], static / "figures")
+    return overview.Chapter(key, about["title"], about["question"], state, picture, files, **links)
 
 
-def _is_scaffolding(cell: nbformat.NotebookNode) -> bool:
-    """Whether papermill added the cell; the stamp says the same."""
-    return bool(
-        {"injected-parameters", "papermill-error-cell-tag"} & set(cell.metadata.get("tags", []))
-    )
-
-
-def chapter_table(executions: Sequence[Execution], root: Path) -> str:
-    """The start page's table in Markdown: chapter, question, time here, published state."""
-    lines = [
-        "| chapter | the question it answers | time here | published |",
-        "| :--- | :--- | ---: | :--- |",
-    ]
-    for execution in executions:
-        notebook = nbformat.read(execution.notebook, as_version=4)
-        about = notebook.metadata["deblurlib"]
-        link = f"[{execution.chapter} {about['title']}](chapters/{execution.notebook.stem})"
-        took = "failed" if execution.error else f"{execution.seconds:.0f} s"
-        state = published_state(execution.notebook, root)
-        lines.append(f"| {link} | {about['question']} | {took} | {state} |")
-    return "\n".join(lines) + "\n"
+def write_page(page: nbformat.NotebookNode, path: Path) -> None:
+    """Write a page's notebook, and its folder if that is missing."""
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(page, path)
 
 
 def published_state(notebook: Path, root: Path) -> str:
     """With which profile a chapter is published, and whether that still holds; or "not yet"."""
     page = confirm.published(notebook, root)
     return "not yet" if page is None else f"{page.results['profile']}, {page.state}"
+
+
+for_reading = reading.for_reading
