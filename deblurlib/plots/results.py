@@ -94,7 +94,8 @@ def _margins(ax: Axes, claims: Sequence[Mapping]) -> None:
     ax.minorticks_off()
     ax.axvspan(-1, 1, color=INK, alpha=0.2, lw=0)
     ax.axvline(0, color=INK, lw=0.8)
-    ax.set_xlabel("margins (band: a difference too small to count)", loc="right")
+    bars = "; pale bar: what is claimed" if any("sign" in claim for claim in claims) else ""
+    ax.set_xlabel(f"margins (band: too small to count{bars})", loc="right")
 
 
 def _ends(claim: Mapping) -> tuple[float, ...]:
@@ -137,8 +138,8 @@ def dots(
     """Methods as rows, with a dot for each value; panels side by side share the rows.
 
     Args:
-        panels: title -> row -> its values, such as one for each seed: each is a small dot, their
-            mean a large one. A panel may lack rows of the others.
+        panels: title -> row -> its values, such as one for each seed: each is a dot, their mean a
+            bar. A panel may lack rows of the others.
         identity: title -> what doing nothing scores: a dashed line.
         label: what the axes show, with its unit.
         intervals: the values are ``(estimate, lower end, upper end)`` instead.
@@ -156,8 +157,9 @@ def dots(
             if intervals:
                 ax.plot(values[1:], [y, y], color=BLUE, lw=1.8, solid_capstyle="butt")
             else:
-                ax.plot(values, [y] * len(values), "o", color=BLUE, ms=4, alpha=0.45, mew=0)
-            ax.plot([middle], [y], "o", color=BLUE, ms=7)
+                ax.plot(values, [y] * len(values), "o", color=BLUE, ms=6, alpha=0.6, mew=0)
+            mark = {"marker": "o", "ms": 7} if intervals else {"marker": "|", "ms": 13, "mew": 2}
+            ax.plot([middle], [y], color=BLUE, **mark)
         if identity and title in identity:
             ax.axvline(identity[title], color=INK, ls="--", lw=1.2)
         ax.margins(x=0.1)
