@@ -18,7 +18,7 @@ from test_report import PARAMETERS, changed, files_of, write_chapter
 from deblurlib import data, evaluation, fingerprint, metrics, models, restoration, runs, studies
 from deblurlib.data import batches
 from deblurlib.errors import InputError
-from deblurlib.report import confirm, execute, proofs, publish, results, retrain, site, stamp
+from deblurlib.report import confirm, execute, proofs, publish, results, retrain, stamp
 from deblurlib.runs import Run, proof
 from deblurlib.studies import Archive, claims, rows
 from deblurlib.studies.archive import PublishedRun
@@ -200,7 +200,6 @@ def test_a_page_is_current_until_the_code_is_another_and_then_confirmed(page, wo
     other_code(monkeypatch, "2" * 12)
     assert str(page().state).startswith("not replayed since 20")
     assert page().sentence.endswith(f"{once} {later}")
-    assert site.published_state(page().notebook, world.root).startswith("report, not")
 
 
 def words(state):

@@ -24,6 +24,7 @@ CHOICES = """**Predict first.** How much?
 
 </details>
 """
+VIEW = "application/vnd.jupyter.widget-view+json"
 STAMP = {"data": [{"name": "sample"}], "seeds": [3], "finished": "2026-11-27T01:02:03+00:00"}
 
 
@@ -33,11 +34,8 @@ def png(width=120, height=40):
     return buffer.getvalue()
 
 
-def figure(name="seen", data=None, **about):
-    metadata = {
-        "deblurlib": {"artefact": f"figure:{name}"},
-        "image/png": {"alt": "a <cat>"} | about,
-    }
+def figure(kind="image/png", data=None, **about):
+    metadata = {"deblurlib": {"artefact": "figure:seen"}, kind: {"alt": "a <cat>"} | about}
     return new_output(
         "display_data", data={"text/plain": "[figure]"} | (data or {}), metadata=metadata
     )
@@ -94,17 +92,19 @@ def test_a_row_of_pictures_can_be_cut_up_and_is_still_one_image(shown, tmp_path,
 def test_a_diagram_is_part_of_the_page_so_that_it_follows_the_theme(shown, tmp_path):
     svg = '<?xml version="1.0"?>\n<svg class="d"><path d="M0 0"/></svg>'
     (tmp_path / "figures" / "01b_seen.svg").write_text(svg)
-    text = html_of(shown(cell_of(figure())).cells[1])
+    text = html_of(shown(cell_of(figure("image/svg+xml"))).cells[1])
     assert re.fullmatch(
         r'<figure [^>]*role="img" aria-label="a &lt;cat&gt;"><svg .*</figure>', text
     )
 
 
 def test_an_explorer_stays_and_nothing_is_left_for_a_kernel(shown):
-    bundle = {"text/html": "<p>flip</p>", reading.WIDGET_VIEW: {}, "text/plain": "[explorer]"}
+    bundle = {"text/html": "<p>flip</p>", VIEW: {}, "text/plain": "[explorer]"}
     bundle["image/png"] = base64.b64encode(png()).decode()
     explorer = new_output(
-        "display_data", data=bundle, metadata={"deblurlib": {"artefact": "explorer"}}
+        "display_data",
+        data=bundle,
+        metadata={"deblurlib": {"artefact": "explorer"}, "image/png": {"alt": "a strip"}},
     )
     injected = cell_of(tags=["injected-parameters"])
     page = shown(injected, cell_of(explorer))
@@ -154,6 +154,21 @@ def test_a_run_that_stands_alone_shows_all_it_has(shown):
     reading.introduce_run(page, None, None)
     assert page.cells[1].outputs == [study]
     assert "](" not in page.cells[0].source
+
+
+def test_a_run_lists_the_statements_that_it_does_not_bear_out(shown):
+    table = new_output(
+        "display_data",
+        data={"text/markdown": "| k | gain |\n| :--- | ---: |\n| motion | 1.5 |"},
+        metadata={"deblurlib": {"artefact": "table:scores"}},
+    )
+    text = "It gains. <!-- holds: scores['motion', 'gain'] > 1 -->"
+    text += " It gains much. <!-- holds: scores['motion', 'gain'] > 2 -->"
+    page = shown(cell_of(table), new_markdown_cell(text))
+    reading.introduce_run(page, None, "../chapters/01b_x")
+    told = page.cells[0].source
+    assert "Of 2 statements on numbers, 1 do not hold" in told
+    assert re.findall(r"^- (.*)", told, re.MULTILINE) == ["It gains much."]
 
 
 def test_there_is_a_card_for_each_chapter_also_for_those_to_come(tmp_path):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from .reading import key_of
+from .keys import chapter_of, key_of
 
 #: kind of file that a chapter's page hands out -> its place in the repository
 FILES = {
@@ -83,7 +83,7 @@ def cards(pages: Sequence[Chapter], root: Path) -> str:
     """The start page's chapters as HTML: one card a chapter, also of those to come."""
     readme = (root / "README.md").read_text("utf-8")
     made = {number: _card_to_come(number, *about) for number, *about in TO_COME.findall(readme)}
-    for number, group in groupby(pages, lambda page: page.key[:2]):
+    for number, group in groupby(pages, lambda page: chapter_of(page.key)):
         made[number] = _card(number, *group)
     inner = "\n".join(made[number] for number in sorted(made))
     return f'<div class="cards">\n{inner}\n</div>\n'

@@ -1,7 +1,6 @@
 """Prepare executed notebooks for their readers: figures as files, folds, choices, no scaffolding.
 
-A figure is an output that names itself (``figure:NAME``). Its picture comes from the output, or,
-of a published page, from ``figures/KEY_NAME.png`` or ``.svg``.
+A figure's picture comes from its output, or, of a published page, from the folder ``figures/``.
 """
 
 from __future__ import annotations
@@ -15,23 +14,11 @@ from pathlib import Path
 
 import nbformat
 
-from . import stamp
+from . import pages, stamp
+from .statements import statements
 
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-SCAFFOLDING = {"injected-parameters", "papermill-error-cell-tag"}  # papermill's tags
-PICTURES = {"image/svg+xml": ".svg", "image/png": ".png"}
 STACKED = 3  # columns from which on a figure is cut up and stacked on a telephone
 CHOICE = re.compile(r'<details class="choice"(?=[^>]*>.*?</summary>\s*\*\*(Yes|No|Nearly)\.)', re.S)
-
-
-def for_reading(executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Take out of an executed notebook what only a kernel or papermill needs."""
-    executed.cells = [c for c in executed.cells if not SCAFFOLDING & _tags(c)]
-    for cell in executed.cells:
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET_VIEW, None)
-    executed.metadata.pop("widgets", None)
-    return executed
 
 
 def for_site(
@@ -53,26 +40,27 @@ def for_site(
     """
     (static / folder).mkdir(parents=True, exist_ok=True)
 
-    def place(name: str, output: nbformat.NotebookNode) -> str | None:
-        found = _picture(output, published / f"{key}_{name}" if published else None)
-        if found is None:
+    def place(output: nbformat.NotebookNode) -> str | None:
+        figure = pages.figure_of(output, key)
+        data = figure and _picture(output, published and published / figure[0])
+        if not data:
             return None
-        suffix, data = found
-        if suffix == ".svg":
-            return _diagram(data.decode("utf-8"), _alt(output))
-        (static / folder / f"{key}_{name}.png").write_bytes(data)
-        source = f"../{static.name}/{folder}/{key}_{name}.png"
+        name, alt = figure
+        if name.endswith(".svg"):
+            return _diagram(data.decode("utf-8"), html.escape(alt))
+        (static / folder / name).write_bytes(data)
         columns = output.metadata.get("image/png", {}).get("columns", 1)
-        return _image(source, data, _alt(output), columns)
+        return _image(f"../{static.name}/{folder}/{name}", data, html.escape(alt), columns)
 
-    page = for_reading(executed)
-    for cell in page.cells:
+    executed.cells = [cell for cell in executed.cells if not pages.ADDED & _tags(cell)]
+    for cell in executed.cells:
         if cell.cell_type == "markdown":
             cell.source = CHOICE.sub(lambda m: f'{m[0][:-1]} {m[1].lower()}"', cell.source)
         else:
             cell["outputs"] = [_shown(output, place) for output in cell.get("outputs", [])]
-    page.cells = [part for cell in page.cells for part in _outcome_apart(cell)]
-    return page
+    executed.cells = [part for cell in executed.cells for part in _outcome_apart(cell)]
+    executed.metadata.pop("widgets", None)
+    return executed
 
 
 def introduce_run(page: nbformat.NotebookNode, results: Mapping | None, link: str | None) -> None:
@@ -96,15 +84,22 @@ def introduce_run(page: nbformat.NotebookNode, results: Mapping | None, link: st
     title = re.sub("^# ", "# Your run: ", title)
     note = f":::{{admonition}} Your run\n:class: note\n{line}\n:::"
     page.cells[0].source = f"{title}\n\n{note}\n{text}"
+    page.cells[0].source += _do_not_hold(page)
     shown = f"*The published study is on [the chapter's page]({link}.ipynb).*"
     for cell in page.cells:
         if link and "published" in _tags(cell) and cell.get("outputs"):
             cell.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": shown})]
 
 
-def key_of(notebook: Path) -> str:
-    """The key of a page, from its notebook's name: ``01`` or ``01b``."""
-    return notebook.name.partition("_")[0]
+def _do_not_hold(page: nbformat.NotebookNode) -> str:
+    """The sentences that a run's tables do not bear out, in Markdown."""
+    found = statements(page)
+    failing = [" ".join(statement.text.split()) for statement in found if not statement.holds]
+    if not failing:
+        return ""
+    title = f"Of {len(found)} statements on numbers, {len(failing)} do not hold in this run"
+    items = "\n".join(f"- {text}" for text in failing)
+    return f"\n\n<details><summary>{title}</summary>\n\n{items}\n\n</details>"
 
 
 def below_stamp(page: nbformat.NotebookNode, text: str) -> None:
@@ -120,37 +115,22 @@ def _tags(cell: nbformat.NotebookNode) -> set[str]:
 
 
 def _shown(
-    output: nbformat.NotebookNode, place: Callable[[str, nbformat.NotebookNode], str | None]
+    output: nbformat.NotebookNode, place: Callable[[nbformat.NotebookNode], str | None]
 ) -> nbformat.NotebookNode:
-    """The output; of one that is a figure, the HTML that shows it."""
-    artefact = output.get("metadata", {}).get("deblurlib", {}).get("artefact", "")
-    if artefact.startswith("figure:"):
-        shown = place(artefact.removeprefix("figure:"), output)
-        if shown:
-            return nbformat.v4.new_output("display_data", data={"text/html": shown})
-    if artefact == "explorer" and "text/html" in output.data:
-        strip = place(artefact, output)
-        shown = output.data["text/html"] + (f"<noscript>{strip}</noscript>" if strip else "")
-        return nbformat.v4.new_output("display_data", data={"text/html": shown})
-    return output
+    """The output; of one that is a picture or an explorer, the HTML that shows it."""
+    shown = place(output)
+    if "text/html" in output.get("data", {}) and pages.artefact_of(output) == "explorer":
+        shown = output.data["text/html"] + (f"<noscript>{shown}</noscript>" if shown else "")
+    return nbformat.v4.new_output("display_data", {"text/html": shown}) if shown else output
 
 
-def _picture(output: nbformat.NotebookNode, beside: Path | None) -> tuple[str, bytes] | None:
-    """The suffix and the bytes of an output's picture; ``beside``: its file, without a suffix."""
-    for mime, suffix in PICTURES.items():
-        if mime in output.data:
-            data = output.data[mime]
-            return suffix, data.encode() if suffix == ".svg" else base64.b64decode(data)
-    for suffix in PICTURES.values():
-        file = beside and beside.with_name(beside.name + suffix)
-        if file and file.exists():
-            return suffix, file.read_bytes()
-    return None
-
-
-def _alt(output: nbformat.NotebookNode) -> str:
-    found = (output.metadata.get(mime, {}).get("alt") for mime in PICTURES)
-    return html.escape(next(filter(None, found), ""))
+def _picture(output: nbformat.NotebookNode, file: Path | None) -> bytes | None:
+    """The picture of an output that has one, else of a file that is there."""
+    if "image/svg+xml" in output.data:
+        return output.data["image/svg+xml"].encode("utf-8")
+    if "image/png" in output.data:
+        return base64.b64decode(output.data["image/png"])
+    return file.read_bytes() if file and file.exists() else None
 
 
 def _diagram(svg: str, alt: str) -> str:

@@ -18,8 +18,9 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError
-from . import confirm, overview, reading
+from . import confirm, overview, pages, reading
 from .execute import Execution, find_chapters
+from .keys import key_of
 
 PICTURES = "pictures"  # the folder of a page's pictures, beside it
 CHAPTERS, RUNS = "chapters", "your-run"  # the folders of pages
@@ -39,6 +40,8 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     source = out / "site-source"
     shutil.rmtree(source, ignore_errors=True)
     copy_pages(root, source)
+    for folder in (CHAPTERS, RUNS):
+        (source / folder).mkdir()
     by_notebook = {e.notebook.name: e for e in executions if e.copy.exists()}
     notebooks = {path.name: path for path in find_chapters([], root)}
     notebooks |= {name: execution.notebook for name, execution in by_notebook.items()}
@@ -94,55 +97,33 @@ def write_chapter(
         What the start page and the page of results say of it.
     """
     about = nbformat.read(notebook, as_version=4).metadata["deblurlib"]
-    key, name = reading.key_of(notebook), notebook.stem
+    key, name = key_of(notebook), notebook.stem
     static = source / STATIC
-    page = confirm.published(notebook, root)
-    stored = root / "reports" / f"{name}.ipynb"
-    published = page is not None and stored.exists()
+    page, stored = confirm.published(notebook, root), pages.published_page(notebook, root)
+    published = page is not None and stored is not None
     changed = published and page.state.word == "changed"
     links = {
         "page": f"{CHAPTERS}/{name}" if published or execution else None,
         "run": f"{RUNS}/{name}" if published and execution else None,
     }
     files = overview.copy_files(notebook, root, static)
-    if published and not changed:
-        executed = nbformat.read(stored, as_version=4)
-        shown = reading.for_site(executed, key, static, "figures", root / "figures")
-        reading.below_stamp(shown, f"The published page: {page.results['profile']}, {page.state}.")
-        if execution:
-            run = f"*There is a run of your own, too: [your run](../{RUNS}/{name}.ipynb).*"
-            reading.below_stamp(shown, run)
-        reading.below_stamp(shown, overview.links_of(files))
-        write_page(shown, source / CHAPTERS / notebook.name)
-    elif changed:
+    if changed:
         text = overview.withdrawn(about["title"], key, page.state, links["run"])
-        (source / CHAPTERS).mkdir(exist_ok=True)
         (source / CHAPTERS / f"{name}.md").write_text(text, "utf-8")
+    elif published:
+        shown = reading.for_site(stored, key, static, "figures", root / "figures")
+        own = f" Another page shows [your run](../{RUNS}/{name}.ipynb)." if execution else ""
+        reading.below_stamp(shown, page.sentence + own)
+        reading.below_stamp(shown, overview.links_of(files))
+        nbformat.write(shown, source / CHAPTERS / notebook.name)
     if execution:
-        folder = RUNS if published else CHAPTERS
         executed = nbformat.read(execution.copy, as_version=4)
         shown = reading.for_site(executed, key, static, f"figures/{RUNS}", None)
-        reading.introduce_run(
-            shown, execution.results, f"../{CHAPTERS}/{name}" if published else None
-        )
+        chapter = f"../{CHAPTERS}/{name}" if published and not changed else None
+        reading.introduce_run(shown, execution.results, chapter)
         if not published:
             reading.below_stamp(shown, overview.links_of(files))
-        write_page(shown, source / folder / notebook.name)
+        nbformat.write(shown, source / (RUNS if published else CHAPTERS) / notebook.name)
     state = "changed" if changed else "published" if published else "run" if execution else ""
     picture = overview.thumbnail(key, about["artefacts"], static / "figures")
     return overview.Chapter(key, about["title"], about["question"], state, picture, files, **links)
-
-
-def write_page(page: nbformat.NotebookNode, path: Path) -> None:
-    """Write a page's notebook, and its folder if that is missing."""
-    path.parent.mkdir(exist_ok=True)
-    nbformat.write(page, path)
-
-
-def published_state(notebook: Path, root: Path) -> str:
-    """With which profile a chapter is published, and whether that still holds; or "not yet"."""
-    page = confirm.published(notebook, root)
-    return "not yet" if page is None else f"{page.results['profile']}, {page.state}"
-
-
-for_reading = reading.for_reading
