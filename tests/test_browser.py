@@ -7,17 +7,21 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import unquote, urlparse
 
 import nbformat
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from deblurlib.report import execute, site
+from deblurlib.report import execute, pages, results, site
 
 ROOT = execute.project_root()
 CHAPTER = execute.find_chapters(["01"], ROOT)[0]
-PAGES = ("index", f"chapters/{CHAPTER.stem}", "api", "training")
+PUBLISHED, RUN_PAGE = (f"{folder}/{CHAPTER.stem}" for folder in (site.CHAPTERS, site.RUNS))
+PAGES = ("index", PUBLISHED, RUN_PAGE, "results", "restoring", "notation", "api", "training")
+STACKED = "kernels"  # a figure of four pictures in a row
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 SWITCHES = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
@@ -143,15 +147,32 @@ def test_a_chapter_runs_in_jupyterlab_and_its_explorer_answers(lab, page):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The folder of the site: chapter 01, executed with ``smoke``."""
-    out = tmp_path_factory.mktemp("build")
+    """The folder of the site: chapter 01, executed with ``smoke``, published and as a run."""
+    out, root = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("root")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("DEBLURLIB_RUNS", str(out / "runs"))
         copy = out / "chapters" / CHAPTER.name
         outcome = execute.run_chapter(CHAPTER, copy, {"profile": "smoke"})
     assert outcome.error is None
-    return site.build([outcome], ROOT, out).parent
+    store(outcome, root)
+    return site.build([outcome], root, out).parent
+
+
+def store(outcome, root):
+    """A checkout like this one, in which an execution is all that is published."""
+    for path in ROOT.iterdir():
+        if path.name not in ("figures", "reports"):
+            (root / path.name).symlink_to(path)
+    (root / "figures").mkdir()
+    (root / "reports" / "results").mkdir(parents=True)
+    page = pages.to_store(nbformat.read(outcome.copy, 4), outcome.chapter, root / "figures")
+    for output in (output for cell in page.cells for output in cell.get("outputs", [])):
+        if pages.artefact_of(output) == f"figure:{STACKED}":
+            output.metadata["image/png"]["columns"] = 4
+    nbformat.write(page, root / "reports" / CHAPTER.name)
+    folder = root / "reports" / "results"
+    results.write_files(folder, outcome.results, outcome.rows, outcome.timings)
 
 
 @pytest.fixture
@@ -170,9 +191,9 @@ def visit(page, built):
     return open_page
 
 
-@pytest.fixture
-def chapter(visit):
-    return visit(f"chapters/{CHAPTER.stem}").page
+@pytest.fixture(params=[PUBLISHED, RUN_PAGE], ids=["published", "run"])
+def chapter(visit, request):
+    return visit(request.param).page
 
 
 def test_no_page_holds_a_path_of_the_machine(built):
@@ -194,21 +215,62 @@ def test_a_page_needs_no_network_reports_no_error_and_does_not_scroll_sideways(v
 
 
 def test_figures_are_loaded_and_described_and_a_dark_theme_leaves_them_as_they_are(chapter):
+    chapter.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager'; })")
     pictures = chapter.locator(".cell_output img")
-    images = pictures.evaluate_all(
-        "images => images.map(i => [i.alt, i.naturalWidth, !i.closest('.deblurlib-explorer')])"
-    )
-    assert sum(is_figure for *_, is_figure in images) == promised("figure")
-    for alt, width, _ in images:
+    loaded(pictures)
+    images = pictures.evaluate_all("images => images.map(i => [i.alt, i.naturalWidth])")
+    assert chapter.locator(".cell_output > * > figure").count() == promised("figure")
+    for alt, width in images:
         assert width > 0, alt
         assert alt.strip()
         assert not re.search(r"_images|\.(png|jpe?g)$", alt), "the default: the file's name"
     chapter.emulate_media(color_scheme="dark")
     expect(chapter.locator("html")).to_have_attribute("data-theme", "dark")
     styles = pictures.evaluate_all(
-        "images => images.map(i => getComputedStyle(i)).map(s => [s.filter, s.padding])"
+        """images => images.map(i => getComputedStyle(i))
+        .map(s => [s.filter, s.padding, s.backgroundColor])"""
     )
-    assert all(style == ["none", "0px"] for style in styles), styles
+    assert all(style == ["none", "0px", "rgba(0, 0, 0, 0)"] for style in styles), styles
+    around = chapter.locator(".cell_output .text_html").evaluate_all(
+        "boxes => boxes.map(box => getComputedStyle(box).backgroundColor)"
+    )
+    assert set(around) == {"rgba(0, 0, 0, 0)"}
+
+
+def test_a_row_of_pictures_stacks_on_a_narrow_screen_without_a_jump(visit):
+    page = visit(PUBLISHED).page
+    figure = page.locator("figure", has=page.locator(f"img[src$='_{STACKED}.png']"))
+    image, pieces = figure.locator("img"), figure.locator(".pieces span")
+    assert image.evaluate("i => i.getBoundingClientRect().height") > 100  # before it is loaded
+    expect(pieces).to_have_count(4)
+    expect(pieces.first).to_be_hidden()
+    page.set_viewport_size({"width": NARROW, "height": 900})
+    boxes = pieces.evaluate_all("all => all.map(p => p.getBoundingClientRect().toJSON())")
+    assert len({round(box["x"]) for box in boxes}) == 2
+    assert len({round(box["y"]) for box in boxes}) == 2
+    assert all(box["width"] > NARROW / 2.5 for box in boxes)
+    assert image.evaluate("i => i.getBoundingClientRect().width") <= 1
+    expect(page.get_by_role("img", name=image.get_attribute("alt"))).to_have_count(1)
+
+
+def test_what_is_wider_than_the_page_scrolls_and_says_so(visit):
+    page = visit(PUBLISHED).page
+    page.evaluate("MathJax.startup.promise")
+    wide = "figure.diagram, mjx-container[display=true], .pst-scrollable-table-container"
+    boxes = page.locator(f".bd-article :is({wide})")
+    said = []
+    for width in (WIDE, NARROW):
+        page.set_viewport_size({"width": width, "height": 900})
+        expect(page.locator(".scrolls").first).to_be_visible(visible=width == NARROW)
+        for scrolls, hidden, style in boxes.evaluate_all(
+            """boxes => boxes.filter(b => b.clientWidth).map(b => [b.classList.contains("scrolls"),
+            b.scrollWidth - b.clientWidth, getComputedStyle(b).overflowX])"""
+        ):
+            assert style == "auto"
+            assert scrolls == (hidden > 2)
+            said.append(scrolls)
+    assert True in said
+    assert False in said
 
 
 def test_the_stamp_is_on_the_page_tables_are_tables_and_formulas_are_typeset(chapter):
@@ -243,3 +305,34 @@ def test_the_explorer_steps_through_its_pictures(chapter):
     slider.press("Home")
     expect(line).to_have_text(text)
     assert loaded(pictures) == first
+
+
+def test_a_run_says_what_it_is_and_the_published_page_leads_to_it(visit):
+    page = visit(PUBLISHED).page
+    assert "Published on" in page.locator("article").inner_text()
+    page.get_by_role("link", name="your run", exact=True).click()
+    assert page.url.endswith(f"{RUN_PAGE}.html")
+    note = page.locator(".admonition", has_text="Your run")
+    expect(note).to_contain_text("profile smoke, data sample, seed 0")
+    note.get_by_role("link", name="the chapter’s page").click()
+    assert page.url.endswith(f"{PUBLISHED}.html")
+
+
+@pytest.mark.parametrize(
+    ("words", "first"), [("kernel", "chapters/"), ("blurry photo", "restoring.html")]
+)
+def test_the_search_finds_ideas_before_code(visit, built, words, first):
+    page = visit("index").page
+    page.goto(f"{(built / 'search.html').as_uri()}?q={words.replace(' ', '+')}")
+    found = page.locator("#search-results li a").first
+    expect(found).to_be_visible()
+    assert found.get_attribute("href").startswith(first)
+
+
+@pytest.mark.parametrize("name", ["index", "results", PUBLISHED])
+def test_links_on_a_page_lead_somewhere(visit, built, name):
+    page = visit(name).page
+    links = page.locator("article a[href], .prev-next-area a[href]")
+    for link in links.evaluate_all("links => links.map(a => a.href.split('#')[0])"):
+        if link.startswith("file:"):
+            assert Path(unquote(urlparse(link).path)).exists(), link
