@@ -252,6 +252,7 @@ CONFIRMED = {"code": "f" * 12, "commit": None, "date": "2026-01-02"}
 def test_a_valid_file_passes():
     file, rows = valid()
     assert report.validate(file, rows) is None
+    assert report.validate(file | {"chapter": "01b"}, rows) is None
     one = rows[0] | {"method": "02/a", "run": "r", "seed": 1}
     report.validate(file | {"confirmed": CONFIRMED}, [*rows, one, one | {"seed": 2}])
     report.validate(file | {"confirmed": CONFIRMED | {"missing": ["a"], "changed": []}}, rows)
@@ -262,6 +263,7 @@ def test_a_valid_file_passes():
     [
         (lambda file, rows: file.pop("claims"), "claims"),
         (lambda file, rows: file.update(profile="huge"), "profile: 'huge'"),
+        (lambda file, rows: file.update(chapter="01bc"), "chapter: '01bc'"),
         (lambda file, rows: file["summary"][0].update(method="unet"), "identity .* is missing"),
         (lambda file, rows: file["claims"][0].update(margin=-1), "claims/0/margin"),
         (lambda file, rows: file["claims"][0].update(n_seeds=2), "01a: two seeds are too few"),
