@@ -36,7 +36,9 @@ try:
         wanted = [chapter.zfill(2) for chapter in str(config["chapters"]).split(",")]
         there_are = {name for path in PAGES for name in (key_of(path), chapter_of(key_of(path)))}
         TRAINING = [chapter for chapter in TRAINING if chapter in map(chapter_of, wanted)]
-        NOTEBOOKS = [name for name in wanted if name in there_are]
+        # a chapter has all its pages executed by one job
+        covered = {name for name in wanted if name != chapter_of(name) in wanted}
+        NOTEBOOKS = [name for name in wanted if name in there_are - covered]
     RECIPES = {
         f"{recipe.name.replace('/', '-')}-seed-{seed}": recipe
         for chapter in TRAINING

@@ -123,7 +123,7 @@ def test_publish_takes_the_pages_of_a_chapter_one_after_the_other(deblur, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["publish", "01", "--text"], "page 01 is not published"),
+        (["publish", "01", "--text"], "no executed page 01 is published"),
         (["report", "09"], "there is no chapter '09'; there are: 01"),
         (["report", "--profile", "huge"], "profile 'huge' is none of"),
         (["report", "-p", "epochs=3"], "01_small.ipynb has no parameter 'epochs'"),

@@ -665,7 +665,7 @@ def test_a_text_is_not_renewed_where_code_is_another_or_nothing_is_published(
     notebook.write_text(whole.replace('"figure:result"', '"figure:new"'), "utf-8")
     with pytest.raises(InputError, match="promised, but not produced: figure:new"):
         publish.replace_text(notebook, published)
-    with pytest.raises(InputError, match="page 01 is not published"):
+    with pytest.raises(InputError, match="no executed page 01 is published"):
         publish.replace_text(notebook, tmp_path / "empty")
     assert changed(before, published) == set()
 

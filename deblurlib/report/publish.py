@@ -83,7 +83,7 @@ def replace_text(notebook: Path, root: Path) -> list[Path]:
     key = key_of(notebook)
     page = pages.published_page(notebook, root)
     if page is None:
-        raise InputError(f"page {key} is not published: deblur publish {key} executes it")
+        raise InputError(f"no executed page {key} is published; deblur publish {key} executes it")
     page = pages.with_text_of(page, notebook)
     if missing := missing_artefacts(page):
         raise InputError(f"page {key} is not published: {missing}")
