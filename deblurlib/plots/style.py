@@ -21,7 +21,7 @@ STYLE = {
     "legend.frameon": False,
     "image.interpolation": "nearest",
     "image.cmap": "gray",
-    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none"),
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "grid.color"), INK),
     **dict.fromkeys(("xtick.color", "ytick.color"), INK),
     # safe for the colour-blind (Okabe and Ito)
