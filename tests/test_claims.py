@@ -142,7 +142,7 @@ def test_rows_are_those_of_a_results_file_and_have_an_interval_and_a_verdict_onl
     rows = judge(made, True)
     assert_valid(rows, "report")
     for row, claim in zip(rows, made, strict=True):
-        for key in ("id", "origin", "quote", "estimand", "unit", "margin"):
+        for key in ("id", "origin", "quote", "estimand", "unit", "margin", "sign"):
             assert row[key] == getattr(claim, key)
     for row, claim in zip(rows[:2], made, strict=False):
         assert (row["lo"], row["hi"]) == (claim.interval.lo, claim.interval.hi)

@@ -92,7 +92,7 @@ def judge(claims: Sequence[Claim], final: bool) -> list[dict]:
     rows = []
     for claim, interval, raw, adjusted in zip(claims, intervals, p, stats.holm(p), strict=True):
         row = {key: getattr(claim, key) for key in ("id", "origin", "quote", "estimand")}
-        row |= {"unit": claim.unit, "margin": claim.margin}
+        row |= {"unit": claim.unit, "margin": claim.margin, "sign": claim.sign}
         row["estimate"] = float(np.mean(claim.values))
         row |= {"lo": interval and interval.lo, "hi": interval and interval.hi}
         if interval is not None:
