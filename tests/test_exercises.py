@@ -106,13 +106,16 @@ def test_numbers_of_every_make_are_taken_and_others_named():
 
 
 def test_what_the_answer_raises_is_named_with_its_line_and_arguments(said):
-    def broken(length, height, width):
-        rows = torch.zeros(height, 3)
-        return rows + torch.zeros(length)
+    def add(rows, length):
+        return torch.nn.functional.pad(rows + torch.zeros(length), (1, 1))
 
+    def broken(length, height, width):
+        return add(torch.zeros(height, 3), length)
+
+    where = "return torch.nn.functional.pad(rows + torch.zeros(length), (1, 1))"
     line = said(broken, check_stripes)
     assert line.startswith("exercise 1: your function raised RuntimeError: The size of tensor a")
-    assert line.endswith(f", in the line `return rows + torch.zeros(length)`, {CALLED}")
+    assert line.endswith(f", in the line `{where}`, {CALLED}")
     line = said(lambda length: length, check_stripes)
     assert "your function raised TypeError" in line
     assert line.endswith("when called with 1 = 7, 2 = 20, width = 64\n")

@@ -72,6 +72,7 @@ def test_what_can_be_used_passes(folder, monkeypatch):
     monkeypatch.setenv("DEBLURLIB_DATA", f"named={folder / 'mine'}")
     for data in ("sample", "gopro", "named", str(folder / "mine"), f"new={folder / 'mine'}"):
         parameters.check("09", values(data=data, rate=1, profile="full", seed=7))
+    assert "did you mean 'named'?" in refusal(values(data="name"))
 
 
 def test_a_name_that_the_notebook_lacks_is_told_from_what_it_defines(folder):
