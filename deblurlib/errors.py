@@ -5,8 +5,12 @@ class InputError(ValueError):
     """Something given from outside is wrong: a file, a value, a name.
 
     Its message is one clear sentence that names the thing and, where there is one, the cure.
-    The ``deblur`` command prints it without a traceback and ends with exit code 2.
+    The ``deblur`` command prints it without a traceback and ends with exit code 2; a notebook shows
+    the sentence alone, too.
     """
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it, before it makes its own
+        return [f"{type(self).__name__}: {self}"]
 
 
 class NoSuchRun(InputError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 SHORT = 12  # hex digits, enough to tell apart all runs and data sets that a person ever makes
@@ -42,13 +42,18 @@ def of_source(source: str) -> str:
 
 def of_package(root: Path) -> str:
     """A short hash of the meaning of every Python file under a folder."""
+    return of_texts(texts(root))
+
+
+def texts(root: Path) -> dict[str, str]:
+    """Every Python file under a folder: its path from there, and its text."""
     files = sorted(root.rglob("*.py"))
-    return of_bytes(
-        *(
-            f"{path.relative_to(root).as_posix()} {of_source(path.read_text('utf-8'))}".encode()
-            for path in files
-        )
-    )
+    return {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in files}
+
+
+def of_texts(texts: Mapping[str, str]) -> str:
+    """A short hash of the meaning of Python files, as :func:`texts` gives them."""
+    return of_bytes(*(f"{name} {of_source(text)}".encode() for name, text in texts.items()))
 
 
 def _describe(node: object) -> str:

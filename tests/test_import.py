@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "deblurlib"
-PRESENTATION = ("plots", "widgets", "report", "cli", "__main__")
+PRESENTATION = ("plots", "exercises", "widgets", "report", "cli", "__main__")
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
+    "places",
+    "parameters",
     "progress",
     "fingerprint",
     "machine",

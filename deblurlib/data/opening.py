@@ -71,7 +71,7 @@ def open_pairs(source: str, split: str | None = None) -> PairSet:
 def holds_pairs(source: str) -> bool:
     """Whether a set holds pairs: ``blur/`` and ``sharp/`` side by side, with images in both.
 
-    Of a set that is not here, whether it is known to: see :data:`deblurlib.data.sources.KNOWN`.
+    Of a set that is not here, whether it is known to: see :data:`deblurlib.places.KNOWN`.
 
     Raises:
         InputError: it is here, but cannot be opened.

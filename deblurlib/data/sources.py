@@ -1,14 +1,11 @@
 """Files of a data set, wherever they lie: in a folder, a zip, an .npz or an installed package.
 
-A source is given as ``NAME`` or ``PATH`` or ``NAME=PATH``. A name is looked up in the environment
-variable ``DEBLURLIB_DATA``: entries separated like those of ``PATH``, each either ``NAME=PATH`` or
-a folder that holds ``NAME/``, ``NAME.zip`` or ``NAME.npz``. Nothing is ever downloaded.
+How a source is named and looked up is in :mod:`deblurlib.places`, whose names can be had here, too.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,10 +15,13 @@ from pathlib import Path
 
 from .. import files
 from ..errors import InputError
+from ..places import KNOWN, is_here, locate
 from . import names
 from .archives import BLOCK, npz_items, zip_items
 from .contents import CHECKSUMS, Item, file_state, with_checksums
 from .scenes import TABLE
+
+__all__ = ["KNOWN", "SAMPLE", "is_here", "locate", "open_source"]
 
 #: The photographs inside the scikit-image and scikit-learn wheels: name -> (path, sha256).
 SAMPLE = {
@@ -55,21 +55,6 @@ SAMPLE = {
     ),
 }
 
-#: The sets that the chapters name, and what each holds; ``data/README.md`` says how to get and
-#: lay them out.
-KNOWN = {
-    "anime-faces": "images",
-    "cifar10": "images",
-    "cifar100": "images",
-    "celeba": "images",
-    "gopro": "pairs",
-    "gopro-gamma": "pairs",
-    "imagenet": "images",
-    "bsds500": "images",
-    "levin09": "pairs",
-    "motion-mixture": "pairs",
-}
-
 
 def open_source(source: str) -> tuple[str, list[Item]]:
     """The name of a source and all its items, sorted by name.
@@ -95,50 +80,6 @@ def open_source(source: str) -> tuple[str, list[Item]]:
     else:
         raise InputError(f"{path}: a data set must be a folder, a .zip or a .npz")
     return name, with_checksums(sorted(_below_top(items), key=lambda item: item.name))
-
-
-def is_here(source: str) -> bool:
-    """Whether a data set is there, damaged or not."""
-    try:
-        return source == "sample" or bool(locate(source))
-    except InputError:
-        return False
-
-
-def locate(source: str) -> tuple[str, Path]:
-    """The name of a source other than ``sample``, and where it lies.
-
-    Raises: as :func:`open_source`.
-    """
-    name, equals, path = source.partition("=")
-    if equals and path:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-            raise InputError(f"{name!r}: a data set's name is lower-case letters, digits, - and _")
-        return name, _existing(Path(path))
-    for entry in filter(None, os.environ.get("DEBLURLIB_DATA", "").split(os.pathsep)):
-        entry_name, equals, place = entry.partition("=")
-        if equals and entry_name == source:
-            return source, _existing(Path(place))
-        if not equals:
-            for suffix in ("", ".zip", ".npz"):
-                if (Path(entry) / (source + suffix)).exists() and source == Path(source).name:
-                    return source, Path(entry) / (source + suffix)
-    if source.strip() and source not in KNOWN and Path(source).exists():
-        return Path(source).resolve().stem, Path(source)
-    if source in KNOWN:
-        raise InputError(
-            f"the data set {source!r} is not here: data/README.md says how to get it; then name it "
-            f"with --data {source}=PATH or put its folder into DEBLURLIB_DATA"
-        )
-    raise InputError(
-        f"{source!r} is no data set: it is neither sample, nor {', '.join(KNOWN)}, nor a path"
-    )
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    return path
 
 
 def _below_top(items: list[Item]) -> list[Item]:

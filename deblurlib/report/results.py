@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import jsonschema
 import numpy as np
 
 from .. import machine
@@ -100,6 +99,8 @@ def validate(results: Mapping[str, object], rows: Sequence[Mapping[str, object]]
     Beyond the schema: the identity stands in every summary and, once for every case, in the rows;
     no verdict comes from ``sample``, from ``smoke`` or from ``quick``.
     """
+    import jsonschema  # here, for it takes two seconds, and notebooks validate nothing
+
     error = jsonschema.exceptions.best_match(
         jsonschema.Draft202012Validator(SCHEMA).iter_errors(results)
     )

@@ -8,7 +8,7 @@ import marshal
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from .. import fingerprint, models
@@ -22,12 +22,15 @@ from .recipe import Recipe
 from .run import Run
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_LOADED = fingerprint.of_package(PACKAGE)  # read now, for the files may change under a long process
+# Read now, for the files may change under a long process; hashed when it is asked for, for that
+# takes half a second of every import.
+_LOADED = fingerprint.texts(PACKAGE)
 
 
+@cache
 def package_code() -> str:
     """A hash of the library's code, as it was loaded."""
-    return _LOADED
+    return fingerprint.of_texts(_LOADED)
 
 
 def code_of(recipe: Recipe) -> str:

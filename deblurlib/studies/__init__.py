@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .. import runs
 from ..errors import InputError
+from ..parameters import PROFILES
 from ..runs import Recipe, Run
 from . import classical, srcnn, srn
 from .archive import Archive
@@ -17,7 +18,6 @@ from .scoring import cases, score
 
 __all__ = ["CHAPTERS", "PROFILES", "Archive", "cases", "find_recipe", "recipes", "score", "train"]
 
-PROFILES = ("smoke", "quick", "report", "full")
 #: chapter -> its module
 CHAPTERS = {"02": srcnn, "05": srn, "06": classical}
 

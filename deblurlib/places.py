@@ -1,0 +1,80 @@
+"""Where data sets lie: their names, and how one is looked up. Light, for it loads no PyTorch.
+
+A source is given as ``NAME`` or ``PATH`` or ``NAME=PATH``. A name is looked up in the environment
+variable ``DEBLURLIB_DATA``: entries separated like those of ``PATH``, each either ``NAME=PATH`` or
+a folder that holds ``NAME/``, ``NAME.zip`` or ``NAME.npz``. Nothing is ever downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from .errors import InputError
+
+#: The sets that the chapters name, and what each holds; ``data/README.md`` says how to get and
+#: lay them out.
+KNOWN = {
+    "anime-faces": "images",
+    "cifar10": "images",
+    "cifar100": "images",
+    "celeba": "images",
+    "gopro": "pairs",
+    "gopro-gamma": "pairs",
+    "imagenet": "images",
+    "bsds500": "images",
+    "levin09": "pairs",
+    "motion-mixture": "pairs",
+}
+
+
+def is_here(source: str) -> bool:
+    """Whether a data set is there, damaged or not."""
+    try:
+        return source == "sample" or bool(locate(source))
+    except InputError:
+        return False
+
+
+def registered() -> list[str]:
+    """The names that ``DEBLURLIB_DATA`` gives to sets, but for those in a folder of many."""
+    entries = os.environ.get("DEBLURLIB_DATA", "").split(os.pathsep)
+    return [entry.partition("=")[0] for entry in entries if "=" in entry]
+
+
+def locate(source: str) -> tuple[str, Path]:
+    """The name of a source other than ``sample``, and where it lies.
+
+    Raises:
+        InputError: it is not there; the message says how to get it or where it was looked for.
+    """
+    name, equals, path = source.partition("=")
+    if equals and path:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+            raise InputError(f"{name!r}: a data set's name is lower-case letters, digits, - and _")
+        return name, _existing(Path(path))
+    for entry in filter(None, os.environ.get("DEBLURLIB_DATA", "").split(os.pathsep)):
+        entry_name, equals, place = entry.partition("=")
+        if equals and entry_name == source:
+            return source, _existing(Path(place))
+        if not equals:
+            for suffix in ("", ".zip", ".npz"):
+                if (Path(entry) / (source + suffix)).exists() and source == Path(source).name:
+                    return source, Path(entry) / (source + suffix)
+    if source.strip() and source not in KNOWN and Path(source).exists():
+        return Path(source).resolve().stem, Path(source)
+    if source in KNOWN:
+        raise InputError(
+            f"the data set {source!r} is not here: data/README.md says how to get it; then name it "
+            f"with --data {source}=PATH or put its folder into DEBLURLIB_DATA"
+        )
+    raise InputError(
+        f"{source!r} is no data set: it is neither sample, nor {', '.join(KNOWN)}, nor a path"
+    )
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    return path
