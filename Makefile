@@ -23,13 +23,13 @@ help:
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
 	@echo "make test-slow                        20 kills, 20,000 damaged pictures, beside make test"
-	@echo "make lab                              open JupyterLab on the notebooks"
+	@echo "make lab                              open JupyterLab on copies of the notebooks, in build/lab"
 	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
 	@echo "make confirm                          has any published number moved with the code?"
 	@echo "make bench                            time the library beside others, into benchmarks/results/"
 	@echo "make gpu                              test and time it on a GPU, with GPU_PYTHON as it is"
 	@echo "make batch PROFILE=report SEEDS=0,1,2 train every recipe, then execute the chapters"
-	@echo "make clean                            remove build/"
+	@echo "make clean                            remove build/, but for build/lab"
 
 $(INSTALLED): EXTRAS :=
 $(READY): EXTRAS := [site,test,bench,batch]
@@ -60,7 +60,8 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/deblur lab --out build/lab
+	$(BIN)/jupyter lab build/lab
 
 publish: $(READY)
 	@test -n "$(CHAPTER)" || { echo "name a chapter: make publish CHAPTER=01 PROFILE=report"; exit 2; }
@@ -84,5 +85,6 @@ batch: $(READY)
 	  --nolock --resources gpu=$$($(BIN)/python -c 'import torch; print(max(1, torch.cuda.device_count()))') \
 	  --config profile=$(PROFILE) seeds=$(SEEDS) data=$(DATA)
 
+# The copies in build/lab are the reader's own work.
 clean:
-	rm -rf build
+	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name lab -exec rm -rf {} +; fi
