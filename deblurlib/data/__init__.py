@@ -4,9 +4,10 @@
 ``archives``: zips and arrays. ``names``: what a file's name says. ``pairing``: which files are
 partners. ``scenes``: which scene they show. ``sets``: images and pairs in order. ``opening``: sets
 opened by the names of their sources. ``splitting``: train, test, and what is held out.
-``batches``: what a training sees. Taught in chapter 01.
+``batches``: what a training sees. ``drawn``: a scene that is in no set. Taught in chapter 01.
 """
 
+from .drawn import street
 from .opening import holds_pairs, open_images, open_pairs, register
 from .sets import ImageSet, PairSet
 from .splitting import DRAWN, hold_out, splits
@@ -21,4 +22,5 @@ __all__ = [
     "open_pairs",
     "register",
     "splits",
+    "street",
 ]
