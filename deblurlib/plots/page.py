@@ -55,7 +55,7 @@ def table(rows: Sequence[Mapping[str, object]], name: str, digits: int = 2, show
     """Put a table on the page: one row a mapping, its keys the header; floats are rounded.
 
     Args:
-        shown: rows in view; those beyond are folded, if there are at least two.
+        shown: rows in view; those beyond are folded, if there are at least two. 0 folds all.
     """
     header = list(rows[0])
     cells = [[_cell(row[key], digits) for key in header] for row in rows]
@@ -67,9 +67,10 @@ def table(rows: Sequence[Mapping[str, object]], name: str, digits: int = 2, show
     )
     top += "\n| " + " | ".join(rule) + " |"
     shown = shown if len(rows) > shown + 1 else len(rows)
-    markdown = "\n".join([top, *lines[:shown]])
+    markdown = "\n".join([top, *lines[:shown]]) if shown else ""
     if lines[shown:]:
-        summary = f"<summary>{len(lines) - shown} more rows</summary>"
+        more = "more rows" if shown else "rows of the table"
+        summary = f"<summary>{len(lines) - shown} {more}</summary>"
         folded = "\n".join([top, *lines[shown:]])
         markdown += f"\n\n<details>{summary}\n\n{folded}\n\n</details>"
     widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]

@@ -163,6 +163,7 @@ def dots(
         if identity and title in identity:
             ax.axvline(identity[title], color=INK, ls="--", lw=1.2)
         ax.margins(x=0.1)
+        ax.locator_params(axis="x", nbins=3 if len(panels) > 3 else 5)
         ax.tick_params(axis="y", length=0)
     axes[0, 0].set_yticks(range(len(rows)), rows)
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
