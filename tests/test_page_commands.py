@@ -25,7 +25,7 @@ from test_studies import keep_three
 from torch.distributed.run import get_args_parser
 
 from deblurlib import models, restoration, runs, studies
-from deblurlib.report import confirm, execute, retrain, site
+from deblurlib.report import confirm, execute, publish, retrain, site
 from deblurlib.runs import inputs
 
 PLACES = ("*.md", "data/*.md", "docs/**/*.md", "reports/*.md", "deblurlib/weights/*/*.md")
@@ -34,7 +34,14 @@ PAGES.remove(ROOT / "CHANGELOG.md")  # it tells of commands as they were
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 #: words of the pages, and what is put in; ids, of the runs in the store
-WORDS = {"NN": "02", "FROM": "levin.npz", "PATH": "mine", "VIDEO": "street.mp4", "ME": "me"}
+WORDS = {
+    "NN": "02",
+    "KEY": "01b",
+    "FROM": "levin.npz",
+    "PATH": "mine",
+    "VIDEO": "street.mp4",
+    "ME": "me",
+}
 WORDS |= {"NAME": "unsharp-mask", "N": "64", "FILE": "kernel.npy", "FOLDER": "restored"}
 WORDS |= {"PHOTO": "wide.png", "/data/bsds500": "bsds500"}
 KILLED = "6ba72d37870a"  # docs/training.md kills and resumes it
@@ -213,6 +220,8 @@ def quickly(tmp_path, monkeypatch):
     monkeypatch.setattr(restoration, "TILE", 256)
     monkeypatch.setattr(execute, "run_chapter", lambda n, copy, _: execute.Execution(n, copy, 0))
     monkeypatch.setattr(site, "build", lambda *_: tmp_path / "index.html")
+    for name in ("publish", "replace_text"):
+        monkeypatch.setattr(publish, name, lambda *_: [])
     monkeypatch.setattr(confirm.Page, "state", confirm.WHOLE)
     monkeypatch.setattr(confirm, "confirm", lambda page, show: page)
     monkeypatch.setattr(confirm, "record_anew", lambda page, show: None)

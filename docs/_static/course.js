@@ -13,6 +13,9 @@
   }
 
   document.addEventListener("DOMContentLoaded", function () {
+    document.querySelectorAll(".bd-article td").forEach(function (cell) {
+      if (cell.textContent.length > 80) cell.style.minWidth = "22em"; // else a word a line
+    });
     mark();
     window.addEventListener("resize", mark);
     document.addEventListener("toggle", mark, true);
