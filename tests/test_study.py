@@ -34,7 +34,7 @@ def test_a_published_study_is_read_without_its_data(profile, study, monkeypatch,
     whole = opened(profile, study)
     assert not whole.measured
     assert whole.claims == PUBLISHED["claims"]
-    assert f"published on {PUBLISHED['stamp']['finished'][:10]}: profile report" in str(whole)
+    assert f"published {PUBLISHED['stamp']['finished'][:10]}: report" in str(whole)
     # a run of the page: its history, what its pictures show, and its weights
     run = whole.run("motion")
     assert run.recipe == studies.find_recipe("02/motion", "report", 0, "anime-faces")
@@ -53,7 +53,7 @@ def test_a_published_study_is_read_without_its_data(profile, study, monkeypatch,
 def test_a_study_is_measured_where_that_is_asked_for(profile, study):
     whole = opened(profile, study, lambda: ([], [], Named("abc")))
     assert whole.measured
-    assert str(whole) == f"measured now: profile {profile}, mine, 3 test images, seeds 0"
+    assert str(whole) == f"measured now: {profile}, mine (3 test images), seeds 0"
 
 
 def test_what_is_not_published_is_measured_and_other_words_are_refused(tmp_path):

@@ -21,7 +21,7 @@ GROUPS = {
 }
 NARROW = 6.4  # inches: narrower than the page, so that it is legible on a phone, too
 TICKS = (0, 1, 5, 20, 100)  # margins
-LETTERS = 36  # of a claim's name in a line
+LETTERS = 33  # of a claim's name in a line
 
 
 def forest(claims: Sequence[Mapping], names: Mapping[str, str] | None = None) -> Figure:

@@ -37,8 +37,8 @@ class Study:
 
     def __str__(self) -> str:
         seeds = ", ".join(map(str, self.seeds))
-        what = f"profile {self.profile}, {self.data}, {self.n_images} test images, seeds {seeds}"
-        return f"measured now: {what}" if self.measured else f"published on {self.date}: {what}"
+        what = f"{self.profile}, {self.data} ({self.n_images} test images), seeds {seeds}"
+        return f"measured now: {what}" if self.measured else f"published {self.date}: {what}"
 
     def run(self, name: str) -> Run | PublishedRun:
         """The run of one of its recipes, by its name without the chapter; of the first seed.

@@ -13,7 +13,7 @@
   }
 
   document.addEventListener("DOMContentLoaded", function () {
-    document.querySelectorAll(".bd-article td").forEach(function (cell) {
+    document.querySelectorAll(".bd-article .cell_output td").forEach(function (cell) {
       if (cell.textContent.length > 80) cell.style.minWidth = "22em"; // else a word a line
     });
     mark();
