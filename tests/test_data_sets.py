@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurlib import data
+from deblurlib import data, places
 from deblurlib.data import contents, sources
 from deblurlib.errors import InputError
 
@@ -187,7 +187,7 @@ def test_a_set_says_whether_it_holds_pairs(tmp_path, name, items, answer):
 
 def test_a_set_that_is_not_here_holds_what_it_is_known_to_hold(monkeypatch, tmp_path):
     monkeypatch.delenv("DEBLURLIB_DATA", raising=False)
-    known = {name for name in (*sources.KNOWN, "sample", "nowhere") if data.holds_pairs(name)}
+    known = {name for name in (*places.KNOWN, "sample", "nowhere") if data.holds_pairs(name)}
     assert known == {"gopro", "gopro-gamma", "levin09", "motion-mixture"}
     (tmp_path / "cut.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"cut\.zip: damaged"):

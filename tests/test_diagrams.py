@@ -1,14 +1,11 @@
 """Drawn diagrams: valid, the same each time, and right in whatever page they stand."""
 
-import base64
-import io
 import re
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from deblurlib import plots
 from deblurlib.diagrams import COLOURS, Drawing
@@ -32,7 +29,6 @@ def everything():
     drawing.arrow(grid, node, "a & b", dashed=True, bend=12)
     drawing.box(10, 100, 50, 60, "layer", depth=10)
     drawing.circle(200, 120, 12, "+")
-    drawing.picture(250, 100, torch.full((3, 4, 8), 0.5), 60)
     drawing.curve(10, 200, 100, 40, [0, 1, -1])
     drawing.bracket((10, 180), (110, 180), "three")
     drawing.line((0, 0), (5, 5), "grey")
@@ -123,19 +119,6 @@ def test_an_arrow_joins_the_edges_that_face_each_other():
     drawing = Drawing(200, 200)
     drawing.arrow((10, 10), (60, 40))
     assert ends(drawing) == [(10, 10), (60, 40)]
-
-
-def test_a_picture_travels_inside_its_drawing():
-    x = torch.zeros(3, 2, 4)
-    x[0, 0, 0] = 1
-    drawing = Drawing(100, 100)
-    place = drawing.picture(0, 0, x, 80)
-    assert (place.width, place.height) == (80, 40)
-    (image,) = parsed(drawing).iter(f"{SVG}image")
-    file = base64.b64decode(image.get("href").partition("base64,")[2])
-    array = np.asarray(Image.open(io.BytesIO(file)))
-    assert array.shape == (2, 4, 3)
-    assert array[0, 0].tolist() == [255, 0, 0]
 
 
 def test_what_cannot_be_drawn_is_said_in_a_sentence():

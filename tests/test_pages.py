@@ -191,8 +191,6 @@ def test_dots_share_their_rows_and_show_mean_values_and_identity():
     assert [label.get_text() for label in left.get_yticklabels()] == ["ours", "theirs"]
     assert [list(line.get_ydata()) for line in right.lines[:2]] == [[1], [1]]
     assert right.lines[-1].get_xdata()[0] == 2.5
-    ends = plots.dots({"box": {"ours": [1.0, 0.5, 2.0]}}, intervals=True).axes[0].lines
-    assert [list(line.get_xdata()) for line in ends] == [[0.5, 2.0], [1.0]]
 
 
 def test_rows_beyond_those_shown_are_folded(shown):

@@ -14,8 +14,7 @@ import pytest
 import yaml
 from test_deconvolution import CHOSEN
 
-from deblurlib import models, report
-from deblurlib.data import sources
+from deblurlib import models, places, report
 from deblurlib.models import WEIGHTS
 from deblurlib.report import site
 from deblurlib.report.keys import KEY, find_pages
@@ -109,7 +108,7 @@ def test_make_help_names_every_command():
 
 def test_every_known_data_set_is_documented_and_none_is_committed():
     text = (ROOT / "data" / "README.md").read_text("utf-8")
-    assert [name for name in ("sample", *sources.KNOWN) if f"`{name}`" not in text] == []
+    assert [name for name in ("sample", *places.KNOWN) if f"`{name}`" not in text] == []
     listed = subprocess.run(["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git checkout")

@@ -326,22 +326,6 @@ def test_rows_are_read_as_they_were_to_six_digits(tmp_path):
         assert {k: type(v) for k, v in row.items()} == {k: type(v) for k, v in expected.items()}
 
 
-def test_published_verdicts_are_those_of_the_checkouts_results_file(tmp_path, monkeypatch):
-    module = tmp_path / "deblurlib" / "report" / "results.py"
-    monkeypatch.setattr(results, "__file__", str(module))
-    assert results.published_verdicts("01") == {}
-    file, _ = copying.deepcopy(valid())
-    (claim,) = file["claims"]
-    file["claims"] += [claim | {"id": "01b", "verdict": None}]
-    path = tmp_path / "reports" / "results" / "01.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(file), "utf-8")
-    assert results.published_verdicts("01") == {"01a": "confirmed"}
-    file["confirmed"] = CONFIRMED | {"changed": ["losses: 01/a"]}
-    path.write_text(json.dumps(file), "utf-8")
-    assert results.published_verdicts("01") == {}
-
-
 # --- published
 
 PAGE, NOTEBOOK = "reports/01_small.md", "reports/01_small.ipynb"
@@ -523,6 +507,7 @@ def test_tags_fold_code_and_outcomes_of_a_published_page_and_nothing_else(tmp_pa
 
     cells = [one("a", "hide-input"), one("b", "outcome"), one("c", "hide-input", "outcome")]
     cells += [new_code_cell("none()", metadata={"tags": ["outcome"]}), one("d")]
+    cells += [one("e", "hide-input", "remove-cell")]
     page = pages.to_markdown(pages.to_store(new_notebook(cells=cells), "01", tmp_path), "01")
     begun, ended, code = "<details><summary>", "\n\n</details>\n", "```python\n{}()\n```"
     blocks = [

@@ -1,6 +1,7 @@
 """A chapter's whole study: as it is published, without its data, or measured anew."""
 
 import json
+import shutil
 
 import pytest
 
@@ -45,6 +46,16 @@ def test_a_published_study_is_read_without_its_data(profile, study, monkeypatch,
     # all of it is published again with the page
     assert run.id in whole.archive.given
     assert f"{run.id}-3-128" in whole.archive.shown
+
+
+def test_a_study_whose_numbers_have_moved_says_so(tmp_path, monkeypatch):
+    monkeypatch.delenv("DEBLURLIB_DATA", raising=False)
+    shutil.copytree(ROOT / "reports" / "results", tmp_path / "reports" / "results")
+    path = tmp_path / "reports" / "results" / "02.json"
+    path.write_text(json.dumps(PUBLISHED | {"confirmed": {"changed": ["losses"]}}), "utf-8")
+    whole = opened(archive=studies.Archive("02", root=tmp_path))
+    assert not whole.measured
+    assert "whose numbers have moved since: report" in str(whole)
 
 
 @pytest.mark.parametrize(

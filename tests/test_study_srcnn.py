@@ -163,28 +163,6 @@ def test_of_the_trainings_with_sgd_those_with_the_lowest_last_loss_are_scored():
     assert names == ["sgd-motion-1e-4-same", "sgd-motion-1e-3-tenth", *others[2:]]
 
 
-@over_profiles
-def test_a_training_that_is_ended_differs_in_its_steps_alone(profile):
-    whole = find_recipe("02/reset-box-9-1-5-1e-4", profile)
-    for epochs in (1, 2):
-        some = srcnn.ended(whole, profile, epochs)
-        assert some.steps == epochs * whole.reset <= whole.steps
-        assert replace(some, steps=whole.steps) == whole
-    assert srcnn.ended(whole, profile, 10**6) == whole
-
-
-def test_a_training_that_is_ended_is_the_beginning_of_the_whole(tmp_path, monkeypatch):
-    write_set(tmp_path / "photos", ["train/a.png", "train/b.png"], 60, 60)
-    monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
-    whole = find_recipe("02/reset-box-9-1-5-1e-4", "smoke", data="photos")
-    some = srcnn.ended(whole, "smoke", 1)
-    beginning, all_of_it = (runs.train_or_load(r, folder=tmp_path) for r in (some, whole))
-    assert len(beginning.history) == 1 < len(all_of_it.history)
-    for key in ("step", "loss", "val_loss"):
-        assert beginning.history[0][key] == all_of_it.history[0][key]
-        assert np.isfinite(all_of_it.history[1][key])
-
-
 # --- the claims
 
 SEEDS, IMAGES = (2, 3, 10), ("test/a.png", "test/b.png")

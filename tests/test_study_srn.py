@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from deblurlib import data, degrade
-from deblurlib.data.sources import KNOWN
 from deblurlib.errors import InputError
+from deblurlib.places import KNOWN
 from deblurlib.runs import inputs
 from deblurlib.studies import PROFILES, recipes
 from deblurlib.studies.srn import mixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .. import files
+from .. import files, places
 from ..errors import InputError
 from . import contents, names, pairing, sources
 from .sets import ImageSet, PairSet
@@ -76,8 +76,8 @@ def holds_pairs(source: str) -> bool:
     Raises:
         InputError: it is here, but cannot be opened.
     """
-    if not sources.is_here(source):
-        return sources.KNOWN.get(source) == "pairs"
+    if not places.is_here(source):
+        return places.KNOWN.get(source) == "pairs"
     return pairing.holds_pairs(*sources.open_source(source))
 
 
@@ -91,7 +91,7 @@ def register(given: str) -> str:
     """
     if given == "sample":
         return given
-    name, path = sources.locate(given)
+    name, path = places.locate(given)
     if name == "sample":
         raise InputError(f"{given}: only the bundled photographs are called sample: NAME={path}")
     before = os.environ.get("DEBLURLIB_DATA")

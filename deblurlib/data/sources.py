@@ -1,6 +1,6 @@
 """Files of a data set, wherever they lie: in a folder, a zip, an .npz or an installed package.
 
-How a source is named and looked up is in :mod:`deblurlib.places`, whose names can be had here, too.
+How a source is named and looked up is in :mod:`deblurlib.places`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from pathlib import Path
 
 from .. import files
 from ..errors import InputError
-from ..places import KNOWN, is_here, locate
+from ..places import locate
 from . import names
 from .archives import BLOCK, npz_items, zip_items
 from .contents import CHECKSUMS, Item, file_state, with_checksums
 from .scenes import TABLE
-
-__all__ = ["KNOWN", "SAMPLE", "is_here", "locate", "open_source"]
 
 #: The photographs inside the scikit-image and scikit-learn wheels: name -> (path, sha256).
 SAMPLE = {

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Collection, Sequence
 from html import escape
 
-import cv2
 import numpy as np
 import torch
 
-from .. import images
 from ..errors import require
 from .places import Box, Point, attributes, facing, pair
 from .style import STYLE, is_number, number, paint, rows_of, short, stroke, tint
@@ -126,25 +123,6 @@ class Drawing:
         )
         self.text(x, y, text, min(radius, 16))
         return Box(x - radius, y - radius, 2 * radius, 2 * radius)
-
-    def picture(self, x: float, y: float, image: torch.Tensor, width: float) -> Box:
-        """An image ``(C, H, W)`` or ``(H, W)`` in [0, 1], ``width`` px wide.
-
-        It travels inside the drawing: up to 64 x 64 pixels as PNG, enlarged with crisp pixels;
-        larger ones as JPEG.
-        """
-        array = images.to_array(image.unsqueeze(0) if image.ndim == 2 else image)
-        place = Box(x, y, width, width * array.shape[0] / array.shape[1])
-        kind = "png" if array[..., 0].size <= 64**2 else "jpeg"
-        look = ' style="image-rendering:pixelated"' if kind == "png" else ""
-        options = [cv2.IMWRITE_JPEG_QUALITY, 92] if kind == "jpeg" else []
-        encoded = cv2.imencode(f".{kind}", array[..., ::-1], options)[1].tobytes()
-        file = base64.b64encode(encoded).decode()
-        self._parts.append(
-            f'<image {attributes(place)} href="data:image/{kind};base64,{file}" '
-            f'preserveAspectRatio="none"{look}/>'
-        )
-        return place
 
     def curve(
         self,

@@ -133,7 +133,6 @@ def dots(
     panels: Mapping[str, Mapping[str, Sequence[float]]],
     identity: Mapping[str, float] | None = None,
     label: str = "PSNR, dB",
-    intervals: bool = False,
 ) -> Figure:
     """Methods as rows, with a dot for each value; panels side by side share the rows.
 
@@ -142,7 +141,6 @@ def dots(
             bar. A panel may lack rows of the others.
         identity: title -> what doing nothing scores: a dashed line.
         label: what the axes show, with its unit.
-        intervals: the values are ``(estimate, lower end, upper end)`` instead.
     """
     rows = list(dict.fromkeys(row for panel in panels.values() for row in panel))
     require(len(rows) > 0, "there are no values to draw")
@@ -153,13 +151,9 @@ def dots(
             if row not in panel:
                 continue
             values = list(panel[row])
-            middle = values[0] if intervals else sum(values) / len(values)
-            if intervals:
-                ax.plot(values[1:], [y, y], color=BLUE, lw=1.8, solid_capstyle="butt")
-            else:
-                ax.plot(values, [y] * len(values), "o", color=BLUE, ms=6, alpha=0.6, mew=0)
-            mark = {"marker": "o", "ms": 7} if intervals else {"marker": "|", "ms": 13, "mew": 2}
-            ax.plot([middle], [y], color=BLUE, **mark)
+            ax.plot(values, [y] * len(values), "o", color=BLUE, ms=6, alpha=0.6, mew=0)
+            mean = sum(values) / len(values)
+            ax.plot([mean], [y], color=BLUE, marker="|", ms=13, mew=2)
         if identity and title in identity:
             ax.axvline(identity[title], color=INK, ls="--", lw=1.2)
         ax.margins(x=0.1)

@@ -143,6 +143,7 @@ def _meaning(cell: nbformat.NotebookNode) -> tuple[str, str]:
 def to_markdown(page: nbformat.NotebookNode, key: str) -> str:
     """A published page as Markdown for a file in ``reports/``."""
     page = copy.deepcopy(page)
+    page.cells = [c for c in page.cells if "remove-cell" not in c.metadata.get("tags", [])]
     for cell in page.cells:
         if cell.cell_type == "code":
             cell.outputs = [_as_markdown(output, key) for output in cell.outputs]

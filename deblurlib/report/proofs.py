@@ -13,8 +13,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import data, machine, studies
-from ..data import ImageSet, PairSet, sources
+from .. import data, machine, places, studies
+from ..data import ImageSet, PairSet
 from ..runs import Recipe, inputs, proof, signature
 from ..runs.signature import Signature
 from ..studies.scoring import scores_at_start
@@ -84,7 +84,7 @@ def replay(
         of missing data sets, such as ``["anime-faces"]``; what needs these was not checked.
     """
     if "rows" in old:
-        if not sources.is_here(old["data"]):
+        if not places.is_here(old["data"]):
             return [], [old["data"]]
         return rows_proof.replay(notebook, old, folder, show), []
     alike = machine.is_alike(old["made"]["machine"])
@@ -103,7 +103,7 @@ def replay(
             parts = ["gone"]
         else:
             recipes = [recipes[name] for recipes in by_seed]
-            is_here = sources.is_here(recipes[0].data)
+            is_here = places.is_here(recipes[0].data)
             missing |= set() if is_here else {recipes[0].data}
             parts = _changes(entry, recipes, old, is_here, alike)
         if parts:

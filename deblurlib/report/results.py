@@ -140,21 +140,6 @@ def _check_rows(rows: Sequence[Mapping[str, object]]) -> None:
             raise InputError(f"rows: the identity is {fault} for {image}")
 
 
-def published_verdicts(chapter: str) -> dict[str, str]:
-    """The verdicts of a page's claims, by their ids, as published in ``reports/results/``.
-
-    Empty if the chapter is not published, or if the last replay of its proof found that numbers
-    have moved.
-    """
-    path = Path(__file__).parents[2] / "reports" / "results" / f"{chapter}.json"
-    if not path.is_file():
-        return {}
-    results = json.loads(path.read_text("utf-8"))
-    if results.get("confirmed", {}).get("changed"):
-        return {}
-    return {c["id"]: c["verdict"] for c in results["claims"] if c["verdict"]}
-
-
 def _as_text(archive: Archive) -> dict[str, object]:
     """What an archive has handed out, as text that can be written into a notebook."""
 

@@ -28,7 +28,7 @@ class Study:
     rows: Sequence[Mapping]
     claims: Sequence[Mapping]
     archive: Archive
-    date: str | None = None  # of the publication it was read from; None: measured now
+    date: str | None = None  # of the publication that it was read from; None: measured now
 
     @property
     def measured(self) -> bool:
@@ -88,6 +88,8 @@ def open_study(
         test = stamp["data"][-1]
         rows = read_rows(archive.rows)
         about = (stated["profile"], stamp["seeds"], test["name"], test["n"])
-        return Study(*about, rows, stated["claims"], archive, stamp["finished"][:10])
+        moved = stated.get("confirmed", {}).get("changed")
+        date = stamp["finished"][:10] + (", whose numbers have moved since" if moved else "")
+        return Study(*about, rows, stated["claims"], archive, date)
     rows, claims, test = measure()
     return Study(profile, seeds, test.name, len(test), rows, claims, archive)

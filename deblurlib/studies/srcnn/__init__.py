@@ -22,9 +22,7 @@ from .recipes import (
     MODELS,
     RATES,
     RECEPTIVE_FIELDS,
-    SGD_RATES,
     SHALLOW,
-    ended,
     recipes,
 )
 
@@ -35,11 +33,8 @@ __all__ = [
     "RATES",
     "RECEPTIVE_FIELDS",
     "SCORING",
-    "SGD_RATES",
     "SHALLOW",
-    "best_rate",
     "claims",
-    "ended",
     "grey",
     "measure",
     "recipes",

@@ -7,8 +7,6 @@ Trainings that are compared by the course of their losses have half as many step
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...runs import Recipe
 
 BLURS = ("gaussian", "box", "motion")
@@ -59,14 +57,6 @@ def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     """All recipes of the chapter, in the order of its sections."""
     every = [*own(profile), *released(profile), *last_layers(profile), *receptive_fields(profile)]
     return [Recipe(**values, data=data, seed=seed) for values in every]
-
-
-def ended(recipe: Recipe, profile: str, epochs: int) -> Recipe:
-    """The same recipe, ended after some epochs.
-
-    At a constant rate, its training is the beginning of the whole one, step by step the same.
-    """
-    return replace(recipe, steps=min(epochs * EPOCH[profile], recipe.steps))
 
 
 def own(profile: str) -> list[dict]:
