@@ -1,4 +1,4 @@
-"""Images as numbers: converted, rounded, made grey, cropped.
+"""Images as numbers: converted, rounded, made grey, reduced, cropped.
 
 Inside the library an image is a float32 tensor ``(C, H, W)`` or a batch ``(B, C, H, W)`` in [0, 1];
 files and data sets hold it as a uint8 or uint16 array ``(H, W, 3)``. Taught in chapter 01.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from .errors import InputError, require
 
@@ -66,6 +67,22 @@ def grey(x: torch.Tensor, channels: int = 1) -> torch.Tensor:
     red, green, blue = x.unbind(-3)
     weighted = 0.299 * red + 0.587 * green + 0.114 * blue
     return torch.stack([weighted] * channels, -3)
+
+
+def reduce(x: torch.Tensor, side: int) -> torch.Tensor:
+    """``x`` ``(B, C, H, W)`` made smaller, 8-bit values: its shorter side gets ``side`` pixels.
+
+    Each new pixel is the mean of those that it covers.
+
+    Raises:
+        InputError: the image is smaller than that.
+    """
+    height, width = x.shape[-2:]
+    shorter = min(height, width)
+    if shorter < side:
+        raise InputError(f"an image of {height} x {width} pixels cannot be reduced to {side}")
+    size = (round(height * side / shorter), round(width * side / shorter))
+    return quantise(F.interpolate(x, size, mode="area"))
 
 
 def centre_crop(x: torch.Tensor, height: int, width: int | None = None) -> torch.Tensor:

@@ -6,13 +6,17 @@ An :class:`Objective` compares the output with its *target*: the sharp image, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
+from . import edges
 from .degrade import Pair
+from .errors import InputError
 
 Output = torch.Tensor | Sequence[torch.Tensor]  # of a model: one tensor, or several
 
@@ -35,6 +39,8 @@ class Objective:
     target: Callable[[Pair], Output] = sharp  # what the output should be
     shown: Callable[[Output], torch.Tensor] = first  # what a critic is shown of the output
     least: int = 1  # pixels of a side that it takes
+    #: further measures of an output, by name: (output, target) -> a number; for validation alone
+    measures: Mapping[str, Callable[..., float]] = field(default_factory=dict)
 
     def __call__(self, output: Output, pair: Pair) -> torch.Tensor:
         return self.loss(output, self.target(pair))
@@ -69,6 +75,65 @@ def mse_over_scales(x_hat: Output, x: torch.Tensor) -> torch.Tensor:
     return total
 
 
+def balanced_cross_entropy(logits: Output, edge_map: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of an edge map, and of each side output: summed, each with a weight of 1.
+
+    An image's edges weigh together as much as the rest of it, though they are few: Xie and Tu,
+    "Holistically-nested edge detection", 2015, equation 2. Theirs is a sum over pixels, ours a
+    mean.
+
+    Args:
+        logits: maps ``(B, 1, H, W)``, one or several.
+        edge_map: 1 on an edge, 0 elsewhere; ``(B, 1, H, W)``.
+    """
+    share = edge_map.mean((1, 2, 3), keepdim=True)  # of edges: beta is 1 - share
+    weight = torch.where(edge_map > 0.5, 1 - share, share)
+    maps = [logits] if isinstance(logits, torch.Tensor) else logits
+    return sum(F.binary_cross_entropy_with_logits(z, edge_map, weight) for z in maps)
+
+
+def edges_of_sharp(**canny: object) -> Objective:
+    """The objective of an EdgeNet: Canny's edges of the sharp image, see :func:`edges.canny`.
+
+    A critic is shown the fused map as probabilities, beside Canny's.
+    """
+    return Objective(
+        balanced_cross_entropy,
+        target=partial(_edges_of, **canny),
+        shown=_probabilities,
+        measures={"val_f": _f_score},
+    )
+
+
+def image_and_edges(weight: float = 0.1, **canny: object) -> Objective:
+    """The objective of two networks in one: of the image, and ``weight`` times that of its edges.
+
+    It takes the image and the edges' logits; of an image alone it is the mean squared error.
+    """
+    return Objective(partial(_image_and_edges, weight=weight, **canny))
+
+
+def _image_and_edges(
+    output: Output, x: torch.Tensor, weight: float, **canny: object
+) -> torch.Tensor:
+    loss = F.mse_loss(first(output), x)
+    if isinstance(output, torch.Tensor):
+        return loss
+    return loss + weight * balanced_cross_entropy(output[1:], edges.canny(x, **canny))
+
+
+def _edges_of(pair: Pair, **canny: object) -> torch.Tensor:
+    return edges.canny(pair.x, **canny)
+
+
+def _probabilities(output: Output) -> torch.Tensor:
+    return torch.sigmoid(first(output))
+
+
+def _f_score(output: Output, edge_map: torch.Tensor) -> float:
+    return edges.best_f_score(_probabilities(output), edge_map)
+
+
 def _tell_by_logistic(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
@@ -93,12 +158,15 @@ def _fool_by_squares(fake: torch.Tensor) -> torch.Tensor:
     return (fake - 1).square().mean() / 2
 
 
-#: name -> objective. ``mse`` is the sources' (S1, S2, S4); ``l1`` what later networks use.
-OBJECTIVES: dict[str, Objective] = {
+#: name -> objective, or a function that makes one of a recipe's ``loss_args``. ``mse`` is the
+#: sources' (S1, S2, S4); ``l1`` what later networks use.
+OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
     "mse": Objective(F.mse_loss),
     "l1": Objective(F.l1_loss),
     "euclidean": Objective(euclidean),
     "mse-over-scales": Objective(mse_over_scales),
+    "edges": edges_of_sharp,
+    "mse-and-edges": image_and_edges,
 }
 
 #: name -> adversarial loss. ``non-saturating``: Goodfellow et al., "Generative adversarial nets",
@@ -110,3 +178,21 @@ ADVERSARIAL: dict[str, Adversarial] = {
     "hinge": Adversarial(_tell_by_hinge, _fool_by_hinge),
     "least-squares": Adversarial(_tell_by_squares, _fool_by_squares),
 }
+
+
+def objective(name: str, arguments: Mapping[str, object]) -> Objective:
+    """An objective of :data:`OBJECTIVES`, with its arguments.
+
+    Raises:
+        InputError: it has no such argument, or that may not be.
+    """
+    made = OBJECTIVES[name]
+    if isinstance(made, Objective):
+        if arguments:
+            raise InputError(f"the loss {name} has no argument {min(arguments)!r}; it has none")
+        return made
+    known = [*inspect.signature(made).parameters, *edges.CANNY]
+    known.remove("canny")
+    if unknown := sorted(set(arguments) - set(known)):
+        raise InputError(f"the loss {name} has no argument {unknown[0]!r}; it has {', '.join(known)}")
+    return made(**arguments)

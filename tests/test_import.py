@@ -28,6 +28,7 @@ LAYERS = [
     "metrics",
     "perception",
     "stats",
+    "edges",
     "losses",
     "classical",
     "models",

@@ -21,12 +21,27 @@ class ImageSet:
     name: str
     split: str | None
     items: tuple[Item, ...]
+    side: int | None = None  # of the shorter side, in pixels, to which images are reduced
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, i: int) -> torch.Tensor:
-        return images.to_tensor(self.items[i].array())
+        image = images.to_tensor(self.items[i].array())
+        if self.side is None:
+            return image
+        try:
+            return images.reduce(image[None], self.side)[0]
+        except InputError as error:
+            raise InputError(f"{self.names[i]}: {error}") from None
+
+    def reduced(self, side: int | None) -> ImageSet:
+        """The same images, each reduced until its shorter side has ``side`` pixels.
+
+        The set's name then ends with that number; names of images, and so what is drawn for them,
+        and the fingerprint stay. ``None`` leaves them as they are.
+        """
+        return replace(self, name=f"{self.name}-{side}", side=side) if side else self
 
     @property
     def names(self) -> list[str]:

@@ -7,6 +7,7 @@ Taught in chapter 01.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -93,6 +94,31 @@ def s2_gaussian(generator: torch.Generator) -> Degradation:
     return Degradation(psf.gaussian(sigma, 5), {"sigma": sigma}, noise=0.02, quantise=False)
 
 
+def s2_gaussian_quiet(generator: torch.Generator) -> Degradation:
+    """As S2's, without noise; so are those below: chapter 03 asks what of S2's blur matters."""
+    return replace(s2_gaussian(generator), noise=0.0)
+
+
+def s2_gaussian_noisy(generator: torch.Generator) -> Degradation:
+    """Noise of 0.05."""
+    return replace(s2_gaussian(generator), noise=0.05)
+
+
+def s2_gaussian_whole(generator: torch.Generator) -> Degradation:
+    """The same sigmas in a window that holds three of the largest."""
+    return _wider(generator, 1, 25)
+
+
+def s2_gaussian_2(generator: torch.Generator) -> Degradation:
+    """Twice as wide, window and all, for images of twice the side."""
+    return _wider(generator, 2, 9)
+
+
+def s2_gaussian_4(generator: torch.Generator) -> Degradation:
+    """Four times as wide."""
+    return _wider(generator, 4, 17)
+
+
 def s3_mixture(generator: torch.Generator) -> Degradation:
     """S3: Gaussian blur for one half of the images, motion blur for the other; all else is ours.
 
@@ -152,6 +178,11 @@ SETTINGS: dict[str, Draw] = {
     "s1-gaussian-matched": s1_gaussian_matched,
     "s1-box-matched": s1_box_matched,
     "s2-gaussian": s2_gaussian,
+    "s2-gaussian-quiet": s2_gaussian_quiet,
+    "s2-gaussian-noisy": s2_gaussian_noisy,
+    "s2-gaussian-whole": s2_gaussian_whole,
+    "s2-gaussian-2": s2_gaussian_2,
+    "s2-gaussian-4": s2_gaussian_4,
     "s3-mixture": s3_mixture,
     "s4-camera": s4_camera,
     "s4-camera-light": s4_camera_light,
@@ -159,6 +190,13 @@ SETTINGS: dict[str, Draw] = {
     "shake": shake,
     "noise": noise,
 }
+
+
+def _wider(generator: torch.Generator, times: float, window: int) -> Degradation:
+    """S2's Gaussian with another window, and sigma so many times as large."""
+    narrow = s2_gaussian(generator)
+    sigma = times * narrow.parameters["sigma"]
+    return replace(narrow, blur=psf.gaussian(sigma, window), parameters={"sigma": sigma})
 
 
 def _shakes(generators: Sequence[torch.Generator]) -> list[Degradation]:

@@ -16,6 +16,7 @@ many ``channels`` they take, and the ``least`` side of an image.
 
 from .denoiser import Denoiser
 from .discriminators import PatchDiscriminator
+from .edge import DeblurNet, EdgeNet
 from .networks import (
     DISCRIMINATORS,
     MODELS,
@@ -36,7 +37,9 @@ __all__ = [
     "SRCNN",
     "SRN",
     "WEIGHTS",
+    "DeblurNet",
     "Denoiser",
+    "EdgeNet",
     "PatchDiscriminator",
     "UNet",
     "build",

@@ -15,13 +15,16 @@ from torch import nn
 from ..errors import InputError
 from .denoiser import Denoiser
 from .discriminators import PatchDiscriminator
+from .edge import DeblurNet, EdgeNet
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
 
 #: name -> class
 MODELS: dict[str, type[nn.Module]] = {
+    "deblurnet": DeblurNet,
     "denoiser": Denoiser,
+    "edgenet": EdgeNet,
     "srcnn": SRCNN,
     "srn": SRN,
     "unet": UNet,

@@ -38,6 +38,7 @@ class Method:
     #: side of the square of input pixels that an output pixel depends on; None: it may on all
     receptive_field: int | None = None
     device: torch.device | None = None  # where its model is; None: it has none
+    oracle: bool = False  # it is shown the sharp image, too: a yardstick, no method to be had
     multiple: int = 1  # tiles of an image begin at multiples of it
     contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
     #: dB between an image restored in tiles and in one piece, where that was measured
@@ -51,7 +52,10 @@ class Method:
         return ", ".join([self.name, *self.notes])
 
     def __call__(
-        self, y: torch.Tensor | np.ndarray, kernel: torch.Tensor | np.ndarray | None = None
+        self,
+        y: torch.Tensor | np.ndarray,
+        kernel: torch.Tensor | np.ndarray | None = None,
+        sharp: torch.Tensor | None = None,
     ) -> torch.Tensor | np.ndarray:
         """Restore images, on a GPU in true float32, so that it restores as a processor does.
 
@@ -61,19 +65,23 @@ class Method:
                 at, for that waits for a GPU; :func:`deblurlib.restore` looks.
             kernel: ``(h, w)``, or one for each image, ``(B, h, w)``; see
                 :func:`deblurlib.psf.as_kernel`.
+            sharp: the sharp images, for an :attr:`oracle` alone.
 
         Returns:
             ``x_hat``, not clipped; of an array, an array of float32.
 
         Raises:
-            InputError: the method needs a kernel and gets none; no kernel; no such array.
+            InputError: the method needs a kernel, or the sharp image, and gets none; no kernel; no
+                such array.
         """
+        if self.oracle and sharp is None:
+            raise InputError(f"{self.name} is shown the sharp image, and restores nothing without")
         if kernel is None and not self.blind:
             raise InputError(f"the method {self.name} needs the kernel, and none is known")
         batch = as_batch(y)
         kernel = as_kernel(kernel) if isinstance(kernel, np.ndarray) else kernel
         if not isinstance(y, np.ndarray):
-            return self._restored(batch, kernel)
+            return self._restored(batch, kernel, sharp)
         check_restorable(batch)
         batch = batch.to(self.device or "cpu", torch.float32)
         kernel = None if kernel is None else kernel.to(batch.device)
@@ -86,8 +94,11 @@ class Method:
         """
         return _plain(name) in map(_plain, self.contaminated)
 
-    def _restored(self, y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
+    def _restored(
+        self, y: torch.Tensor, kernel: torch.Tensor | None, sharp: torch.Tensor | None = None
+    ) -> torch.Tensor:
         values = {name: setting.value for name, setting in self.settings.items()}
+        values |= {"sharp": sharp} if self.oracle else {}
         with machine.tf32(False):
             return self.function(y, None if self.blind else kernel, **values)
 
@@ -316,11 +327,12 @@ def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
     first = next(model.parameters(), None)
     return Method(
         name,
-        lambda y, kernel: apply_model(model, y.float(), kernel).to(y.dtype),
+        lambda y, kernel, sharp=None: apply_model(model, y.float(), kernel, sharp).to(y.dtype),
         describes,
         # what a model does of its own may look at the whole image, for its noise or its kernel
         receptive_field=None if hasattr(model, "restore") else model.receptive_field,
         blind=getattr(model, "blind", True),
+        oracle="x" in getattr(model, "takes", ()),
         device=None if first is None else first.device,
         multiple=model.multiple,
         **options,
@@ -330,7 +342,10 @@ def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
 @torch.inference_mode()
 @machine.tf32(False)
 def apply_model(
-    model: nn.Module, y: torch.Tensor, kernel: torch.Tensor | None = None
+    model: nn.Module,
+    y: torch.Tensor,
+    kernel: torch.Tensor | None = None,
+    sharp: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Restore images of any size with a model that may want certain sizes, or grey, or colour.
 
@@ -341,12 +356,14 @@ def apply_model(
         y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple`` below and to
             the right, by mirroring the image or, where it is too small, by repeating its edge.
         kernel: handed to a model that says how it restores.
+        sharp: the sharp images, for a model that takes ``x``; padded as ``y``.
     """
     if hasattr(model, "restore"):
         return model.restore(y, kernel)
     channels = y.shape[1]
     if channels == 1 and model.channels == 3:
-        return apply_model(model, y.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
+        three = [None if z is None else z.expand(-1, 3, -1, -1) for z in (y, sharp)]
+        return apply_model(model, three[0], None, three[1]).mean(1, keepdim=True)
     if model.channels not in (1, channels):
         raise InputError(f"the model takes {model.channels} channels, not {channels}")
     height, width = y.shape[-2:]
@@ -354,10 +371,13 @@ def apply_model(
     around = model.margin
     sides = (around, around + right, around, around + down)
     mode = "reflect" if max(sides[2:]) < height and max(sides[:2]) < width else "replicate"
-    padded = F.pad(y, sides, mode=mode) if any(sides) else y
-    if model.channels == 1:
-        padded = padded.flatten(0, 1)[:, None]
-    x_hat = first(model(padded))
+
+    def pad(z: torch.Tensor) -> torch.Tensor:
+        z = F.pad(z, sides, mode=mode) if any(sides) else z
+        return z.flatten(0, 1)[:, None] if model.channels == 1 else z
+
+    padded = pad(y)
+    x_hat = first(model(padded) if sharp is None else model(padded, pad(sharp)))
     wanted = (*padded.shape[:2], *(side - 2 * around for side in padded.shape[2:]))
     if x_hat.shape != wanted:
         raise InputError("the network's output is no image of the size of the one it is given")

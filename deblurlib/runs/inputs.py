@@ -12,7 +12,7 @@ from .. import data, images
 from ..data import ImageSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
-from ..losses import OBJECTIVES, sharp
+from ..losses import sharp
 from ..training import Player
 from .recipe import Recipe
 
@@ -31,7 +31,11 @@ def open_test_images(recipe: Recipe) -> ImageSet | PairSet:
 
 
 def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
-    return (data.open_images if recipe.degradation else data.open_pairs)(recipe.data, split)
+    if recipe.degradation is not None:
+        return data.open_images(recipe.data, split).reduced(recipe.reduce)
+    if recipe.reduce is not None:
+        raise InputError(f"{recipe.name}: recorded pairs are not reduced")
+    return data.open_pairs(recipe.data, split)
 
 
 def run_id(
@@ -61,7 +65,8 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
         raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
     if recipe.crop % model.multiple:
         raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
-    takes_more = getattr(model, "takes", ("y",)) != ("y",)
+    # one that takes the sharp image is a yardstick, scored where that is known
+    takes_more = set(getattr(model, "takes", ())) - {"y", "x"}
     if recipe.restores and takes_more and not hasattr(model, "restore"):
         raise InputError(f"{recipe.name}: {recipe.model} takes more than y, and has no restore")
     if "critic" not in playing:
@@ -69,7 +74,7 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
     critic = playing["critic"].model
     if recipe.crop < critic.least:
         raise InputError(f"{recipe.name}: the critic needs a crop of {critic.least} or more")
-    if OBJECTIVES[recipe.loss].target is sharp and critic.channels != channels:
+    if recipe.objective.target is sharp and critic.channels != channels:
         raise InputError(
             f"{recipe.name}: the critic takes {critic.channels} channels of {channels}"
         )
@@ -85,7 +90,7 @@ def batches_of(
     held = batches.hold(sharp, fabric.device, recipe.grey)
     crop = recipe.crop + 2 * margin
     top, left = 0, 0
-    if recipe.degradation is not None:
+    if recipe.degradation is not None and recipe.boundary == "valid":
         top, left = SETTINGS[recipe.degradation](generator(recipe.seed, 0)).margins
     least = (crop + 2 * top, crop + 2 * left)
     for name, image in zip(sharp.names, held, strict=True):
@@ -110,7 +115,8 @@ def make_batches(
     """
     draw = None if recipe.degradation is None else SETTINGS[recipe.degradation]
     crop = recipe.crop + 2 * margin
-    pair_of = batches.training_batches(held, draw, recipe.batch, crop, recipe.seed, **where)
+    how = where | {"boundary": recipe.boundary}
+    pair_of = batches.training_batches(held, draw, recipe.batch, crop, recipe.seed, **how)
 
     def batch_of(turn: int) -> Pair:
         pair = pair_of(turn)

@@ -9,7 +9,7 @@ from torch import nn
 
 from .. import models
 from ..errors import InputError
-from ..losses import ADVERSARIAL, OBJECTIVES
+from ..losses import ADVERSARIAL
 from ..training import Player, fooling, supervised, telling
 from .recipe import Recipe
 
@@ -45,8 +45,9 @@ def _check(network: nn.Module, name: str, says: Sequence[str]) -> None:
 
 def players_of(recipe: Recipe, model: nn.Module) -> dict[str, Player]:
     """The recipe's model and, if it has a rival, the critic."""
-    objective, rival = OBJECTIVES[recipe.loss], recipe.rival
-    how = {k: getattr(recipe, k) for k in ("optimiser", "schedule", "clip", "ema", "reset")}
+    objective, rival = recipe.objective, recipe.rival
+    own = ("optimiser", "schedule", "clip", "ema", "reset", "norms")
+    how = {k: getattr(recipe, k) for k in own}
     if rival is None:
         return {"model": Player(model, supervised(objective), **how)}
     game = ADVERSARIAL[rival.loss]
@@ -61,5 +62,6 @@ def players_of(recipe: Recipe, model: nn.Module) -> dict[str, Player]:
             optimiser=rival.optimiser,
             schedule=rival.schedule,
             losses=("critic",),
+            norms=recipe.norms,
         ),
     }

@@ -24,7 +24,6 @@ from torch import nn
 
 from .. import data, files, images, machine, training
 from ..data import ImageSet, PairSet, batches
-from ..losses import OBJECTIVES
 from . import fitting, inputs, players, validation
 from .recipe import Recipe
 from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
@@ -130,7 +129,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     """
     playing = players.players_of(recipe, players.build(recipe))
     multiple = playing["model"].model.multiple
-    least = max(SIDE, OBJECTIVES[recipe.loss].least)
+    least = max(SIDE, recipe.objective.least)
     least = max(least, playing["critic"].model.least) if recipe.rival else least
     rival = recipe.rival
     if rival:
@@ -144,6 +143,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
         crop=-(-least // multiple) * multiple,
         reset=recipe.reset and min(recipe.reset, steps // 2),
         images=recipe.images and 3,
+        reduce=None,
         schedule=_shortened(recipe.schedule, steps),
         rival=rival,
         precision="32",

@@ -16,7 +16,7 @@ from ..data import ImageSet, PairSet
 from ..degrade import SETTINGS
 from ..errors import InputError
 from ..files import write_whole
-from ..losses import ADVERSARIAL, OBJECTIVES
+from ..losses import ADVERSARIAL
 from . import inputs, proof, signature, store
 from .recipe import Recipe
 from .run import Run
@@ -38,7 +38,7 @@ def code_of(recipe: Recipe) -> str:
 
     Of PyTorch, only the names of what is used; its version is in the run's ``env``.
     """
-    objective = OBJECTIVES[recipe.loss]
+    objective = recipe.objective
     chosen = [models.MODELS[recipe.model], objective.loss, objective.target, objective.shown]
     chosen += [] if recipe.degradation is None else [SETTINGS[recipe.degradation]]
     if rival := recipe.rival:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 from .. import fingerprint
-from ..degrade import SETTINGS
+from ..degrade import BOUNDARIES, SETTINGS
 from ..errors import InputError, NotRegistered, require
-from ..losses import ADVERSARIAL, OBJECTIVES, sharp
+from .. import losses
+from ..losses import ADVERSARIAL, OBJECTIVES, Objective, sharp
 from ..models import DISCRIMINATORS, MODELS
 
 PLAYERS = ("model", "critic")
@@ -58,6 +59,7 @@ class Recipe:
     degradation: str | None = None  # a key of degrade.SETTINGS; None: the data are pairs
     model_args: Mapping[str, object] = field(default_factory=dict)
     loss: str = "mse"  # a key of losses.OBJECTIVES
+    loss_args: Mapping[str, object] = field(default_factory=dict)
     optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
     schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
     clip: Mapping[str, object] | None = None  # this and the two above: see training.Player
@@ -72,6 +74,9 @@ class Recipe:
     every: int | None = None  # steps from one row of the history to the next; None: a tenth
     seed: int = 0  # of the first weights, and of every sample
     tf32: bool = True  # whether a GPU's convolutions in "32" may round to TF32
+    boundary: str = "valid"  # of the blur, see degrade.convolve
+    reduce: int | None = None  # pixels to which the shorter side of each image is reduced
+    norms: bool = False  # whether the history holds the norms of the gradients
     rival: Rival | None = None  # a critic to train against
     #: what the model stands on: recipes that are trained first, by the names of the model's modules
     #: that get their weights and stay as they are; with this recipe's seed
@@ -85,12 +90,18 @@ class Recipe:
             value = getattr(self, key)
             if value not in table and not (key == "degradation" and value is None):
                 raise NotRegistered(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
-        for key in ("steps", "batch", "crop", "every", "images", "reset"):
+        if self.boundary not in BOUNDARIES:
+            allowed = ", ".join(BOUNDARIES)
+            raise InputError(f"{self.name}: boundary {self.boundary!r} is none of {allowed}")
+        for key in ("steps", "batch", "crop", "every", "images", "reset", "reduce"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise InputError(f"{self.name}: {key} must be 1 or more, not {value}")
         if isinstance(self.rival, Mapping):
             object.__setattr__(self, "rival", Rival(**self.rival))
+        if self.norms and self.precision == "fp16":
+            raise InputError(f"{self.name}: in fp16 gradients are scaled; take bf16 for their norms")
+        _ = self.objective  # an error of its arguments is raised now
         if self.rival and self.precision == "fp16":
             raise InputError(f"{self.name}: two players cannot share the scale of fp16; take bf16")
         recipes = {
@@ -106,10 +117,20 @@ class Recipe:
         return self.every or max(1, self.steps // 10)
 
     @property
+    def objective(self) -> Objective:
+        """What the model is trained for."""
+        return losses.objective(self.loss, self.loss_args)
+
+    @property
+    def label(self) -> str:
+        """What its images are called: the source, and the side to which they are reduced."""
+        return f"{self.data}-{self.reduce}" if self.reduce else self.data
+
+    @property
     def restores(self) -> bool:
         """Whether its runs make images: by what the model returns, or as it says itself."""
         by_itself = hasattr(MODELS[self.model], "restore")
-        return by_itself or OBJECTIVES[self.loss].target is sharp
+        return by_itself or self.objective.target is sharp
 
     @property
     def turns(self) -> int:

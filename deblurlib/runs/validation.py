@@ -13,7 +13,7 @@ from .. import images, machine
 from ..data import ImageSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
-from ..losses import OBJECTIVES, first, sharp
+from ..losses import first, sharp
 from ..training import predict
 from .recipe import Recipe
 
@@ -50,7 +50,8 @@ def _validation_images(recipe: Recipe, held_out: ImageSet | PairSet) -> Iterator
     """The validation images, blurred and sharp."""
     grey = recipe.grey
     if recipe.degradation is not None:
-        yield from batches.evaluation_pairs(held_out, SETTINGS[recipe.degradation], 0, grey=grey)
+        how = {"boundary": recipe.boundary, "grey": grey}
+        yield from batches.evaluation_pairs(held_out, SETTINGS[recipe.degradation], 0, **how)
         return
     for i in range(len(held_out)):
         y, x = (images.quantise(images.grey(z, grey)) if grey else z for z in held_out[i])
@@ -64,16 +65,17 @@ def scorer(
 
     ``val_psnr`` is that of the mean squared error over all crops, for a mean of PSNRs would be
     infinite as soon as one crop is flat. It is NaN for a model that makes no image, and so is the
-    loss of the identity where the target is no image.
+    loss of the identity where the target is no image. The objective's own measures follow, each
+    the mean over the images.
     """
-    objective = OBJECTIVES[recipe.loss]
+    objective = recipe.objective
     restores = objective.target is sharp
     pairs = [*validation_pairs(recipe, held_out, margin)]
     parts = [_joined(pairs[i : i + SCORED_AT_ONCE]) for i in range(0, len(pairs), SCORED_AT_ONCE)]
 
     def score(model: nn.Module) -> dict[str, float]:
         model.eval()
-        losses, errors = [], []
+        losses, errors, measured = [], [], {name: [] for name in objective.measures}
         with torch.no_grad(), machine.tf32(False):
             for part in parts:
                 pair = replace(part, y=part.y.to(device), x=part.x.to(device))
@@ -85,12 +87,17 @@ def scorer(
                     output = x_hat
                 if restores or not isinstance(model, nn.Identity):
                     losses.append(objective(output, pair) * len(pair.x))
+                    for name, measure in objective.measures.items():
+                        value = measure(output, objective.target(pair))
+                        measured[name].append(value * len(pair.x))
                 if x_hat is not None:
                     errors.append((images.quantise(x_hat) - pair.x).square().mean((1, 2, 3)))
         count = len(pairs)
+        further = {name: sum(v) / count if v else math.nan for name, v in measured.items()}
         return {
             "val_loss": (sum(losses) / count).item() if losses else math.nan,
             "val_psnr": -10 * torch.cat(errors).mean().log10().item() if errors else math.nan,
+            **further,
         }
 
     return score

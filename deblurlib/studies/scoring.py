@@ -34,7 +34,8 @@ def score(
     makes no image, as a part of another may, is left out.
 
     Args:
-        test: the sharp test images; by default the ``test`` split of the run's data, all of it.
+        test: the sharp test images, before a recipe reduces them; by default the ``test`` split of
+            the run's data, all of it.
         side: pixels of the middle square of each image that is restored; by default all of it.
         device: see :func:`deblurlib.machine.device`.
         options: ``measures`` and ``border`` of :func:`deblurlib.evaluation.evaluate`.
@@ -45,9 +46,10 @@ def score(
         recipe = run.recipe
         if not recipe.restores:
             continue
-        groups.setdefault((recipe.data, recipe.degradation, recipe.grey), []).append(run)
+        key = (recipe.label, recipe.degradation, recipe.grey, recipe.boundary)
+        groups.setdefault(key, []).append(run)
     rows, seen_cases = [], set()
-    for (name, degradation, grey), group in groups.items():
+    for (name, degradation, grey, _), group in groups.items():
         by_id = {run.id: run for run in group}
         methods = [replace(restoration.of_run(by_id[i], device), name=i) for i in by_id]
         common = {"data": name, "channels": "grey" if grey else "rgb"}
@@ -70,10 +72,10 @@ def cases(
     recipe: Recipe, test: ImageSet | None = None, side: int | None = None
 ) -> Iterator[evaluation.Case]:
     """The cases that a recipe's runs are scored on, see :func:`score`."""
-    images = open_test_images(recipe) if test is None or recipe.degradation is None else test
     if recipe.degradation is None:
-        return evaluation.cases_of_pairs(images, recipe.grey)
-    options = {"side": side, "grey": recipe.grey}
+        return evaluation.cases_of_pairs(open_test_images(recipe), recipe.grey)
+    images = open_test_images(recipe) if test is None else test.reduced(recipe.reduce)
+    options = {"side": side, "grey": recipe.grey, "boundary": recipe.boundary}
     return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)
 
 

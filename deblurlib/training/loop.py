@@ -50,7 +50,7 @@ class State:
 
     def count(self, name: str, losses: Mapping[str, torch.Tensor]) -> None:
         """Note a player's turn and its losses, without waiting for a GPU to know them."""
-        if losses.keys() != set(self.players[name].losses):
+        if losses.keys() != set(self.players[name].noted):
             raise InputError(f"{name} returns the losses {', '.join(losses)}, and names others")
         names = list(self.losses)
         for key, loss in losses.items():
@@ -144,6 +144,7 @@ def fit(
         with turn_of(name, players, fabric), nullcontext() if tf32 else machine.tf32(False):
             losses = player.minimises(networks, pair)
             fabric.backward(player.total(losses))
+        losses |= player.norm()
         player.move()
         state.count(name, losses)
         _look(state, fabric, steps, every or steps, wanted, name)
@@ -170,7 +171,7 @@ def _begin(
             f"the turns {', '.join(turns)} must be of the players {', '.join(players)}, "
             "and model among them"
         )
-    names = [name for player in players.values() for name in player.losses]
+    names = [name for player in players.values() for name in player.noted]
     if len(set(names)) < len(names):
         raise InputError(f"two losses have one name: {', '.join(names)}")
     if resets := [key for key, player in players.items() if player.reset and key != "model"]:

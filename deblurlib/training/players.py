@@ -47,6 +47,7 @@ class Player:
     #: what its losses count in the sum that it minimises, where that is not 1
     weights: Mapping[str, float] = field(default_factory=dict)
     losses: Sequence[str] = ("loss",)  # their names
+    norms: bool = False  # note the gradient's norm, too, as a loss that is named after the first one
     average: AveragedModel | None = field(default=None, init=False)
 
     def begin(self, fabric: Fabric, layout: torch.memory_format, compile: str | None) -> None:
@@ -92,6 +93,18 @@ class Player:
     def total(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What the player minimises: the sum of its losses, each with its weight."""
         return sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
+
+    @property
+    def noted(self) -> Sequence[str]:
+        """What is noted of a turn: the losses, and maybe the norm of the gradient."""
+        return (*self.losses, f"{self.losses[0]}_gradient") if self.norms else self.losses
+
+    def norm(self) -> dict[str, torch.Tensor]:
+        """The norm of the gradient of all its weights together, if that is to be noted."""
+        if not self.norms:
+            return {}
+        gradients = [p.grad for p in self.learning if p.grad is not None]
+        return {self.noted[-1]: nn.utils.get_total_norm(gradients)}
 
     def move(self) -> None:
         """Move the weights along their gradients."""

@@ -1,0 +1,178 @@
+"""Chapter 03's recipes: S2's setting and its controls, other noise and windows, larger images.
+
+All arms of a setting have the same images, number of updates, optimiser and schedule. S2 names
+CIFAR-10 and its blur; what it says of training is that nothing was tuned. The rates were chosen by
+validation, once, from those of :func:`sweep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...edges import CANNY
+from ...runs import Recipe
+
+#: EdgeNet's arguments
+EDGES = {"width": 16, "stages": 3}
+#: the UNets' width, by what has as many parameters: DeblurNet, or DeblurNet and EdgeNet together
+UNETS = {"unet": 7, "unet-wide": 9}
+WIDER = 22  # DeblurNet's width with the parameters of both networks
+#: name of a setting -> its degradation; the first is S2's
+BLURS = {
+    "": "s2-gaussian",
+    "quiet-": "s2-gaussian-quiet",
+    "noisy-": "s2-gaussian-noisy",
+    "whole-": "s2-gaussian-whole",
+}
+#: name of a setting -> the side of its images and its degradation: the blur is as wide as at 32
+#: pixels, or as wide for the image
+SIZES_OF_IMAGES = {
+    "32-": (32, "s2-gaussian"),
+    "64-": (64, "s2-gaussian"),
+    "128-": (128, "s2-gaussian"),
+    "64-scaled-": (64, "s2-gaussian-2"),
+    "128-scaled-": (128, "s2-gaussian-4"),
+}
+LARGER = "imagenet"  # the source of these images
+RATES = {"3e-4": 3e-4, "1e-3": 1e-3, "3e-3": 3e-3}
+#: chosen on the validation images, see :func:`sweep`
+RATE = 1e-3
+#: sizes by profile; ``pixels`` of a batch are the same for images of all sides
+SIZES = {
+    "smoke": {"steps": 2, "every": 1, "batch": 2},
+    "quick": {"steps": 600, "every": 200, "batch": 8},
+    "report": {"steps": 1_500, "every": 150, "batch": 8},
+    "full": {"steps": 100_000, "every": 5_000, "batch": 64},
+}
+#: critics: with the weights' singular values held at 1, and without
+CRITICS = {"adversarial-edges": True, "unbounded-edges": False}
+ADVERSARIAL_WEIGHT = 0.1
+
+
+def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
+    """All recipes of the chapter that stand on ``data``, in the order of its sections."""
+    listed = main(profile, data)
+    for prefix, degradation in list(BLURS.items())[1:]:
+        listed += compared(profile, data, prefix, degradation)
+    return [Recipe(**values, seed=seed) for values in listed]
+
+
+def larger(profile: str, seed: int) -> list[Recipe]:
+    """The recipes on images of 32, 64 and 128 pixels."""
+    listed = []
+    for prefix, (side, degradation) in SIZES_OF_IMAGES.items():
+        listed += compared(profile, LARGER, prefix, degradation, side, ("unet",))
+    return [Recipe(**values, seed=seed) for values in listed]
+
+
+def sweep(profile: str, seed: int, data: str) -> list[Recipe]:
+    """Three networks at three rates, for the choice of :data:`RATE`."""
+    listed = []
+    for slug, rate in RATES.items():
+        adam = {"optimiser": {"name": "adam", "lr": rate}}
+        listed += [
+            _deblurnet(f"rate-{slug}-deblurnet", profile, data) | adam,
+            _unet(f"rate-{slug}-unet-wide", "unet-wide", profile, data) | adam,
+            _edges(f"rate-{slug}-edges", profile, data) | adam,
+        ]
+    return [Recipe(**values, seed=seed) for values in listed]
+
+
+def main(profile: str, data: str) -> list[dict]:
+    """S2's setting: its models, and what tells whether it is edges that help."""
+    listed = compared(profile, data)
+    joint = {"fourth": "predicted", "edges": EDGES}
+    listed += [
+        _unet("unet-wide", "unet-wide", profile, data),
+        _unet("unet-residual", "unet-wide", profile, data, residual=True),
+        _deblurnet("zero", profile, data, fourth="zero"),
+        _deblurnet("blurred", profile, data, fourth="blurred", canny=CANNY),
+        _deblurnet("wider", profile, data, width=WIDER),
+        _deblurnet("joint", profile, data, supervised=True, **joint)
+        | {"loss": "mse-and-edges", "loss_args": CANNY},
+        _deblurnet("unsupervised", profile, data, **joint),
+    ]
+    for name, spectral in CRITICS.items():
+        critic = {"channels": 1, "width": 16, "halvings": 2, "spectral": spectral}
+        rival = {"model": "patch", "model_args": critic, "weight": ADVERSARIAL_WEIGHT}
+        rival |= {"optimiser": {"name": "adam", "lr": RATE}, "schedule": {"name": "cosine"}}
+        listed.append(_edges(name, profile, data) | {"rival": rival})
+    return [*listed, _standing(_named("adversarial-edges", listed), "adversarial", profile, data)]
+
+
+def compared(
+    profile: str,
+    data: str,
+    prefix: str = "",
+    degradation: str = BLURS[""],
+    side: int | None = None,
+    leave: tuple[str, ...] = (),
+) -> list[dict]:
+    """The arms that every setting has: a UNet, DeblurNet, predicted edges, those of the sharp."""
+    edges = _edges("edges", profile, data)
+    listed = [
+        _unet("unet", "unet", profile, data),
+        _deblurnet("deblurnet", profile, data),
+        edges,
+        _standing(edges, "predicted", profile, data),
+        _deblurnet("sharp", profile, data, fourth="sharp", canny=CANNY),
+    ]
+    return [
+        _in_setting(recipe, prefix, degradation, side)
+        for recipe in listed
+        if recipe["name"].partition("/")[2] not in leave
+    ]
+
+
+def _in_setting(recipe: dict, prefix: str, degradation: str, side: int | None) -> dict:
+    """A recipe with another blur, on images of another side, under a name that says so."""
+    name = "03/" + prefix + recipe["name"].partition("/")[2]
+    changed = {"name": name, "degradation": degradation}
+    if side:
+        crop = min(side, 64)
+        batch = max(1, recipe["batch"] * 32**2 // crop**2)
+        changed |= {"reduce": side, "crop": crop, "batch": batch}
+    if "parts" in recipe:
+        parts = recipe["parts"].items()
+        changed["parts"] = {k: _in_setting(p, prefix, degradation, side) for k, p in parts}
+    return recipe | changed
+
+
+def _named(name: str, listed: list[dict]) -> dict:
+    return next(recipe for recipe in listed if recipe["name"] == f"03/{name}")
+
+
+def _standing(edges: dict, name: str, profile: str, data: str) -> dict:
+    """A DeblurNet that is shown the edges of a network that was trained before."""
+    return _deblurnet(name, profile, data, fourth="predicted") | {"parts": {"edges": edges}}
+
+
+def _deblurnet(name: str, profile: str, data: str, width: int = 16, **arguments) -> dict:
+    return _recipe(name, "deblurnet", {"width": width, **arguments}, profile, data)
+
+
+def _unet(name: str, size: str, profile: str, data: str, residual: bool = False) -> dict:
+    arguments = {"width": UNETS[size], "residual": residual}
+    return _recipe(name, "unet", arguments, profile, data)
+
+
+def _edges(name: str, profile: str, data: str) -> dict:
+    recipe = _recipe(name, "edgenet", EDGES, profile, data)
+    return recipe | {"loss": "edges", "loss_args": CANNY, "norms": True}
+
+
+def _recipe(
+    name: str, model: str, arguments: Mapping[str, object], profile: str, data: str
+) -> dict:
+    return {
+        "name": f"03/{name}",
+        "model": model,
+        "model_args": dict(arguments),
+        "data": data,
+        "degradation": BLURS[""],
+        "boundary": "reflect",  # as OpenCV, and so S2, blurs
+        "optimiser": {"name": "adam", "lr": RATE},
+        "schedule": {"name": "cosine"},
+        "crop": 32,
+        **SIZES[profile],
+    }
