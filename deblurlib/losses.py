@@ -194,5 +194,7 @@ def objective(name: str, arguments: Mapping[str, object]) -> Objective:
     known = [*inspect.signature(made).parameters, *edges.CANNY]
     known.remove("canny")
     if unknown := sorted(set(arguments) - set(known)):
-        raise InputError(f"the loss {name} has no argument {unknown[0]!r}; it has {', '.join(known)}")
+        raise InputError(
+            f"the loss {name} has no argument {unknown[0]!r}; it has {', '.join(known)}"
+        )
     return made(**arguments)

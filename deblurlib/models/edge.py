@@ -166,7 +166,9 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         if self.fourth == "predicted":
             return torch.sigmoid(maps[0])
         if self.fourth == "sharp":
-            require(x is not None, "this network is shown the edges of the sharp image: give it, too")
+            require(
+                x is not None, "this network is shown the edges of the sharp image: give it, too"
+            )
             return canny(x, **self.canny).to(y)
         return canny(y, **self.canny).to(y) if self.fourth == "blurred" else None
 

@@ -100,7 +100,9 @@ class Recipe:
         if isinstance(self.rival, Mapping):
             object.__setattr__(self, "rival", Rival(**self.rival))
         if self.norms and self.precision == "fp16":
-            raise InputError(f"{self.name}: in fp16 gradients are scaled; take bf16 for their norms")
+            raise InputError(
+                f"{self.name}: in fp16 gradients are scaled; take bf16 for their norms"
+            )
         _ = self.objective  # an error of its arguments is raised now
         if self.rival and self.precision == "fp16":
             raise InputError(f"{self.name}: two players cannot share the scale of fp16; take bf16")
