@@ -6,9 +6,26 @@ of the report were scored.
 
 from __future__ import annotations
 
-from .recipes import recipes
+from .claims import claims, f_scores, lost, unsteadiness
+from .measuring import measure
+from .recipes import BLURS, CHOSEN, CRITICS, EDGES, RATES, SIZES_OF_IMAGES, WIDER, recipes
 
-__all__ = ["SCORING", "recipes"]
+__all__ = [
+    "BLURS",
+    "CHOSEN",
+    "CRITICS",
+    "EDGES",
+    "RATES",
+    "SCORING",
+    "SIZES_OF_IMAGES",
+    "WIDER",
+    "claims",
+    "f_scores",
+    "lost",
+    "measure",
+    "recipes",
+    "unsteadiness",
+]
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
 SCORING = {"protocols": ("gaussian-rgb",)}

@@ -53,12 +53,11 @@ CRITICS = {
     "unbounded-edges": (0.1, False),
 }
 CRITIC_RATE = 1e-3
-LONGER = 4  # times as many steps, to see whether what a short training says holds
 
 
 def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     """All recipes of the chapter, in the order of its sections."""
-    parts = (sweep, main, settings, larger, longer)
+    parts = (sweep, main, settings, larger)
     return [Recipe(**values, seed=seed) for part in parts for values in part(profile, data)]
 
 
@@ -110,16 +109,6 @@ def larger(profile: str, data: str) -> list[dict]:
     listed = []
     for prefix, (side, degradation) in SIZES_OF_IMAGES.items():
         listed += compared(profile, photographs, prefix, degradation, side, ("unet",))
-    return listed
-
-
-def longer(profile: str, data: str) -> list[dict]:
-    """S2's setting, trained for longer."""
-    steps = {"steps": LONGER * SIZES[profile]["steps"]}
-    listed = compared(profile, data, "long-", leave=("unet",))
-    for recipe in listed:
-        recipe |= steps
-        recipe["parts"] = {k: part | steps for k, part in recipe.get("parts", {}).items()}
     return listed
 
 

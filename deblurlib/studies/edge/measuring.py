@@ -1,0 +1,59 @@
+"""Chapter 03 measured: every recipe trained and scored, every claim judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...data import ImageSet, open_images
+from ...runs import Recipe
+from ..archive import Archive
+from ..claims import judge
+from ..study import FINAL
+from .claims import CIFAR_100, claims
+from .recipes import SMALL, larger, main, recipes, settings, sweep
+
+#: test images by profile; the others score all
+COUNT = {"smoke": 2, "quick": 3}
+ENOUGH = 3  # seeds where all agree: for other settings and larger images
+
+
+def measure(
+    archive: Archive, profile: str, seeds: Sequence[int], data: str
+) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+    """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
+
+    The rows of ``data`` also say each image's class, where that is known.
+    """
+    from . import SCORING  # of this package, which imports this module
+
+    test = open_images(data, "test")
+    chosen = wanted(profile, seeds, data)
+    trained = [archive.run(recipe) for recipe in chosen]
+    rows = []
+    for source in sorted({recipe.data for recipe in chosen}):
+        scored = [
+            run
+            for run in trained
+            if run.recipe.data == source and not run.recipe.name.startswith("03/rate-")
+        ]
+        images = open_images(source, "test").first(COUNT.get(profile))
+        rows += archive.score(scored, images, **SCORING)
+    final = profile in FINAL and data in SMALL and len(seeds) >= ENOUGH
+    judged = judge(claims(trained, rows), final)
+    verdict = "undecided" if final else None
+    return rows, [*judged, CIFAR_100 | {"verdict": verdict}], test
+
+
+def wanted(profile: str, seeds: Sequence[int], data: str) -> list[Recipe]:
+    """The recipes of the study: S2's setting with all seeds, others with fewer."""
+    parts = (
+        (sweep, seeds[:1]),
+        (main, seeds),
+        *((part, seeds[:ENOUGH]) for part in (settings, larger)),
+    )
+    listed = []
+    for part, some in parts:
+        names = {values["name"] for values in part(profile, data)}
+        for seed in some:
+            listed += [r for r in recipes(profile, seed, data) if r.name in names]
+    return listed
