@@ -54,7 +54,8 @@ class EdgeNet(nn.Module, PyTorchModelHubMixin):
     @property
     def receptive_field(self) -> int:
         """Side of a square of input pixels outside of which none changes an output pixel."""
-        far = 1  # of the last side output, enlarged: a neighbour of the nearest pixel
+        # of the last side output, if it is enlarged: a neighbour of the nearest pixel
+        far = int(len(self.stages) > 1)
         for _ in self.stages[1:]:
             far = 2 * (far + 2) + 1  # two layers, and the maximum of two pixels
         return 2 * (far + 2) + 1
