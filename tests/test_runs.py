@@ -326,7 +326,9 @@ class Noisy(SRCNN):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"channels_last": True}, {"reset": 3}, {"model": "noisy"}], ids=str
+    "changed",
+    [{"channels_last": True}, {"norms": True}, {"reset": 3}, {"model": "noisy"}],
+    ids=str,
 )
 def test_a_stop_leaves_no_trace_whatever_the_recipe(trained, tmp_path, monkeypatch, changed):
     monkeypatch.setitem(models.MODELS, "noisy", Noisy)
@@ -338,7 +340,11 @@ def test_a_stop_leaves_no_trace_whatever_the_recipe(trained, tmp_path, monkeypat
     assert again.outcome == "resumed"
     assert weights(again) == weights(whole)
     assert whole.id != trained[1].id
-    assert "channels_last" in changed or weights(whole) != weights(trained[1])
+    same = {"channels_last", "norms"} & changed.keys()
+    assert same or weights(whole) != weights(trained[1])
+    noted = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.history]
+    assert noted == [{k: v for k, v in row.items() if k != "seconds"} for row in again.history]
+    assert all(("loss_gradient" in row) == ("norms" in changed) for row in noted)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

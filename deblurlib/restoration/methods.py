@@ -54,7 +54,7 @@ class Method:
         self,
         y: torch.Tensor | np.ndarray,
         kernel: torch.Tensor | np.ndarray | None = None,
-        sharp: torch.Tensor | None = None,
+        sharp: torch.Tensor | np.ndarray | None = None,
     ) -> torch.Tensor | np.ndarray:
         """Restore images, on a GPU in true float32, so that it restores as a processor does.
 
@@ -64,7 +64,7 @@ class Method:
                 at, for that waits for a GPU; :func:`deblurlib.restore` looks.
             kernel: ``(h, w)``, or one for each image, ``(B, h, w)``; see
                 :func:`deblurlib.psf.as_kernel`.
-            sharp: the sharp images, for an :attr:`oracle` alone.
+            sharp: the sharp images, of the same kind as ``y``, for an :attr:`oracle` alone.
 
         Returns:
             ``x_hat``, not clipped; of an array, an array of float32.
@@ -84,7 +84,8 @@ class Method:
         check_restorable(batch)
         batch = batch.to(self.device or "cpu", torch.float32)
         kernel = None if kernel is None else kernel.to(batch.device)
-        return self._restored(batch, kernel).detach().float().cpu().numpy()
+        sharp = as_batch(sharp).to(batch) if self.oracle else None
+        return self._restored(batch, kernel, sharp).detach().float().cpu().numpy()
 
     def has_seen(self, name: str) -> bool:
         """Whether a data set is among the :attr:`contaminated`, however its name is written.
@@ -331,7 +332,7 @@ def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
         # what a model does of its own may look at the whole image, for its noise or its kernel
         receptive_field=None if hasattr(model, "restore") else model.receptive_field,
         blind=getattr(model, "blind", True),
-        oracle="x" in getattr(model, "takes", ()),
+        oracle="x" in getattr(model, "takes", ()) and not hasattr(model, "restore"),
         device=None if first is None else first.device,
         multiple=model.multiple,
         **options,
