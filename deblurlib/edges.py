@@ -19,6 +19,17 @@ GREYS = {"luma": (0.299, 0.587, 0.114), "mean": (1 / 3, 1 / 3, 1 / 3)}
 CANNY = {"low": 100.0, "high": 200.0, "smoothing": 1.0, "grey": "luma"}
 
 
+def check(**arguments: object) -> None:
+    """Raise an :class:`InputError` if these can be no arguments of :func:`canny`."""
+    if unknown := sorted(arguments.keys() - CANNY.keys()):
+        raise InputError(f"Canny has no argument {unknown[0]!r}; it has {', '.join(CANNY)}")
+    low, high, smoothing, grey = {**CANNY, **arguments}.values()
+    require(0 <= low <= high, f"Canny's thresholds are 0 <= low <= high, not {low} and {high}")
+    require(smoothing >= 0, f"smoothing must be 0 or more, not {smoothing}")
+    if grey not in GREYS:
+        raise InputError(f"grey {grey!r} is none of {', '.join(GREYS)}")
+
+
 def canny(
     x: torch.Tensor,
     low: float = 100.0,
@@ -29,8 +40,9 @@ def canny(
     """The edges that Canny's detector finds in each image: 1 on an edge, 0 elsewhere.
 
     J. Canny, "A computational approach to edge detection", IEEE Transactions on Pattern Analysis
-    and Machine Intelligence 8(6), 1986, as OpenCV computes it: Sobel's gradients, their size the sum
-    of two absolute values, thinning, and hysteresis. It works on 8-bit values, on the processor.
+    and Machine Intelligence 8(6), 1986, as OpenCV computes it: Sobel's gradients, their size the
+    sum of two absolute values, thinning, and hysteresis. It works on 8-bit values, on the
+    processor.
 
     Args:
         x: ``(B, C, H, W)`` in [0, 1], of 1 or 3 channels; what lies outside is clipped.
@@ -43,12 +55,9 @@ def canny(
         ``(B, 1, H, W)``, float32, on the device of ``x``.
 
     Raises:
-        InputError: no images, thresholds that are not in order, an unknown ``grey``.
+        InputError: no images; also as of :func:`check`.
     """
-    require(0 <= low <= high, f"Canny's thresholds are 0 <= low <= high, not {low} and {high}")
-    require(smoothing >= 0, f"smoothing must be 0 or more, not {smoothing}")
-    if grey not in GREYS:
-        raise InputError(f"grey {grey!r} is none of {', '.join(GREYS)}")
+    check(low=low, high=high, smoothing=smoothing, grey=grey)
     if x.ndim != 4 or x.shape[1] not in (1, 3):
         raise InputError(f"images (B, 1 or 3, H, W) have edges, not {tuple(x.shape)}")
     weights = x.new_tensor(GREYS[grey])[None, :, None, None]

@@ -97,6 +97,7 @@ def edges_of_sharp(**canny: object) -> Objective:
 
     A critic is shown the fused map as probabilities, beside Canny's.
     """
+    edges.check(**canny)
     return Objective(
         balanced_cross_entropy,
         target=partial(_edges_of, **canny),
@@ -110,6 +111,7 @@ def image_and_edges(weight: float = 0.1, **canny: object) -> Objective:
 
     It takes the image and the edges' logits; of an image alone it is the mean squared error.
     """
+    edges.check(**canny)
     return Objective(partial(_image_and_edges, weight=weight, **canny))
 
 
@@ -191,8 +193,9 @@ def objective(name: str, arguments: Mapping[str, object]) -> Objective:
         if arguments:
             raise InputError(f"the loss {name} has no argument {min(arguments)!r}; it has none")
         return made
-    known = [*inspect.signature(made).parameters, *edges.CANNY]
-    known.remove("canny")
+    known = list(inspect.signature(made).parameters)
+    if "canny" in known:  # stands for all of Canny's
+        known[known.index("canny") :] = edges.CANNY
     if unknown := sorted(set(arguments) - set(known)):
         raise InputError(
             f"the loss {name} has no argument {unknown[0]!r}; it has {', '.join(known)}"

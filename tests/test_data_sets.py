@@ -313,6 +313,27 @@ def test_some_are_taken_by_their_places_in_that_order(some, places):
         some.take([*places, len(some)])
 
 
+def test_reduced_images_keep_their_names_and_draws_and_are_means_of_pixels(tmp_path, save_picture):
+    arrays = [save_picture(tmp_path / f"train/{i}.png", i, 8, 12) for i in range(3)]
+    whole = data.open_images(str(tmp_path), "train")
+    small = whole.reduced(4)
+    assert small.name == f"{whole.name}-4"
+    for kind in ("names", "keys", "scenes", "fingerprint", "split"):
+        assert getattr(small, kind) == getattr(whole, kind)
+    for image, array in zip(small, arrays, strict=True):
+        means = array.reshape(4, 2, 6, 2, 3).mean((1, 3))
+        assert np.array_equal((255 * image).round().permute(1, 2, 0), np.floor(means + 0.5))
+    assert small.take([2, 0]).first(1)[0].shape == (3, 4, 6)
+    rest, held = data.hold_out(small, 0.3)
+    assert {rest.side, held.side} == {4}
+    assert whole.reduced(None) == whole
+    assert torch.equal(whole.reduced(8)[1], whole[1])
+    assert whole.reduced(5)[0].shape == (3, 5, 8)  # 7.5 columns, rounded
+    save_picture(tmp_path / "train/9.png", 9, 3, 12)
+    with pytest.raises(InputError, match=r"9\.png: an image of 3 x 12 pixels .* reduced to 4"):
+        data.open_images(str(tmp_path), "train").reduced(4)[3]
+
+
 def test_taking_keeps_kernels_with_their_pairs(pairs):
     taken = pairs.take([4, 3, 9])
     known = [name.endswith("/0.png") for name in taken.names]

@@ -9,11 +9,12 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from deblurlib import data, degrade, evaluation, files, images, metrics, psf
+from deblurlib import data, degrade, evaluation, files, images, metrics, psf, restoration, runs
 from deblurlib.errors import InputError
 from deblurlib.evaluation import Case, cases_of_images, cases_of_pairs, evaluate, summary
 from deblurlib.perception import MEASURES
 from deblurlib.restoration import METHODS, Method
+from deblurlib.runs import Recipe
 
 INVERT = Method("invert", lambda y, kernel: 1 - y, "the negative")
 WIENER = Method("wiener", lambda y, kernel: y, "needs the kernel", blind=False)
@@ -86,6 +87,47 @@ def test_the_scores_are_those_of_scikit_image_on_8_bit_images(method):
         for key, options in zip(ssims, protocols.values(), strict=True):
             ssim = structural_similarity(sharp, restored, channel_axis=2, data_range=255, **options)
             assert row[key] == pytest.approx(ssim, abs=1e-4)
+
+
+def test_a_network_that_is_shown_the_sharp_image_is_scored_and_restores_nothing_without(
+    tmp_path,
+):
+    recipe = Recipe(
+        "03/small",
+        "deblurnet",
+        "sample",
+        steps=2,
+        batch=2,
+        crop=32,
+        degradation="s2-gaussian",
+        boundary="reflect",
+        model_args={"width": 4, "blocks": 1, "fourth": "sharp"},
+    )
+    run = runs.train_or_load(recipe, folder=tmp_path)
+    method, model = restoration.of_run(run), run.model()
+    assert method.oracle
+    cases = [case(0, 32, 36), case(1, 30, 33)]
+    rows = [r for r in evaluate([method], cases) if r["method"] == method.name]
+    for row, one in zip(rows, cases, strict=True):
+        (height, width), sides = one.y.shape[-2:], [(0, -n % 4) for n in one.y.shape[-2:]]
+        pads = [(0, 0), (0, 0), *sides]
+        y, x = (torch.from_numpy(np.pad(z, pads, mode="reflect")) for z in (one.y, one.x))
+        with torch.inference_mode():
+            x_hat = model(y, x)[..., :height, :width]
+        psnr = peak_signal_noise_ratio(eight_bit(one.x), eight_bit(x_hat), data_range=255)
+        assert row["psnr"] == pytest.approx(psnr, abs=1e-4)
+        assert not torch.equal(model(y, 0 * x), model(y, x))  # it does look
+        torch.testing.assert_close(method(one.y, None, one.x), x_hat, rtol=0, atol=1e-6)
+        arrays = method(one.y.clamp(0, 1).numpy(), sharp=one.x.numpy())
+        torch.testing.assert_close(
+            torch.from_numpy(arrays), method(one.y.clamp(0, 1), sharp=one.x), rtol=0, atol=1e-6
+        )
+    for alone in (lambda: method(one.y), lambda: restoration.restore(noise(0), method)):
+        with pytest.raises(InputError, match="03/small is shown the sharp image, and restores"):
+            alone()
+    grey = case(2, 30, 33, channels=1)
+    assert method(grey.y, sharp=grey.x).shape == grey.x.shape
+    assert not restoration.METHODS["identity"].oracle
 
 
 @pytest.mark.parametrize("offset", [0.4 / 255, -0.4 / 255])

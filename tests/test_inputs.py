@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from deblurlib import data, degrade, files, images, losses, psf, training
+from deblurlib import data, degrade, edges, files, images, losses, models, psf, training
 from deblurlib.data import batches
 from deblurlib.errors import InputError
-from deblurlib.runs import Recipe
+from deblurlib.runs import Recipe, inputs
 from deblurlib.runs.inputs import batches_of
 from deblurlib.runs.validation import scorer, validation_pairs
 
@@ -177,6 +178,62 @@ def test_a_crop_that_is_restored_to_the_bit_leaves_the_psnr_finite(tmp_path, sav
     assert both == pytest.approx(one + 10 * np.log10(2), abs=1e-4)
 
 
+# --- whole images, blurred up to their edges; images that are made smaller first
+
+
+def s2_by_opencv(x, degradation):
+    """S2's blur: OpenCV's, with the border that it takes where none is named."""
+    array = x.permute(1, 2, 0).numpy()
+    blurred = cv2.GaussianBlur(array, (5, 5), degradation.parameters["sigma"])
+    return torch.from_numpy(blurred).permute(2, 0, 1)
+
+
+def whole_images(tmp_path, save_picture):
+    for i in range(6):
+        save_picture(tmp_path / "train" / f"{i}.png", i, 32, 32)
+    held = data.open_images(str(tmp_path), "train")
+    recipe = Recipe("03/small", "deblurnet", "own", 4, 6, 32, "s2-gaussian", boundary="reflect")
+    return recipe, held
+
+
+@pytest.mark.parametrize("degradation", ["s2-gaussian-quiet", "s2-gaussian"])
+def test_blurred_up_to_their_edges_whole_images_are_trained_and_validated_on(
+    tmp_path, save_picture, fabric, degradation
+):
+    recipe, held = whole_images(tmp_path, save_picture)
+    recipe = replace(recipe, degradation=degradation)
+    pairs = [batches_of(recipe, held, fabric, 0)(1), *validation_pairs(recipe, held, 0)]
+    seen = []
+    for pair in pairs:
+        for y, x, d in zip(pair.y, pair.x, pair.degradations, strict=True):
+            seen += [i for i, image in enumerate(held) if x.equal(image) or x.flip(-1).equal(image)]
+            noise = y - s2_by_opencv(x, d)
+            if d.noise:
+                assert noise.std().item() == pytest.approx(0.02, rel=0.1)
+            else:
+                assert noise.abs().max() < 1e-6
+    assert sorted(seen) == [i for i in range(6) for _ in range(2)]  # trained on once
+    with pytest.raises(InputError, match="a crop of 32"):
+        batches_of(replace(recipe, boundary="valid"), held, fabric, 0)
+    with pytest.raises(InputError, match="a crop of 32 needs more"):
+        next(validation_pairs(replace(recipe, boundary="valid"), held, 0))
+
+
+def test_a_recipe_opens_its_images_reduced_and_is_named_and_found_by_that(
+    tmp_path, save_picture, monkeypatch
+):
+    recipe, held = whole_images(tmp_path, save_picture)
+    monkeypatch.setenv("DEBLURLIB_DATA", f"own={tmp_path}")
+    small = replace(recipe, reduce=16, crop=16)
+    assert (recipe.label, small.label) == ("own", "own-16")
+    train = inputs.open_training_images(small)
+    assert train.name == "own-16"
+    assert train[2].shape == (3, 16, 16)
+    assert train.fingerprint == held.fingerprint
+    with pytest.raises(InputError, match="03/small: recorded pairs are not reduced"):
+        inputs.open_training_images(replace(small, degradation=None))
+
+
 class Guess(torch.nn.Module):
     """Guesses the right kernel, and restores by giving back the blurred image, a little darker."""
 
@@ -185,6 +242,27 @@ class Guess(torch.nn.Module):
 
     def restore(self, y, kernel):
         return 0.9 * y
+
+
+def test_of_edges_a_models_f_score_is_the_mean_over_parts_and_the_identity_has_none(
+    sets, monkeypatch
+):
+    monkeypatch.setitem(scorer.__globals__, "SCORED_AT_ONCE", 4)
+    recipe = replace(RECIPES["sharp"], model="edgenet", loss="edges", grey=0)
+    pairs, model = [*validation_pairs(recipe, sets["sharp"], 0)], models.EdgeNet(2, 1)
+    scores = []
+    for first in range(0, 16, 4):
+        y, x = (torch.cat([getattr(p, k) for p in pairs[first : first + 4]]) for k in "yx")
+        found = model.eval()(y).sigmoid().detach()
+        scores.append(edges.best_f_score(found, edges.canny(x)))
+    score = scorer(recipe, sets["sharp"], torch.device("cpu"), 0)
+    result = score(model)
+    assert list(result) == ["val_loss", "val_psnr", "val_f"]
+    assert result["val_f"] == pytest.approx(np.mean(scores))
+    assert np.isnan(result["val_psnr"])
+    identity = score(torch.nn.Identity())
+    assert np.isnan(identity["val_loss"])
+    assert np.isnan(identity["val_f"])
 
 
 @pytest.mark.parametrize("margin", [0, 4])

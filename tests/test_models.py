@@ -9,6 +9,7 @@ import torch
 from scipy import ndimage, signal
 
 from deblurlib import models, training
+from deblurlib.edges import CANNY, canny
 from deblurlib.errors import InputError
 from deblurlib.models import srcnn
 from deblurlib.models.recurrence import RECURRENCES
@@ -18,7 +19,9 @@ from deblurlib.studies.srn import published
 #: what a model takes beside ``y``
 MORE = {"denoiser": (0.1,)}
 SMALL = {
+    "deblurnet": {"width": 4, "blocks": 2, "fourth": "predicted", "edges": {"width": 2}},
     "denoiser": {"width": 4, "depth": 3},
+    "edgenet": {"width": 4, "stages": 3},
     "srcnn": {"layers": "9-3-1-5", "channels": 3, "dilation": [1, 2, 1, 1], "residual": True},
     "srn": {"width": 4, "channels": 3, "residual": False},
     "unet": {"width": 4, "channels": 3, "residual": True},
@@ -58,9 +61,16 @@ def lively(model, seed=0):
         ("srn", {}, 8061411),
         ("srn", {"channels": 1}, 8056609),
         ("srn", {"recurrence": "none"}, 6881251),
+        # ours, and what chapter 03 says of them
+        ("edgenet", {"width": 16, "stages": 3}, 72199),
+        ("deblurnet", {}, 84131),
+        ("deblurnet", {"fourth": "zero"}, 84131 + 16 * 9),
+        ("deblurnet", {"fourth": "sharp"}, 84275),
+        ("deblurnet", {"fourth": "predicted", "edges": {}}, 84275 + 72199),
+        ("deblurnet", {"width": 22}, 158447),
     ],
 )
-def test_published_networks_have_as_many_parameters_as_is_said_of_them(name, arguments, count):
+def test_networks_have_as_many_parameters_as_is_said_of_them(name, arguments, count):
     assert models.parameter_count(build(name, **arguments)) == count
 
 
@@ -106,7 +116,7 @@ def test_a_model_keeps_the_size_and_the_images_of_a_batch_do_not_meet(rand, name
     model = build(name, **SMALL[name]).double().eval()
     y = rand(2, model.channels, 3 * model.multiple, 5 * model.multiple).double()
     whole, second = (model(z, *MORE.get(name, ())) for z in (y, y[1:]))
-    assert whole.shape == y.shape
+    assert whole.shape == (2, 1 if name == "edgenet" else y.shape[1], *y.shape[2:])
     assert model.margin == 0
     torch.testing.assert_close(whole[1:], second)
 
@@ -167,6 +177,11 @@ RECEPTIVE_FIELDS = [
     ("srn", {"scales": 2, "recurrence": "lstm", "upsampling": "bilinear", "flavour": "paper"}, 0.9),
     ("srn", {"scales": 2, "recurrence": "gru", "upsampling": "sub-pixel"}, 0.9),
     ("srn", {"scales": 3, "recurrence": "lstm"}, 0.9),
+    ("edgenet", {"width": 1}, 0.9),
+    ("edgenet", {"width": 1, "stages": 1}, 1),
+    ("edgenet", {"width": 1, "stages": 4}, 0.9),
+    ("deblurnet", {"width": 1}, 0.9),
+    ("deblurnet", {"width": 1, "blocks": 1}, 0.85),  # to one side; to the other it is all of it
 ]
 
 
@@ -402,6 +417,107 @@ def test_between_scales_gradients_flow_through_the_state_but_not_the_image(rand,
     assert all(state.grad.any() for state in states)
 
 
+# --- edges beside an image
+
+
+@torch.no_grad()
+def test_edgenet_equals_one_written_with_scipy(rand):
+    model = lively(build("edgenet", width=2, stages=3, channels=2)).double()
+    y = rand(1, 2, 12, 20).double()
+    z, sides = y[0].numpy(), []
+    for i, (stage, side) in enumerate(zip(model.stages, model.sides, strict=True)):
+        z = halved(z) if i else z
+        z = relu(convolve(relu(convolve(z, stage[0])), stage[2]))
+        weight = side.weight[:, :, 0, 0].numpy()
+        sides.append(np.einsum("oc,chw->ohw", weight, z) + side.bias.item())
+    assert [side.shape for side in sides] == [(1, 12, 20), (1, 6, 10), (1, 3, 5)]
+    large = [sides[0], doubled(sides[1]), enlarged_four_times(sides[2])]
+    fused = np.tensordot(model.fuse.weight[0, :, 0, 0].numpy(), np.concatenate(large), 1)
+    expected = [fused[None] + model.fuse.bias.item(), *large]
+    for map_, wanted in zip(model(y), expected, strict=True):
+        np.testing.assert_allclose(map_[0].numpy(), wanted, rtol=0, atol=1e-10)
+    assert torch.equal(model.eval()(y), model.maps(y)[0])
+
+
+def enlarged_four_times(z):
+    """Bilinear, pixels' centres on each other's grid, the edge repeated."""
+    for axis in (1, 2):
+        count = z.shape[axis]
+        at = np.clip((np.arange(4 * count) + 0.5) / 4 - 0.5, 0, count - 1)
+        left = np.floor(at).astype(int)
+        right, share = np.minimum(left + 1, count - 1), at - left
+        share = share.reshape(-1, *[1] * (2 - axis))
+        z = (1 - share) * z.take(left, axis) + share * z.take(right, axis)
+    return z
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("stages", "multiple"), [(1, 1), (2, 2), (3, 4), (4, 8)])
+def test_the_coarsest_side_output_divides_an_image_and_deblurnet_follows(rand, stages, multiple):
+    edges, seen = build("edgenet", width=1, stages=stages), []
+    edges.sides[-1].register_forward_hook(lambda *of: seen.append(of[-1].shape[-2:]))
+    edges(rand(1, 3, multiple, 3 * multiple))
+    assert (edges.multiple, seen) == (multiple, [(1, 3)])
+    arguments = {"fourth": "predicted", "edges": {"width": 1, "stages": stages}}
+    assert build("deblurnet", **arguments).multiple == max(4, multiple)
+
+
+def test_untrained_an_edge_map_is_the_mean_of_its_side_outputs(rand):
+    model = build("edgenet")
+    fused, *sides = model(rand(2, 3, 16, 24))
+    torch.testing.assert_close(fused, sum(sides) / 3, rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fourth", ["none", "sharp", "predicted"])
+def test_deblurnet_equals_one_written_with_scipy(rand, fourth):
+    edges = {"width": 2} if fourth == "predicted" else None
+    model = lively(build("deblurnet", width=2, blocks=2, fourth=fourth, edges=edges)).double()
+    y, x = rand(2, 3, 16, 24).double().split(1)
+    z, taken = y[0].numpy(), (y, x) if fourth == "sharp" else (y,)
+    if fourth == "predicted":
+        z = np.concatenate([z, sigmoid(model.edges.eval()(y)[0].numpy())])
+    if fourth == "sharp":
+        z = np.concatenate([z, canny(x, **CANNY)[0].numpy()])
+    z = relu(convolve(relu(convolve(z, model.first)), model.down)[:, ::2, ::2])
+    for block in model.blocks:
+        z = z + convolve(relu(convolve(z, block.first)), block.second)
+    z = relu(convolve(z.repeat(2, 1).repeat(2, 2), model.up))
+    z = y[0].numpy() + convolve(z, model.last)
+    np.testing.assert_allclose(model(*taken)[0].numpy(), z, rtol=0, atol=1e-10)
+
+
+@torch.no_grad()
+def test_what_lies_beside_the_image_is_what_is_said(rand):
+    y, x = rand(2, 3, 16, 16), rand(2, 3, 16, 16, seed=1)
+    own = {"low": 50, "high": 90}
+    expected = {"zero": torch.zeros(2, 1, 16, 16), "blurred": canny(y, **own)}
+    expected["sharp"] = canny(x, **own)
+    assert not torch.equal(expected["sharp"], expected["blurred"])
+    for fourth, wanted in expected.items():
+        model = build("deblurnet", fourth=fourth, canny=own)
+        assert model.takes == (("y", "x") if fourth == "sharp" else ("y",))
+        assert torch.equal(model.beside(y, x, []), wanted)
+    assert build("deblurnet").beside(y, x, []) is None
+    with pytest.raises(InputError, match="shown the edges of the sharp image"):
+        build("deblurnet", fourth="sharp")(y)
+
+
+@pytest.mark.parametrize("supervised", [False, True])
+def test_a_supervised_network_gives_its_edges_too_while_it_is_trained(rand, supervised):
+    arguments = {"fourth": "predicted", "edges": {"width": 2}, "supervised": supervised}
+    model, y = build("deblurnet", **arguments), rand(1, 3, 8, 8)
+    output = model(y)
+    if supervised:
+        assert [z.shape[1] for z in output] == [3, 1, 1, 1, 1]
+        for map_, own in zip(output[1:], model.edges.maps(y), strict=True):
+            assert torch.equal(map_, own)
+        output = output[0]
+    output.sum().backward()  # the image's loss, too, moves the edges
+    assert model.edges.stages[0][0].weight.grad.any()
+    assert torch.equal(model.eval()(y), output)
+
+
 # --- the first weights
 
 
@@ -415,7 +531,9 @@ def test_the_seed_alone_decides_the_first_weights_and_others_draw_as_before(name
     same, other = (build(name, seed, **SMALL[name]) for seed in (0, 1))
     for a, b, c in zip(*(m.parameters() for m in (one, same, other)), strict=True):
         assert torch.equal(a, b)
-        assert torch.equal(a, c) == (a.ndim == 1 and not a.any())  # SRN's biases begin with 0
+        # SRN's biases begin with 0; the weights of EdgeNet's side outputs are equal
+        equal = (a.ndim == 1 and not a.any()) or a.shape == (1, 3, 1, 1)
+        assert torch.equal(a, c) == equal
 
 
 def test_srcnns_first_weights_are_normal_with_the_deviation_that_is_given():
@@ -515,7 +633,7 @@ def test_weights_of_another_shape_are_not_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("name", "arguments", "named"),
     [
-        ("resnet", {}, "'resnet' is none of denoiser, srcnn"),
+        ("resnet", {}, "'resnet' is none of deblurnet, denoiser"),
         ("srcnn", {"width": 3}, "srcnn has no argument 'width'; it has layers"),
         ("unet", {"residual": True, "z": 1, "a": 1}, "no argument 'a'"),
         ("srcnn", {"layers": "9-9-9"}, "'9-9-9' .* layers are 9-1-5"),
@@ -528,6 +646,14 @@ def test_weights_of_another_shape_are_not_loaded(tmp_path):
         ("srn", {"flavour": "mine"}, "flavour 'mine' is none of released"),
         ("srn", {"width": 0}, "1 or more, not 0 and 3"),
         ("srn", {"scales": 0}, "1 or more, not 32 and 0"),
+        ("edgenet", {"stages": 0}, "1 or more, not 16 and 0"),
+        ("deblurnet", {"width": 0}, "1 or more, not 0"),
+        ("deblurnet", {"fourth": "drawn"}, "'drawn' is none of none, zero, blurred, sharp, pred"),
+        ("deblurnet", {"fourth": "predicted"}, "edges are given for fourth='predicted' alone"),
+        ("deblurnet", {"edges": {}}, "edges are given for fourth='predicted' alone"),
+        ("deblurnet", {"supervised": True}, "only predicted edges can be supervised"),
+        ("deblurnet", {"fourth": "sharp", "canny": {"lower": 1}}, "Canny has no argument 'lower'"),
+        ("deblurnet", {"fourth": "blurred", "canny": {"high": 1}}, "not 100.0 and 1"),
     ],
 )
 def test_wrong_names_and_arguments_are_named(name, arguments, named):

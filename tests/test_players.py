@@ -301,6 +301,29 @@ def test_each_layer_stretches_nothing_by_more_than_1(rand):
         assert norm.item() == pytest.approx(1, abs=1e-3)
 
 
+def test_a_small_critic_for_maps_of_one_channel_is_bounded_too(rand):
+    arguments = {"channels": 1, "width": 4, "halvings": 2}
+    bounded, free = (
+        models.build_discriminator("patch", {**arguments, "spectral": spectral}, 0)
+        for spectral in (True, False)
+    )
+    assert models.parameter_count(bounded) == models.parameter_count(free)
+    x, other = rand(2, 1, 32, 32), rand(2, 1, 32, 32, seed=1)
+    with torch.no_grad():
+        for critic in (bounded, free):
+            for name, parameter in critic.named_parameters():
+                if "bias" not in name:
+                    parameter.mul_(20)
+            for _ in range(100):  # an iteration each towards the largest singular value
+                critic(x)
+        assert bounded(x).shape == free(x).shape
+        moved = [(c(x) - c(other)).abs().max().item() for c in (bounded, free)]
+    for layer in bounded.layers:
+        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
+        assert norm.item() == pytest.approx(1, abs=1e-3)
+    assert moved[1] > 100 * moved[0]
+
+
 @pytest.mark.parametrize("halvings", [0, 1, 3])
 def test_a_discriminator_says_the_least_image_that_it_takes(rand, halvings):
     critic = models.PatchDiscriminator(width=2, halvings=halvings)

@@ -80,13 +80,20 @@ def test_a_run_is_found_by_each_field_and_by_the_data():
         "degradation": "s1-motion",
         "model_args": {"layers": "9-5-1-5"},
         "loss": "l1",
+        "loss_args": {"weight": 0.2},
+        "boundary": "reflect",
+        "norms": True,
         "optimiser": {"name": "sgd", "lr": 1e-4},
         "schedule": {"name": "cosine"},
         "grey": False,
         "rival": runs.Rival("patch"),
         "parts": {"first": RECIPE},
     }
-    changed = [replace(RECIPE, **{f.name: others.get(f.name, 7)}) for f in fields(RECIPE)]
+    weighed = replace(RECIPE, loss="mse-and-edges")
+    changed = [
+        replace(weighed if f.name == "loss_args" else RECIPE, **{f.name: others.get(f.name, 7)})
+        for f in fields(RECIPE)
+    ]
     ids = [r.run_id("data", {name: "some run" for name in r.parts}) for r in [RECIPE, *changed]]
     ids += [RECIPE.run_id("other data"), changed[-1].run_id("data", {"first": "another run"})]
     assert len(set(ids)) == len(ids) == len(fields(RECIPE)) + 3
@@ -109,13 +116,30 @@ def test_a_run_id_does_not_change_when_a_field_is_added():
         ("model", "srnn"),
         ("loss", "psnr"),
         ("degradation", "fog"),
+        ("boundary", "mirror"),
         ("batch", -1),
-        *((field, 0) for field in ("steps", "batch", "crop", "every", "images", "reset")),
+        *((f, 0) for f in ("steps", "batch", "crop", "every", "images", "reset", "reduce")),
     ],
 )
 def test_a_recipe_with_a_wrong_value_is_refused(field, value):
     with pytest.raises(InputError, match=field):
         replace(RECIPE, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"loss_args": {"weight": 1}}, "the loss mse has no argument 'weight'; it has none"),
+        ({"loss": "edges", "loss_args": {"weight": 1}}, "loss edges has no .*; it has low, high"),
+        ({"loss": "mse-and-edges", "loss_args": {"lows": 1}}, "'lows'; it has weight, low, high"),
+        ({"loss": "edges", "loss_args": {"low": 9, "high": 8}}, "0 <= low <= high, not 9 and 8"),
+        ({"loss": "mse-and-edges", "loss_args": {"grey": "green"}}, "'green' is none of luma"),
+        ({"norms": True, "precision": "fp16"}, "take bf16 for their norms"),
+    ],
+)
+def test_a_recipe_whose_values_do_not_go_together_is_refused(changed, named):
+    with pytest.raises(InputError, match=named):
+        replace(RECIPE, **changed)
 
 
 def test_the_store_is_the_one_named_or_the_checkouts(monkeypatch, tmp_path):
@@ -302,7 +326,9 @@ class Noisy(SRCNN):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"channels_last": True}, {"reset": 3}, {"model": "noisy"}], ids=str
+    "changed",
+    [{"channels_last": True}, {"norms": True}, {"reset": 3}, {"model": "noisy"}],
+    ids=str,
 )
 def test_a_stop_leaves_no_trace_whatever_the_recipe(trained, tmp_path, monkeypatch, changed):
     monkeypatch.setitem(models.MODELS, "noisy", Noisy)
@@ -314,7 +340,11 @@ def test_a_stop_leaves_no_trace_whatever_the_recipe(trained, tmp_path, monkeypat
     assert again.outcome == "resumed"
     assert weights(again) == weights(whole)
     assert whole.id != trained[1].id
-    assert "channels_last" in changed or weights(whole) != weights(trained[1])
+    same = {"channels_last", "norms"} & changed.keys()
+    assert same or weights(whole) != weights(trained[1])
+    noted = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.history]
+    assert noted == [{k: v for k, v in row.items() if k != "seconds"} for row in again.history]
+    assert all(("loss_gradient" in row) == ("norms" in changed) for row in noted)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

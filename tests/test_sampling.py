@@ -207,6 +207,9 @@ PARAMETERS = {
     "s1-gaussian-matched": {"sigma": (3.86, 3.86)},
     "s1-box-matched": {"size": (11, 11)},
     "s2-gaussian": {"sigma": (1, 4)},
+    **{f"s2-gaussian-{name}": {"sigma": (1, 4)} for name in ("quiet", "noisy", "whole")},
+    "s2-gaussian-2": {"sigma": (2, 8)},
+    "s2-gaussian-4": {"sigma": (4, 16)},
     "s3-mixture": {"sigma": (0.5, 2), "length": (3, 9), "angle": (0, 180)},
     "s4-camera": {"length": (8, 24), "roll": (0, 1)},
     "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
@@ -216,7 +219,15 @@ PARAMETERS = {
 }
 
 
-SIZES = {"s2-gaussian": 5, "s3-mixture": 13, "s5-gaussian": 61}
+#: the windows of Gaussians, sides in pixels
+SIZES = {
+    **dict.fromkeys(("s2-gaussian", "s2-gaussian-quiet", "s2-gaussian-noisy"), 5),
+    "s2-gaussian-whole": 25,
+    "s2-gaussian-2": 9,
+    "s2-gaussian-4": 17,
+    "s3-mixture": 13,
+    "s5-gaussian": 61,
+}
 
 
 def made(name, parameters):
@@ -233,7 +244,9 @@ def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(na
     for d in drawn(name)[:10]:
         if name not in (*CAMERAS, "shake"):
             torch.testing.assert_close(d.blur, made(name, d.parameters))
-        added = {"s2-gaussian": 0.02, "noise": d.parameters.get("noise")}
+        added = dict.fromkeys((n for n in degrade.SETTINGS if n.startswith("s2-")), 0.02)
+        added |= {"s2-gaussian-quiet": 0, "s2-gaussian-noisy": 0.05}
+        added |= {"noise": d.parameters.get("noise")}
         assert (d.noise, d.quantise) == (added.get(name, 0), name not in added)
         assert (d.photons, d.highlights) == (math.inf, 1)
         assert d.average == ("light" if name == "s4-camera-light" else "encoded")
@@ -282,6 +295,16 @@ def test_s2_is_that_of_opencv_with_noise_and_without_clipping(rand, seed):
     assert noise.mean().abs() < 0.0005
     black = degrade.sample(torch.zeros_like(x), degrade.SETTINGS["s2-gaussian"], seed, [0])
     assert black.y.min() < -0.05
+
+
+def test_what_is_changed_of_s2_is_drawn_as_s2_is():
+    plain = [d.parameters["sigma"] for d in drawn("s2-gaussian")]
+    for name, times in {"quiet": 1, "noisy": 1, "whole": 1, "2": 2, "4": 4}.items():
+        sigmas = [d.parameters["sigma"] for d in drawn(f"s2-gaussian-{name}")]
+        assert sigmas == [times * sigma for sigma in plain]
+    for d, narrow in zip(drawn("s2-gaussian-whole"), drawn("s2-gaussian"), strict=True):
+        inside = d.blur[10:15, 10:15]  # a wider window changes the rest, and nothing in it
+        torch.testing.assert_close(inside / inside.sum(), narrow.blur)
 
 
 def test_s5_sigma_is_the_size_of_a_normal_number():

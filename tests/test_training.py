@@ -363,6 +363,50 @@ def test_a_stopped_training_goes_on_to_the_same_bits(request, batches, ticking, 
     assert_same(second.checkpoint()[0], whole.checkpoint()[0])
 
 
+def norms_of(rows, **how):
+    """A player that notes norms; what it does not note of them is as :func:`train` has it."""
+
+    def go(batch_of, steps, fabric, start=None, kept=None):
+        torch.manual_seed(4)
+        model = net(dropout=0.5)
+        player = training.Player(
+            model, training.supervised(OBJECTIVES["mse"]), ADAM, norms=True, **how
+        )
+        players = {"model": player}
+        for state in training.fit(players, batch_of, steps, fabric=fabric, every=2, start=start):
+            rows.append({"step": state.step, **state.losses})
+            if kept is not None:
+                kept.append(state.checkpoint())
+        return model
+
+    return go
+
+
+@pytest.mark.parametrize("clip", [None, {"norm": 1e-3}])
+def test_norms_are_those_of_the_whole_gradient_before_it_is_clipped_and_change_nothing(
+    fabric, batches, monkeypatch, clip
+):
+    rows, kept, again, norms = [], [], [], []
+    move = training.Player.move
+
+    def measured(player):
+        gradients = [p.grad.double().square().sum() for p in player.model.parameters()]
+        norms.append(sum(gradients).sqrt().item())
+        move(player)
+
+    monkeypatch.setattr(training.Player, "move", measured)
+    model = norms_of(rows, clip=clip)(batches, 5, fabric, kept=kept)
+    assert [list(row) for row in rows] == [["step", "loss", "loss_gradient"]] * 3
+    means = [np.mean(norms[:2]), np.mean(norms[2:4]), norms[4]]
+    assert [row["loss_gradient"] for row in rows] == pytest.approx(means, rel=1e-5)
+    plain, losses = train(net(dropout=0.5), batches, 5, fabric, every=2, clip=clip)
+    assert_same(weights(model), weights(plain.model))
+    assert losses == [(row["step"], row["loss"]) for row in rows]
+    resumed = norms_of(again, clip=clip)(batches, 5, fabric, start=kept[0])
+    assert again == rows[1:]
+    assert_same(weights(resumed), weights(model))
+
+
 def test_any_row_can_be_gone_on_from_more_than_once(fabric, batches):
     kept, how = [], {"every": 2, "ema": 0.7}
     whole, rows = train(

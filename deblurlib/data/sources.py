@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import files
 from ..errors import InputError
 from ..places import locate
-from . import names
+from . import cifar, names
 from .archives import BLOCK, npz_items, zip_items
 from .contents import CHECKSUMS, Item, file_state, with_checksums
 from .scenes import TABLE
@@ -70,7 +70,8 @@ def open_source(source: str) -> tuple[str, list[Item]]:
         with files.reading(path), open(path, "rb"):
             pass  # of one that may not be read, zipfile says that it is no zip
     if path.is_dir():
-        items = _folder_items(path)
+        binary = cifar.find(name, path)
+        items = cifar.items_of(*binary) if binary else _folder_items(path)
     elif zipfile.is_zipfile(path):
         items = npz_items(path) if path.suffix.lower() == ".npz" else zip_items(path)
     elif path.suffix.lower() in (".zip", ".npz"):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
-from ..edges import CANNY, canny
+from ..edges import CANNY, canny, check
 from ..errors import InputError, require
 
 #: what DeblurNet's fourth channel may hold
@@ -40,6 +40,8 @@ class EdgeNet(nn.Module, PyTorchModelHubMixin):
 
     def __init__(self, width: int = 16, stages: int = 3, channels: int = 3):
         super().__init__()
+        wrong = f"an EdgeNet's width and stages are 1 or more, not {width} and {stages}"
+        require(width >= 1 and stages >= 1, wrong)
         sides = [channels, *(width * 2**i for i in range(stages))]
         self.stages = nn.ModuleList(_two(*sides[i : i + 2]) for i in range(stages))
         self.sides = nn.ModuleList(nn.Conv2d(side, 1, 1) for side in sides[1:])
@@ -52,7 +54,8 @@ class EdgeNet(nn.Module, PyTorchModelHubMixin):
     @property
     def receptive_field(self) -> int:
         """Side of a square of input pixels outside of which none changes an output pixel."""
-        far = 1  # of the last side output, enlarged: a neighbour of the nearest pixel
+        # of the last side output, if it is enlarged: a neighbour of the nearest pixel
+        far = int(len(self.stages) > 1)
         for _ in self.stages[1:]:
             far = 2 * (far + 2) + 1  # two layers, and the maximum of two pixels
         return 2 * (far + 2) + 1
@@ -110,6 +113,7 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         supervised: bool = False,
     ):
         super().__init__()
+        require(width >= 1, f"DeblurNet's width is 1 or more, not {width}")
         if fourth not in FOURTH:
             raise InputError(f"fourth {fourth!r} is none of {', '.join(FOURTH)}")
         predicts = fourth == "predicted"
@@ -123,6 +127,7 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         self.up = nn.Conv2d(2 * width, width, 3, padding=1)
         self.last = nn.Conv2d(width, channels, 3, padding=1)
         self.channels, self.fourth, self.supervised = channels, fourth, supervised
+        check(**(canny or {}))
         self.canny = {**CANNY, **(canny or {})}
         self.takes = ("y", "x") if fourth == "sharp" else ("y",)
         if self.edges:
@@ -144,8 +149,8 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
     ) -> torch.Tensor | list[torch.Tensor]:
         """Restore ``y`` ``(B, C, H, W)``; H and W are multiples of ``multiple``.
 
-        ``x`` is the sharp image, which only ``fourth="sharp"`` takes. If ``supervised``, in training
-        mode a list: the image, and the EdgeNet's maps.
+        ``x`` is the sharp image, which only ``fourth="sharp"`` takes. If ``supervised``, in
+        training mode a list: the image, and the EdgeNet's maps.
         """
         maps = self.edges.maps(y) if self.edges else []
         beside = self.beside(y, x, maps)

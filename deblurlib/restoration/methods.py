@@ -13,16 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .. import classical, degrade, machine, models, psf, runs
 from ..classical.linear import PENALTIES
 from ..errors import InputError, NoSuchRun, require
-from ..losses import first
 from ..psf import as_kernel
 from ..values import as_batch, check_restorable
 from . import deconvolution
+from .applying import apply_model
 from .settings import Setting
 
 
@@ -55,7 +54,7 @@ class Method:
         self,
         y: torch.Tensor | np.ndarray,
         kernel: torch.Tensor | np.ndarray | None = None,
-        sharp: torch.Tensor | None = None,
+        sharp: torch.Tensor | np.ndarray | None = None,
     ) -> torch.Tensor | np.ndarray:
         """Restore images, on a GPU in true float32, so that it restores as a processor does.
 
@@ -65,7 +64,7 @@ class Method:
                 at, for that waits for a GPU; :func:`deblurlib.restore` looks.
             kernel: ``(h, w)``, or one for each image, ``(B, h, w)``; see
                 :func:`deblurlib.psf.as_kernel`.
-            sharp: the sharp images, for an :attr:`oracle` alone.
+            sharp: the sharp images, of the same kind as ``y``, for an :attr:`oracle` alone.
 
         Returns:
             ``x_hat``, not clipped; of an array, an array of float32.
@@ -85,7 +84,8 @@ class Method:
         check_restorable(batch)
         batch = batch.to(self.device or "cpu", torch.float32)
         kernel = None if kernel is None else kernel.to(batch.device)
-        return self._restored(batch, kernel).detach().float().cpu().numpy()
+        sharp = as_batch(sharp).to(batch) if self.oracle else None
+        return self._restored(batch, kernel, sharp).detach().float().cpu().numpy()
 
     def has_seen(self, name: str) -> bool:
         """Whether a data set is among the :attr:`contaminated`, however its name is written.
@@ -332,53 +332,8 @@ def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
         # what a model does of its own may look at the whole image, for its noise or its kernel
         receptive_field=None if hasattr(model, "restore") else model.receptive_field,
         blind=getattr(model, "blind", True),
-        oracle="x" in getattr(model, "takes", ()),
+        oracle="x" in getattr(model, "takes", ()) and not hasattr(model, "restore"),
         device=None if first is None else first.device,
         multiple=model.multiple,
         **options,
     )
-
-
-@torch.inference_mode()
-@machine.tf32(False)
-def apply_model(
-    model: nn.Module,
-    y: torch.Tensor,
-    kernel: torch.Tensor | None = None,
-    sharp: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Restore images of any size with a model that may want certain sizes, or grey, or colour.
-
-    Args:
-        model: of :data:`deblurlib.models.MODELS`. One for grey images sees each channel alone; one
-            for colour sees a grey image in three channels, whose mean is the answer. One that says
-            how it restores does that instead.
-        y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple`` below and to
-            the right, by mirroring the image or, where it is too small, by repeating its edge.
-        kernel: handed to a model that says how it restores.
-        sharp: the sharp images, for a model that takes ``x``; padded as ``y``.
-    """
-    if hasattr(model, "restore"):
-        return model.restore(y, kernel)
-    channels = y.shape[1]
-    if channels == 1 and model.channels == 3:
-        three = [None if z is None else z.expand(-1, 3, -1, -1) for z in (y, sharp)]
-        return apply_model(model, three[0], None, three[1]).mean(1, keepdim=True)
-    if model.channels not in (1, channels):
-        raise InputError(f"the model takes {model.channels} channels, not {channels}")
-    height, width = y.shape[-2:]
-    down, right = -height % model.multiple, -width % model.multiple
-    around = model.margin
-    sides = (around, around + right, around, around + down)
-    mode = "reflect" if max(sides[2:]) < height and max(sides[:2]) < width else "replicate"
-
-    def pad(z: torch.Tensor) -> torch.Tensor:
-        z = F.pad(z, sides, mode=mode) if any(sides) else z
-        return z.flatten(0, 1)[:, None] if model.channels == 1 else z
-
-    padded = pad(y)
-    x_hat = first(model(padded) if sharp is None else model(padded, pad(sharp)))
-    wanted = (*padded.shape[:2], *(side - 2 * around for side in padded.shape[2:]))
-    if x_hat.shape != wanted:
-        raise InputError("the network's output is no image of the size of the one it is given")
-    return x_hat.reshape(-1, channels, *x_hat.shape[-2:])[..., :height, :width]

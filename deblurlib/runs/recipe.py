@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
-from .. import fingerprint
+from .. import fingerprint, losses
 from ..degrade import BOUNDARIES, SETTINGS
 from ..errors import InputError, NotRegistered, require
-from .. import losses
 from ..losses import ADVERSARIAL, OBJECTIVES, Objective, sharp
 from ..models import DISCRIMINATORS, MODELS
 

@@ -47,9 +47,7 @@ class Player:
     #: what its losses count in the sum that it minimises, where that is not 1
     weights: Mapping[str, float] = field(default_factory=dict)
     losses: Sequence[str] = ("loss",)  # their names
-    norms: bool = (
-        False  # note the gradient's norm, too, as a loss that is named after the first one
-    )
+    norms: bool = False  # note the gradient's norm, too; it is named after the first loss
     average: AveragedModel | None = field(default=None, init=False)
 
     def begin(self, fabric: Fabric, layout: torch.memory_format, compile: str | None) -> None:
