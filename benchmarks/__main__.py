@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import batches, convolution, deconvolution, output, restoration, ssim, timing, training
+from . import (
+    batches,
+    convolution,
+    deconvolution,
+    edges,
+    output,
+    restoration,
+    ssim,
+    timing,
+    training,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = {
@@ -15,6 +25,7 @@ BENCHMARKS = {
     "batches": batches,
     "training": training,
     "restoration": restoration,
+    "edges": edges,
 }
 
 

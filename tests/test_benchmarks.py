@@ -27,6 +27,9 @@ EXPECTED = {
     "batches": {blur: LOADERS for blur in ("s1-motion", "shake", "s4-camera")},
     "training": {network: {"bare loop"} for network in ("SRCNN", "UNet", "SRN")},
     "restoration": {"176 x 320": {"whole"}},
+    "edges": {
+        case: {"Canny", "EdgeNet", "EdgeNet, trained"} for case in ("training", "restoration")
+    },
     "deconvolution": {
         **{name: {"scikit-image"} for name in ("zero", "reflect", "accelerated")},
         **{name: {"deepinv"} for name in ("circular", "blind")},
