@@ -110,7 +110,8 @@ def _row(ax: Axes, y: float, claim: Mapping, text: str) -> None:
         claimed = {1: (1, most), 0: (-1, 1), -1: (least, -1)}[claim["sign"]]
         ax.plot(claimed, [y, y], color=ORANGE, lw=9, alpha=0.3, solid_capstyle="butt")
     ends = [v / claim["margin"] for v in _ends(claim)]
-    ax.plot([ends[0], ends[-1]], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
+    if ends:  # of one that could not be measured there is nothing to draw
+        ax.plot([ends[0], ends[-1]], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
     if claim["estimate"] is not None:
         look = {"marker": "o", "ms": 7} if claim["origin"] == "source" else {"marker": "D", "ms": 6}
         ax.plot([claim["estimate"] / claim["margin"]], [y], color=colour, **look)

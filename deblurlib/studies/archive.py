@@ -261,7 +261,9 @@ def _read_histories(path: Path) -> dict[str, tuple[list[dict], dict]]:
         metrics |= {k: None if not np.isfinite(v) else v for k, v in values.items()}
         metrics |= {"ending": which["ending"], "parameters": int(which["parameters"])}
         metrics |= {"recipe": which["recipe"], "seed": int(which["seed"])}
-        metrics |= {k: float(which[k]) for k in KEPT if k.endswith("_identity")}
+        # of a network that makes no image the identity has no loss
+        base = {k: which[k] for k in KEPT if k.endswith("_identity")}
+        metrics |= {k: float(v) if v else None for k, v in base.items()}
     return histories
 
 

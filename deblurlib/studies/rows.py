@@ -15,7 +15,7 @@ from ..perception import MEASURES
 
 NUMBERS = ("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS), *MEASURES)
 #: ``seed`` is that of a training, ``draw`` that of the degradation
-ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "image", *NUMBERS)
+ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "class", "image", *NUMBERS)
 REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
 CHANNELS = ("rgb", "grey")
 

@@ -40,8 +40,9 @@ class Study:
         what = f"{self.profile}, {self.data} ({self.n_images} test images), seeds {seeds}"
         return f"measured now: {what}" if self.measured else f"published {self.date}: {what}"
 
-    def run(self, name: str) -> Run | PublishedRun:
-        """The run of one of its recipes, by its name without the chapter; of the first seed.
+    def run(self, name: str, seed: int | None = None) -> Run | PublishedRun:
+        """The run of one of its recipes, by its name without the chapter; by default of the first
+        seed.
 
         Of a published study it needs no data; a run whose history is not published is taken from
         the store or trained.
@@ -49,7 +50,8 @@ class Study:
         from . import find_recipe  # it lists the chapters, whose modules may import this one
 
         number = self.archive.chapter[:2]
-        recipe = find_recipe(f"{number}/{name}", self.profile, self.seeds[0], self.data)
+        seed = self.seeds[0] if seed is None else seed
+        recipe = find_recipe(f"{number}/{name}", self.profile, seed, self.data)
         published = None if self.measured else self.archive.published(recipe)
         return published or self.archive.run(recipe)
 

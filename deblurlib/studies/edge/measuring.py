@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...data import ImageSet, open_images
+from ...data import ImageSet, classes, open_images
 from ...runs import Recipe
 from ..archive import Archive
 from ..claims import judge
@@ -38,6 +38,10 @@ def measure(
         ]
         images = open_images(source, "test").first(COUNT.get(profile))
         rows += archive.score(scored, images, **SCORING)
+    class_of = classes(data, "test") if data in SMALL else {}
+    named = [row for row in rows if row["data"] == data and row["image"] in class_of]
+    for row in named:
+        row["class"] = class_of[row["image"]]
     final = profile in FINAL and data in SMALL and len(seeds) >= ENOUGH
     judged = judge(claims(trained, rows), final)
     verdict = "undecided" if final else None

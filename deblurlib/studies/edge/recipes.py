@@ -144,6 +144,7 @@ def _in_setting(recipe: dict, prefix: str, degradation: str, side: int | None) -
         crop = min(side, 64)
         batch = max(1, recipe["batch"] * 32**2 // crop**2)
         changed |= {"reduce": side, "crop": crop, "batch": batch}
+        changed["steps"] = max(2, recipe["steps"] * 2 // 3)  # they are fewer
     if "parts" in recipe:
         parts = recipe["parts"].items()
         changed["parts"] = {k: _in_setting(p, prefix, degradation, side) for k, p in parts}
