@@ -79,6 +79,15 @@ def test_it_is_found_by_its_name_in_a_folder_of_many_and_other_folders_are_as_be
     assert data.open_images(f"cifar10={tmp_path / 'pictures'}").names == ["train/0.png"]
 
 
+def test_of_two_sets_side_by_side_the_name_says_which_is_meant(tmp_path):
+    for source in cifar.LAYOUTS:
+        write(tmp_path, source)
+    for source in cifar.LAYOUTS:
+        assert len(data.open_images(f"{source}={tmp_path}")) == {"10": 18, "100": 6}[source[5:]]
+    with pytest.raises(InputError, match="holds two sets: name one of its folders"):
+        data.open_images(f"own={tmp_path}")
+
+
 def test_nothing_of_a_file_is_read_before_an_image_of_it_is(tmp_path, monkeypatch):
     folder, _ = write(tmp_path, "cifar10")
     read, inner = [], cifar.files.read_bytes

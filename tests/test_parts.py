@@ -374,6 +374,39 @@ def test_a_network_that_makes_no_image_is_trained_and_scored_nowhere(
     assert (part.metrics["val_psnr"], part.metrics["val_loss_identity"]) == (None, None)
 
 
+def test_edges_are_trained_against_a_critic_and_stood_on(tmp_path):
+    critic = {"channels": 1, "width": 4, "halvings": 1}
+    how = {**SMALL, "degradation": "s2-gaussian", "boundary": "reflect"}
+    drawing = runs.Recipe(
+        "03/edges",
+        "edgenet",
+        **how,
+        model_args={"width": 4},
+        loss="edges",
+        loss_args={"low": 50.0},
+        norms=True,
+        rival=runs.Rival("patch", critic, weight=0.1),
+    )
+    restoring = runs.Recipe(
+        "03/predicted",
+        "deblurnet",
+        **how,
+        model_args={"width": 4, "blocks": 1, "fourth": "predicted"},
+        parts={"edges": drawing},
+    )
+    run = runs.train_or_load(restoring, folder=tmp_path)
+    (drawn,) = (r for r in runs.listed(tmp_path) if r.recipe.name == "03/edges")
+    for key, weight in drawn.model().state_dict().items():
+        assert torch.equal(run.model().edges.state_dict()[key], weight)
+    noted = {"loss", "adversarial", "critic", "loss_gradient", "critic_gradient", "val_f"}
+    for row in drawn.history:
+        assert noted <= row.keys()
+        assert min(row["loss_gradient"], row["critic_gradient"]) > 0
+        assert 0 <= row["val_f"] <= 1
+    assert not drawn.recipe.restores
+    assert not noted - {"loss"} & run.history[0].keys()
+
+
 def test_of_several_outputs_the_first_is_the_image(rand):
     class Both(models.SRCNN):
         def forward(self, y):

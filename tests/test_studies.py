@@ -23,13 +23,19 @@ SIZES = {"steps", "batch", "crop", "every", "images", "reset"}
 CASES = [(chapter, profile) for chapter in CHAPTERS for profile in PROFILES]
 
 
+def without(fields, recipe):
+    """A recipe's values, and those of its parts, but for some fields."""
+    rest = {k: v for k, v in recipe.items() if k not in fields}
+    return rest | {"parts": {k: without(fields, part) for k, part in recipe["parts"].items()}}
+
+
 @pytest.mark.parametrize(("chapter", "profile"), CASES)
 def test_the_recipes_of_a_chapter_can_be_trained_and_have_names_of_their_own(chapter, profile):
     every = recipes(chapter, profile)
     assert len({recipe.name for recipe in every}) == len(every) > 0
     for recipe in every:
         assert recipe.name.startswith(f"{chapter}/")
-        model = models.build(recipe.model, recipe.model_args, 0)
+        model = models.build(recipe.model, recipe.arguments, 0)
         assert model.channels == (recipe.grey or 3)
         assert recipe.crop % model.multiple == 0
         assert recipe.interval <= recipe.steps
@@ -43,9 +49,9 @@ def test_the_recipes_of_a_chapter_can_be_trained_and_have_names_of_their_own(cha
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_profile_sets_sizes_only_and_trains_longer_than_the_one_before(chapter):
     for same in zip(*(recipes(chapter, profile) for profile in PROFILES), strict=True):
-        computed = [{k: v for k, v in asdict(r).items() if k not in SIZES} for r in same]
+        computed = [without(SIZES, asdict(r)) for r in same]
         assert all(one == computed[0] for one in computed)
-        margin = models.build(same[0].model, same[0].model_args, 0).margin
+        margin = models.build(same[0].model, same[0].arguments, 0).margin
         pixels = [r.steps * r.batch * (r.crop + 2 * margin) ** 2 for r in same]
         assert pixels == sorted(set(pixels))  # that the network was given
         assert same[0].steps <= 10
@@ -56,7 +62,9 @@ def test_a_recipe_is_found_by_its_name_seed_and_data_which_change_nothing_else(c
     plain, other = recipes(chapter, "quick"), recipes(chapter, "quick", 7, "photos")
     for one, two in zip(plain, other, strict=True):
         assert (one.seed, one.data) == (0, "sample")
-        assert asdict(one) | {"seed": 7, "data": "photos"} == asdict(two)
+        assert without({"seed", "data"}, asdict(one)) == without({"seed", "data"}, asdict(two))
+        for each in (two, *two.parts.values()):
+            assert (each.seed, each.data) == (7, "photos")
         assert find_recipe(one.name, "quick", 7, "photos") == two
         assert find_recipe(one.name, "quick") == one
 
@@ -150,7 +158,7 @@ def rows(trained):
 
 def test_the_rows_are_those_of_a_results_file(rows):
     for row in rows:
-        unknown = {"run", "seed"} if row["method"] == "identity" else set()
+        unknown = {"class"} | ({"run", "seed"} if row["method"] == "identity" else set())
         assert set(row) == {*table.ROW_COLUMNS, "seconds"} - set(MEASURES) - unknown
     sets = [{"name": "photos", "n": 2, "fingerprint": data.open_images("photos").fingerprint}]
     stamp = {"code": 12 * "0", "commit": None, "dirty": None, "device": "cpu", "versions": {}}
@@ -225,7 +233,7 @@ def test_other_images_the_middle_alone_and_some_protocols_are_scored_on_request(
     run = trained[2]
     other = data.open_images("photos", "train").first(1)
     scored = score([run], other, side=20, protocols=("uniform-rgb",))
-    left_out = {f"ssim_{p}" for p in SSIM_PROTOCOLS if p != "uniform-rgb"} | set(MEASURES)
+    left_out = {"class", *MEASURES, *(f"ssim_{p}" for p in SSIM_PROTOCOLS if p != "uniform-rgb")}
     assert set(scored[1]) == {*table.ROW_COLUMNS, "seconds"} - left_out
     cases = evaluation.cases_of_images(other, "s1-motion", 0, side=20, grey=True)
     expected = [(r["image"], r["psnr"]) for r in evaluation.evaluate([], cases, ())]
@@ -261,16 +269,17 @@ def test_a_set_without_test_images_cannot_be_scored_on(tmp_path, monkeypatch):
 # --- every recipe in miniature
 
 #: what a chapter's full recipes train on
-FULL = {"02": "anime-faces", "05": "gopro", "06": "anime-faces"}
+FULL = {"02": "anime-faces", "03": "cifar10", "05": "gopro", "06": "anime-faces"}
 #: sets that a chapter's recipes must fit into; of those that are no pairs, 05 blurs the images
-DATA = [*FULL.items(), ("05", "gopro-gamma"), ("05", "sample"), ("06", "sample")]
+DATA = [*FULL.items(), ("03", "sample"), ("05", "gopro-gamma"), ("05", "sample"), ("06", "sample")]
 
 
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory):
-    """Three images of the anime faces' size and name, and GoPro's tree with three scenes."""
+    """Three images of the size and name of anime faces, and of CIFAR; GoPro's tree, 3 scenes."""
     folder = tmp_path_factory.mktemp("miniature")
     write_set(folder / "anime-faces" / "train", ["a.png", "b.png", "c.png"], 256, 256)
+    write_set(folder / "cifar10" / "train", ["a.png", "b.png", "c.png"], 32, 32)
     sides = ("blur", "blur_gamma", "sharp")
     names = [f"GOPR{scene}/{side}/000001.png" for scene in (1, 2, 3) for side in sides]
     write_set(folder / "gopro" / "train", names, 256, 256)
@@ -293,6 +302,7 @@ def test_every_kind_of_full_recipe_runs_for_two_steps(chapter, known, tmp_path):
     for recipe in kinds.values():
         few = {"steps": 2, "every": 1, "batch": min(recipe.batch, 2), "crop": 32}
         few |= {"reset": recipe.reset and 1}
+        few |= {"parts": {k: replace(p, **few) for k, p in recipe.parts.items()}}
         run = runs.train_or_load(replace(recipe, **few), folder=tmp_path)
         assert run.metrics["ending"] == "done"
 
@@ -301,11 +311,13 @@ def test_every_kind_of_full_recipe_runs_for_two_steps(chapter, known, tmp_path):
 def test_the_crops_of_every_recipe_fit_into_its_data(chapter, source, known):
     fabric, refused, seen = training.start_fabric(), [], set()
     for recipe in (r for profile in PROFILES for r in recipes(chapter, profile, data=source)):
-        margin = models.build(recipe.model, recipe.model_args, 0).margin
+        margin = models.build(recipe.model, recipe.arguments, 0).margin
         sizes = (recipe.crop, margin, recipe.degradation, recipe.holdout, recipe.images)
         if sizes in seen:
             continue
         seen.add(sizes)
+        if recipe.data != source:  # one that stands on images of its own
+            continue
         opened = data.open_images if recipe.degradation else data.open_pairs
         sharp = opened(source, "train")
         try:

@@ -66,14 +66,20 @@ def find(name: str, path: Path) -> tuple[Layout, Path] | None:
     """The layout of a source that lies in its binary version in ``path``, and the folder itself.
 
     That folder is ``path`` or lies in it; it is known by its name, or by the source's.
+
+    Raises:
+        InputError: both sets lie in ``path``, and the source's name does not say which is meant.
     """
-    for source, layout in LAYOUTS.items():
+    found = []
+    for layout in [LAYOUTS[name]] if name in LAYOUTS else LAYOUTS.values():
         for folder in (path, path / layout.folder):
-            known = source == name or folder.name == layout.folder
+            known = name in LAYOUTS or folder.resolve().name == layout.folder
             listed = [file for split in layout.files.values() for file in split]
             if known and any((folder / file).exists() for file in listed):
-                return layout, folder
-    return None
+                found.append((layout, folder))
+    if len(found) > 1 and name not in LAYOUTS:
+        raise InputError(f"{path}: holds two sets: name one of its folders")
+    return found[0] if found else None
 
 
 def items_of(layout: Layout, folder: Path) -> list[Item]:
