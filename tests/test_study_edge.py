@@ -109,6 +109,7 @@ def measured():
     worth |= {"predicted": 0.3, "sharp": 0.9, "128-predicted": 0.5, "32-predicted": 0.1}
     steady, lower = [0.5] * 8, [0.45, 0.45, 0.45, 0.45, 0.45, 0.35, 0.55, 0.45]
     curves = {"edges": (steady, steady), "strong-edges": (lower, lower)}
+    curves["weak-edges"] = (steady, steady)
     curves["adversarial-edges"] = (lower[:6], lower)  # it ended early
     return drawn_rows(worth), drawn_runs(curves)
 
@@ -117,7 +118,7 @@ def test_claims_are_what_was_put_into_the_scores(measured):
     rows, trained = measured
     judged = {c["id"]: c for c in judge(edge.claims(trained, rows), final=True)}
     expected = {"03f": 0.3, "03g": 0.3, "03j": 0.9, "03ba": 0.4, "03k": -0.3, "03i": 0.0}
-    expected |= {"03cb": 0.05, "03ca": 0.5, "03d": 0.0}
+    expected |= {"03cb": 0.05, "03ca": 0.5, "03ce": 0.0, "03d": 0.0}
     for name, value in expected.items():
         assert judged[name]["estimate"] == pytest.approx(value, abs=2e-3), name
     assert judged["03f"]["verdict"] == judged["03ba"]["verdict"] == "confirmed"

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...runs import Run
 from ..claims import Claim, validation_images
+from .recipes import CRITICS
 
 F_MARGIN = 0.01  # of an edge map's F-score
 #: a training of edges is lost if it ends so far below that without a critic, or is not finite
@@ -203,8 +204,13 @@ def _of_edges(trained: Sequence[Run]) -> list[dict]:
     common = {"unit": "F", "margin": F_MARGIN, "sign": 1, "n_images": n_images}
     common["seeds"] = sorted({run.recipe.seed for run in trained if _slug(run) == "edges"})
     listed = []
-    for letters, slug in (("ac", "adversarial-edges"), ("bd", "strong-edges")):
-        curve, weight = curves[slug], {"a": "0.1", "b": "1"}[letters[0]]
+    # the last was added when the histories of the first two were known
+    for letters, slug in (
+        ("ac", "adversarial-edges"),
+        ("bd", "strong-edges"),
+        ("ef", "weak-edges"),
+    ):
+        curve, weight = curves[slug], CRITICS[slug][0]
         listed += [
             {
                 "id": f"03c{letters[0]}",

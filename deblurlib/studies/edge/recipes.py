@@ -49,6 +49,7 @@ SIZES = {
 #: EdgeNets with a critic: the weight of its verdict, and whether its singular values are held at 1
 CRITICS = {
     "adversarial-edges": (0.1, True),
+    "weak-edges": (0.01, True),
     "strong-edges": (1.0, True),
     "unbounded-edges": (0.1, False),
 }
