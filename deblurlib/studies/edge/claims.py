@@ -201,8 +201,8 @@ def _of_edges(trained: Sequence[Run]) -> list[dict]:
     curves = f_scores(trained)
     plain = curves["edges"]
     n_images = validation_images(next(r for r in trained if r.recipe.name == "03/edges"))
+    seeds = sorted({run.recipe.seed for run in trained if _slug(run) == "edges"})
     common = {"unit": "F", "margin": F_MARGIN, "sign": 1, "n_images": n_images}
-    common["seeds"] = sorted({run.recipe.seed for run in trained if _slug(run) == "edges"})
     listed = []
     # the last was added when the histories of the first two were known
     for letters, slug in (
@@ -211,13 +211,15 @@ def _of_edges(trained: Sequence[Run]) -> list[dict]:
         ("ef", "weak-edges"),
     ):
         curve, weight = curves[slug], CRITICS[slug][0]
+        same = plain[: len(curve)]  # its first seeds
+        common["seeds"] = seeds[: len(curve)]
         listed += [
             {
                 "id": f"03c{letters[0]}",
                 "quote": "I developed the gan edgeNet but the result was not good",
                 "estimand": "F-score of the edges without a critic less that with one, of weight "
                 f"{weight}; validation images, at the end",
-                "values": plain[:, -1] - curve[:, -1],
+                "values": same[:, -1] - curve[:, -1],
                 **common,
             },
             {
@@ -225,7 +227,7 @@ def _of_edges(trained: Sequence[Run]) -> list[dict]:
                 "quote": "the training was not stable enough",
                 "estimand": "by how much the F-score varies in the second half of the training, "
                 f"one standard deviation: with a critic of weight {weight} less without",
-                "values": unsteadiness(curve) - unsteadiness(plain),
+                "values": unsteadiness(curve) - unsteadiness(same),
                 **common,
             },
         ]
@@ -254,7 +256,8 @@ def unsteadiness(curves: np.ndarray) -> np.ndarray:
 
 def lost(curves: Mapping[str, np.ndarray], slug: str) -> float:
     """The share of an EdgeNet's trainings that are lost, see :data:`LOST`."""
-    return float((curves[slug][:, -1] < curves["edges"][:, -1] - LOST).mean())
+    ends = curves[slug][:, -1]
+    return float((ends < curves["edges"][: len(ends), -1] - LOST).mean())
 
 
 def _slug(run: Run) -> str:
