@@ -67,12 +67,12 @@ def test_networks_of_equal_size_are_of_equal_size():
     assert weights(found["unet"]) == pytest.approx(weights(found["deblurnet"]), rel=0.12)
 
 
-def test_what_differs_by_little_has_all_seeds_and_the_rest_three():
+def test_the_claimed_arms_of_the_main_setting_have_all_seeds_and_the_rest_three():
     seeds = {}
     for recipe in wanted("report", [*range(5)], "sample"):
         seeds.setdefault(recipe.name.removeprefix("03/"), []).append(recipe.seed)
-    assert seeds["predicted"] == seeds["edges"] == [0, 1, 2, 3, 4]
-    assert seeds["noisy-predicted"] == seeds["strong-edges"] == [0, 1, 2]
+    assert seeds["predicted"] == seeds["strong-edges"] == [0, 1, 2, 3, 4]
+    assert seeds["noisy-predicted"] == seeds["unbounded-edges"] == [0, 1, 2]
     assert seeds["rate-1e-3-edges"] == [0]
     assert seeds.keys() == by_slug("report").keys()
 

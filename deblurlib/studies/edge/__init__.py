@@ -7,13 +7,12 @@ of the report were scored.
 from __future__ import annotations
 
 from .claims import claims, f_scores, lost, unsteadiness
-from .measuring import CLOSE, ENOUGH, measure
+from .measuring import ENOUGH, measure
 from .recipes import BLURS, CHOSEN, CRITICS, EDGES, RATES, SIZES_OF_IMAGES, WIDER, recipes
 
 __all__ = [
     "BLURS",
     "CHOSEN",
-    "CLOSE",
     "CRITICS",
     "EDGES",
     "ENOUGH",
