@@ -346,7 +346,7 @@ def test_every_recipe_of_the_course_has_a_miniature():
     for chapter in studies.CHAPTERS:
         for recipe in studies.recipes(chapter, "full", data="gopro"):
             small = proof.miniature(recipe)
-            model = models.build(small.model, small.model_args, 0)
+            model = models.build(small.model, small.arguments, 0)
             assert small.crop % model.multiple == 0
             assert small.steps <= proof.STEPS
     with mock.patch.object(proof, "SLOW", -1.0):
