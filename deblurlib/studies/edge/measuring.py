@@ -10,11 +10,12 @@ from ..archive import Archive
 from ..claims import judge
 from ..study import FINAL
 from .claims import CIFAR_100, claims
-from .recipes import SMALL, main, recipes, sweep
+from .recipes import BLURS, SIZES_OF_IMAGES, SMALL, recipes
 
 #: test images by profile; the others score all
 COUNT = {"smoke": 2, "quick": 3}
-ENOUGH = 3  # seeds: for other settings, larger images, and arms that no claim of S2's setting needs
+ENOUGH = 3  # seeds: for other settings, larger images, and the arms below
+#: of S2's setting, the arms that no claim needs with more
 FEWER = ("deblurnet", "unbounded-edges", "adversarial")
 
 
@@ -51,14 +52,13 @@ def measure(
 
 def wanted(profile: str, seeds: Sequence[int], data: str) -> list[Recipe]:
     """The recipes of the study: S2's setting with all seeds, others with fewer."""
-    first = {values["name"] for values in sweep(profile, data)}
-    all_seeds = {values["name"] for values in main(profile, data)}
-    all_seeds -= {f"03/{name}" for name in FEWER}
-
-    def is_wanted(recipe: Recipe) -> bool:
-        number = seeds.index(recipe.seed)
-        count = 1 if recipe.name in first else ENOUGH
-        return number < count or recipe.name in all_seeds
-
     listed = [recipe for seed in seeds for recipe in recipes(profile, seed, data)]
-    return [recipe for recipe in listed if is_wanted(recipe)]
+    return [r for r in listed if r.seed in seeds_of(r.name.partition("/")[2], seeds)]
+
+
+def seeds_of(slug: str, seeds: Sequence[int]) -> Sequence[int]:
+    """The seeds that a recipe of the study has, of all of them, by its name without the chapter."""
+    if slug.startswith("rate-"):  # of the sweep
+        return seeds[:1]
+    prefixes = (*filter(None, BLURS), *SIZES_OF_IMAGES)
+    return seeds[:ENOUGH] if slug in FEWER or slug.startswith(prefixes) else seeds
