@@ -102,6 +102,6 @@ def f_score(
 THRESHOLDS = tuple(i / 20 for i in range(1, 20))
 
 
-def best_f_score(found: torch.Tensor, edges: torch.Tensor, tolerance: int = 0) -> float:
+def best_f_score(found: torch.Tensor, edges: torch.Tensor) -> float:
     """The highest of :func:`f_score` over thresholds: one for all images, as benchmarks give it."""
-    return max(f_score(found, edges, threshold, tolerance) for threshold in THRESHOLDS)
+    return max(f_score(found, edges, threshold) for threshold in THRESHOLDS)
