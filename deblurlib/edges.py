@@ -14,8 +14,8 @@ from .errors import InputError, require
 
 #: name -> weights of red, green and blue; ``luma`` is what OpenCV's conversion to grey takes
 GREYS = {"luma": (0.299, 0.587, 0.114), "mean": (1 / 3, 1 / 3, 1 / 3)}
-#: what the chapter calls an edge; all four are ours, for S2 says of its edges only that they are
-#: Canny's
+#: what the chapter calls an edge: S2's thresholds; smoothing and grey are ours, for S2 finds the
+#: edges of the colour image as it is
 CANNY = {"low": 100.0, "high": 200.0, "smoothing": 1.0, "grey": "luma"}
 
 

@@ -1,9 +1,11 @@
-"""S2's two networks: EdgeNet draws the edges of the sharp image, DeblurNet restores with them.
+"""EdgeNet draws the edges of the sharp image, DeblurNet restores with them; after S2's text.
 
-S2 gives their parts in words: a holistically nested EdgeNet whose map is DeblurNet's fourth
+It gives their parts in words: a holistically nested EdgeNet whose map is DeblurNet's fourth
 channel; DeblurNet has one connection from its input to its output, residual blocks and upsampling
-blocks. Widths, depths and all else are ours. S2 took the design from Fu and others, "Edge-aware
-deep image deblurring", 2019, of which we know no more than S2 tells. Taught in chapter 03.
+blocks. Widths, depths and all else are ours. The networks in S2's notebook are some forty times as
+large, and otherwise built: four scales, features concatenated, the input not added to the output.
+S2 took the design from Fu and others, "Edge-aware deep image deblurring", 2019, of which we know
+no more than S2 tells. Taught in chapter 03.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Chapter 03's recipes: S2's setting and its controls, other noise and windows, larger images.
 
-All arms of a setting have the same images, number of updates, optimiser and schedule. S2 names
-CIFAR-10 and its blur; what it says of training is that nothing was tuned. The rates were chosen by
-validation, once, from those of :func:`sweep`.
+All arms of a setting have the same images, number of updates, optimiser and schedule. S2 has
+CIFAR-10 and its blur; its networks are much larger, and trained for longer. The rates were chosen
+by validation, once, from those of :func:`sweep`.
 """
 
 from __future__ import annotations
