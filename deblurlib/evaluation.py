@@ -15,6 +15,7 @@ from .degrade import SETTINGS
 from .errors import InputError
 from .restoration import METHODS, Method
 
+MEASURES = {**perception.MEASURES, **perception.PROBES}
 #: Columns that say what a row was scored on: ``draw`` is the seed of the degradation.
 CASE = ("data", "channels", "degradation", "draw", "image")
 SAME = 1e-3  # how far apart two scores of one case by the identity may be, in dB or as SSIM
@@ -69,7 +70,7 @@ def evaluate(
         device: see :func:`deblurlib.machine.device`; the methods' models must be there.
         protocols: of SSIM; ``None`` stands where an image is too small, or grey where colour is
             needed.
-        measures: of :data:`deblurlib.perception.MEASURES`.
+        measures: of :data:`deblurlib.perception.MEASURES` and :data:`deblurlib.perception.PROBES`.
         border: pixels along each side that are restored but not scored; methods that invent what
             lies beyond the edge are compared where they need not.
 
@@ -86,8 +87,8 @@ def evaluate(
             allowed = ", ".join(metrics.SSIM_PROTOCOLS)
             raise InputError(f"SSIM protocol {protocol!r} is none of {allowed}")
     for measure in measures:
-        if measure not in perception.MEASURES:
-            allowed = ", ".join(perception.MEASURES)
+        if measure not in MEASURES:
+            allowed = ", ".join(MEASURES)
             raise InputError(f"measure {measure!r} is none of {allowed}")
     identity = METHODS["identity"]
     methods = [identity, *(m for m in methods if m.name != identity.name)]
@@ -223,7 +224,7 @@ def _scores(
     x_hat, x = images.quantise(x_hat[inner]), x[inner]
     scores = {"psnr": metrics.psnr(x_hat, x).item()}
     scores |= {f"ssim_{p}": _ssim(x_hat, x, p) for p in protocols}
-    return scores | {m: perception.MEASURES[m].function(x_hat, x).item() for m in measures}
+    return scores | {m: MEASURES[m].function(x_hat, x).item() for m in measures}
 
 
 def _ssim(x_hat: torch.Tensor, x: torch.Tensor, protocol: str) -> float | None:

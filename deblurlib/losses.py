@@ -14,9 +14,9 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from . import edges
+from . import edges, images, metrics
 from .degrade import Pair
-from .errors import InputError
+from .errors import InputError, require
 
 Output = torch.Tensor | Sequence[torch.Tensor]  # of a model: one tensor, or several
 
@@ -124,6 +124,43 @@ def _image_and_edges(
     return loss + weight * balanced_cross_entropy(output[1:], edges.canny(x, **canny))
 
 
+def ssim_and_l1(ssim: float = 1.0, l1: float = 0.0, values: str = "unit") -> Objective:
+    """``ssim`` times 1 - SSIM, plus ``l1`` times the mean absolute error; each is noted apart, too.
+
+    SSIM is the protocol ``gaussian-rgb`` of :mod:`deblurlib.metrics`; S3 has 1 - SSIM alone.
+
+    Args:
+        values: ``"unit"``, or ``"imagenet"`` as S3 has it: SSIM and L1 of standardised values, for
+            which SSIM's constants are not made; see :func:`deblurlib.images.standardise`.
+    """
+    require(min(ssim, l1) >= 0 and ssim + l1 > 0, "weights are 0 or more, and not both are 0")
+    if values not in ("unit", "imagenet"):
+        raise InputError(f"values {values!r} is none of unit, imagenet")
+
+    return Objective(
+        partial(_ssim_and_l1, ssim=ssim, l1=l1, standardise=values == "imagenet"),
+        least=metrics.SSIM_PROTOCOLS["gaussian-rgb"].least_size,
+        measures={"val_ssim": _mean_ssim, "val_l1": _mean_l1},
+    )
+
+
+def _ssim_and_l1(
+    x_hat: torch.Tensor, x: torch.Tensor, ssim: float, l1: float, standardise: bool
+) -> torch.Tensor:
+    if standardise:
+        x_hat, x = images.standardise(x_hat), images.standardise(x)
+    loss = l1 * F.l1_loss(x_hat, x) if l1 else 0.0
+    return loss + ssim * (1 - metrics.ssim_unchecked(x_hat, x).mean()) if ssim else loss
+
+
+def _mean_ssim(x_hat: torch.Tensor, x: torch.Tensor) -> float:
+    return metrics.ssim_unchecked(x_hat, x).mean().item()
+
+
+def _mean_l1(x_hat: torch.Tensor, x: torch.Tensor) -> float:
+    return F.l1_loss(x_hat, x).item()
+
+
 def _edges_of(pair: Pair, **canny: object) -> torch.Tensor:
     return edges.canny(pair.x, **canny)
 
@@ -167,6 +204,7 @@ OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
     "l1": Objective(F.l1_loss),
     "euclidean": Objective(euclidean),
     "mse-over-scales": Objective(mse_over_scales),
+    "ssim-and-l1": ssim_and_l1,
     "edges": edges_of_sharp,
     "mse-and-edges": image_and_edges,
 }

@@ -6,7 +6,8 @@ Each of :data:`MEASURES` takes two batches of grey or colour images ``(B, C, H, 
 judged on them says on which. Taught in chapter 02.
 
 :func:`grid_peaks` and :func:`grid_strength` look for the grid that a network's upsampling may
-leave. Taught in chapter 05.
+leave. Taught in chapter 05; what it does to S3's network, and its colours, in chapter 04:
+:data:`PROBES`.
 """
 
 from __future__ import annotations
@@ -168,6 +169,29 @@ MEASURES = {
     "gradient_similarity": Measure(gradient_similarity, 1, 0.005, "similarity"),
     "blur_effect": Measure(blur_effect, -1, 0.01, "blur effect"),
     "spectrum_distance": Measure(spectrum_distance, -1, 0.1, "dB"),
+}
+
+
+def checkerboard(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """What a restoration adds at the three finest frequencies, rows, columns and both, where a
+    pattern of two pixels has its power: :func:`grid_strength`, in levels of 8 bits."""
+    return 255 * grid_strength(x_hat - x, 2)
+
+
+def channel_drift(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """By how much each channel's mean has moved, ``(B, C)``, in levels of 8 bits."""
+    return 255 * (x_hat.double() - x.double()).mean((2, 3)).float()
+
+
+def colour_drift(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The greatest of :func:`channel_drift`, whichever way it moved."""
+    return channel_drift(x_hat, x).abs().amax(1)
+
+
+#: name -> measure: traces that a network may leave, floats in [0, 1] to ``(B,)``.
+PROBES = {
+    "checkerboard": Measure(checkerboard, -1, 0.1, "levels"),
+    "colour_drift": Measure(colour_drift, -1, 1.0, "levels"),
 }
 
 

@@ -50,6 +50,11 @@ GAME = replace(
         turns=("model", "model", "model", "critic"),
     ),
 )
+JUDGED = replace(
+    GAME,
+    name="04/judged",
+    rival=replace(GAME.rival, model="flat", model_args={"width": 2, "side": 16}, accuracy=True),
+)
 with mock.patch.dict(models.MODELS, standing=Standing):
     STANDING = replace(
         RECIPE,
@@ -60,7 +65,8 @@ with mock.patch.dict(models.MODELS, standing=Standing):
         clip=None,
         parts={"first": replace(RECIPE, name="03/first", steps=3)},
     )
-TURNS = (2, 4, 5, 8, 9)  # of its eleven, after which it is killed
+#: of eleven turns, those after which one is killed
+TURNS = {2: JUDGED, 4: GAME, 5: JUDGED, 8: JUDGED, 9: GAME}
 
 
 def die(*args, **kwargs):
@@ -133,8 +139,8 @@ def killed_in_a_cycle(folder, turn):
         train.SAVE_MINUTES = 0
         store.put = nth(turn, store.put, before=die)
 
-    print(wait(child(folder, save_all_and_die, GAME)), flush=True)
-    print(wait(child(folder, recipe=GAME)))
+    print(wait(child(folder, save_all_and_die, TURNS[turn])), flush=True)
+    print(wait(child(folder, recipe=TURNS[turn])))
 
 
 def alone(folder):
@@ -143,6 +149,10 @@ def alone(folder):
 
 def game(folder):
     print(wait(child(folder, recipe=GAME)))
+
+
+def judged(folder):
+    print(wait(child(folder, recipe=JUDGED)))
 
 
 def race(folder):
@@ -230,7 +240,7 @@ def kills_at_random(folder, kills=20):
 ACTS = {
     f.__name__: f
     for f in (
-        *(alone, game, full, race, together, game_together, standing_together),
+        *(alone, game, judged, full, race, together, game_together, standing_together),
         kills_at_random,
     )
 }

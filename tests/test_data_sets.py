@@ -10,6 +10,7 @@ import torch
 from deblurlib import data, places
 from deblurlib.data import contents, sources
 from deblurlib.errors import InputError
+from deblurlib.images import reduce, to_tensor
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -332,6 +333,23 @@ def test_reduced_images_keep_their_names_and_draws_and_are_means_of_pixels(tmp_p
     save_picture(tmp_path / "train/9.png", 9, 3, 12)
     with pytest.raises(InputError, match=r"9\.png: an image of 3 x 12 pixels .* reduced to 4"):
         data.open_images(str(tmp_path), "train").reduced(4)[3]
+
+
+def test_the_middle_square_of_an_image_is_reduced(tmp_path, save_picture):
+    array = save_picture(tmp_path / "train/wide.png", 0, 20, 30)
+    tall = save_picture(tmp_path / "train/tall.png", 1, 21, 16)
+    whole = data.open_images(str(tmp_path), "train")
+    square = whole.reduced(8, square=True)
+    assert square.name == f"{whole.name}-8x8" == data.reduced_name(whole.name, 8, square=True)
+    for kind in ("names", "keys", "scenes", "fingerprint"):
+        assert getattr(square, kind) == getattr(whole, kind)
+    middles = {"train/wide.png": array[:, 5:25], "train/tall.png": tall[2:18]}
+    for name, image in zip(square.names, square.take([0, 1]), strict=True):
+        expected = reduce(to_tensor(middles[name])[None], 8)[0]
+        assert torch.equal(image, expected)
+        assert image.shape == (3, 8, 8)
+    assert whole.reduced(None, square=True) == whole
+    assert data.reduced_name("own", None, square=True) == "own"
 
 
 def test_taking_keeps_kernels_with_their_pairs(pairs):

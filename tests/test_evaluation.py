@@ -11,8 +11,14 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblurlib import data, degrade, evaluation, files, images, metrics, psf, restoration, runs
 from deblurlib.errors import InputError
-from deblurlib.evaluation import Case, cases_of_images, cases_of_pairs, evaluate, summary
-from deblurlib.perception import MEASURES
+from deblurlib.evaluation import (
+    MEASURES,
+    Case,
+    cases_of_images,
+    cases_of_pairs,
+    evaluate,
+    summary,
+)
 from deblurlib.restoration import METHODS, Method
 from deblurlib.runs import Recipe
 
@@ -168,8 +174,10 @@ def test_an_image_too_small_or_grey_where_a_protocol_needs_more_has_no_ssim(prot
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_measures_are_those_of_their_functions_on_8_bit_images(channels):
-    one = case(0, channels=channels)
+    one = case(0, 64, 70, channels)
+    one = replace(one, y=one.y + 0.3 * (torch.arange(70) % 2))  # a grid, too
     rows = evaluate([INVERT], [one], (), measures=tuple(MEASURES))
+    assert {"blur_effect", "checkerboard", "colour_drift"} <= MEASURES.keys()
     for row, x_hat in zip(rows, (one.y, 1 - one.y), strict=True):
         assert list(row) == ["method", "image", "scene", "psnr", *MEASURES, "seconds"]
         for name, measure in MEASURES.items():

@@ -157,6 +157,10 @@ KINDS = {
     },
     "game": {"rival": RIVAL},
     "game-in-bf16": {"rival": RIVAL, "precision": "bf16"},
+    "judged-as-a-whole": {
+        **{"model": "autoencoder", "model_args": {"width": 8}, "loss": "ssim-and-l1"},
+        "rival": {"model": "flat", "model_args": {"width": 4, "side": 32}},
+    },
     "standing": {"model": "standing", "model_args": {}, "loss": "mse"},
 }
 
@@ -265,7 +269,7 @@ def test_a_blind_deconvolution_gives_what_it_gives_on_the_processor(crops):
 
 def test_an_evaluation_gives_the_processor_s_scores():
     test = open_images("sample", "test")
-    options = {"protocols": tuple(metrics.SSIM_PROTOCOLS), "measures": tuple(perception.MEASURES)}
+    options = {"protocols": tuple(metrics.SSIM_PROTOCOLS), "measures": tuple(evaluation.MEASURES)}
     here, there = (
         evaluation.evaluate(
             [restoration.find_method("srn", device)],

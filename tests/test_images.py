@@ -565,6 +565,15 @@ def test_grey_of_three_channels_is_that_of_one_three_times(rand, size):
     assert torch.equal(three, torch.cat([one] * 3, -3))
 
 
+def test_standardised_values_are_those_of_s3_and_there_is_a_way_back(rand):
+    x = rand(2, 3, 4, 5)
+    z = images.standardise(x)
+    for i, (mean, deviation) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]):
+        torch.testing.assert_close(z[:, i], (x[:, i] - mean) / deviation)
+    torch.testing.assert_close(images.from_standardised(z), x)
+    assert torch.equal(images.standardise(x[0]), z[0])
+
+
 def test_centre_crop_is_the_middle_and_makes_up_no_pixels():
     x = torch.arange(35).view(1, 5, 7)
     assert torch.equal(images.centre_crop(x, 3), x[:, 1:4, 2:5])

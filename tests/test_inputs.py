@@ -13,6 +13,7 @@ from deblurlib.errors import InputError
 from deblurlib.runs import Recipe, inputs
 from deblurlib.runs.inputs import batches_of
 from deblurlib.runs.validation import scorer, validation_pairs
+from deblurlib.studies import scoring
 
 #: of the two kinds of images, each sixteen of 70 x 76 pixels; a blur takes 3 of them at each side
 RECIPES = {
@@ -232,6 +233,23 @@ def test_a_recipe_opens_its_images_reduced_and_is_named_and_found_by_that(
     assert train.fingerprint == held.fingerprint
     with pytest.raises(InputError, match="03/small: recorded pairs are not reduced"):
         inputs.open_training_images(replace(small, degradation=None))
+
+
+def test_squares_are_trained_on_and_scored(tmp_path, save_picture, fabric, monkeypatch):
+    for split in ("train", "test"):
+        for i in range(2):
+            save_picture(tmp_path / split / f"{i}.png", i, 20, 30)
+    monkeypatch.setenv("DEBLURLIB_DATA", f"own={tmp_path}")
+    how = {"batch": 2, "crop": 8, "degradation": "s2-gaussian", "boundary": "reflect"}
+    recipe = Recipe("04/small", "unet", "own", 4, **how, reduce=8, square=True)
+    train = inputs.open_training_images(recipe)
+    assert recipe.label == train.name == "own-8x8"
+    pair = batches_of(recipe, train, fabric, 0)(0)
+    cases = [*scoring.cases(recipe), *scoring.cases(recipe, data.open_images("own", "test"))]
+    for x in (pair.x, pair.y, *(case.x for case in cases), *(case.y for case in cases)):
+        assert x.shape[-2:] == (8, 8)
+    assert torch.equal(cases[1].x[0], inputs.open_test_images(recipe)[1])
+    assert torch.equal(cases[3].x, cases[1].x)
 
 
 class Guess(torch.nn.Module):

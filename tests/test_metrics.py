@@ -16,6 +16,9 @@ from deblurlib.errors import InputError
 from deblurlib.perception import (
     MEASURES,
     blur_effect,
+    channel_drift,
+    checkerboard,
+    colour_drift,
     gradient_similarity,
     grid_peaks,
     grid_strength,
@@ -442,6 +445,28 @@ def test_the_images_of_a_batch_have_their_own_grids():
     for measure in (grid_peaks, grid_strength):
         each = torch.cat([measure(one[None], 4) for one in batch])
         torch.testing.assert_close(measure(batch, 4), each)
+
+
+def test_a_checkerboard_is_its_amplitude_in_levels_and_a_smooth_change_has_none(rand):
+    x = 0.25 + rand(1, 3, 96, 70) / 2
+    rows, columns = torch.arange(96)[:, None], torch.arange(70)[None]
+    for places in (rows + columns, rows, columns):
+        pattern = 4 / 255 * (1 - 2 * (places % 2)).expand(3, 96, 70)
+        assert checkerboard(x + pattern, x).item() == pytest.approx(4, rel=1e-3)
+        red = pattern * torch.tensor([1, 0, 0])[:, None, None]
+        assert checkerboard(x - red, x).item() == pytest.approx(4 / 3**0.5, rel=1e-3)
+    smooth = 0.1 * torch.cos(2 * math.pi * (rows / 96 + columns / 70))
+    assert checkerboard(x + smooth, x).item() < 1e-3
+    with pytest.raises(InputError, match="at least 64 x 64"):
+        checkerboard(x[..., :63], x[..., :63])
+
+
+def test_a_drift_is_of_each_channel_and_the_greatest_counts_whichever_way(rand):
+    x = rand(2, 3, 5, 6)
+    moved = torch.tensor([[3.0, -5.0, 1.0], [0.0, 2.0, -1.0]])
+    x_hat = x + moved[..., None, None] / 255 + 0.1 * (x - x.mean((2, 3), keepdim=True))
+    torch.testing.assert_close(channel_drift(x_hat, x), moved, rtol=0, atol=1e-4)
+    torch.testing.assert_close(colour_drift(x_hat, x), torch.tensor([5.0, 2.0]), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(

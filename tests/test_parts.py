@@ -220,6 +220,20 @@ def test_a_run_with_a_rival_keeps_the_model_and_all_losses(game):
     assert critic == set(models.build_discriminator("patch", {"width": 4}, 0).state_dict())
 
 
+def test_a_critic_s_accuracy_is_noted_and_changes_no_weight(game, tmp_path):
+    recipe = replace(GAME, rival=replace(RIVAL, accuracy=True))
+    assert runs.Recipe.from_json(recipe.to_json()) == recipe
+    assert recipe.run_id("data") != GAME.run_id("data")
+    noted = runs.train_or_load(recipe, folder=tmp_path)
+    for row, plain in zip(noted.history, game.history, strict=True):
+        accuracy = row.pop("critic_accuracy")
+        assert math.isnan(plain["critic"]) or 0 <= accuracy <= 1
+        assert repr(row | {"seconds": 0}) == repr(plain | {"seconds": 0})
+    (tensors, _), (others, _) = (run.read_state(one.folder) for one in (noted, game))
+    for key in {*tensors, *others} - {"total"}:  # of the losses
+        assert torch.equal(tensors[key], others[key]), key
+
+
 def test_a_stopped_game_says_its_steps_not_its_turns(tmp_path, command, monkeypatch):
     monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path))
     asked = iter([False] * 2 + [True])
@@ -261,7 +275,7 @@ def test_turns_are_those_until_the_last_step():
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"rival": {"model": "srcnn"}}, "rival: model 'srcnn' is none of patch"),
+        ({"rival": {"model": "srcnn"}}, "rival: model 'srcnn' is none of flat, patch"),
         ({"rival": {"model": "patch", "loss": "wasserstein"}}, "loss 'wasserstein' is none of"),
         ({"rival": {"model": "patch", "turns": ("model",)}}, "turns are of model and critic"),
         ({"rival": RIVAL, "precision": "fp16"}, "cannot share the scale of fp16"),
@@ -276,6 +290,10 @@ def test_a_rival_that_cannot_be_is_named(changed, named):
     ("changed", "named"),
     [
         ({"crop": 20}, "the critic needs a crop of 24 or more"),
+        (
+            {"model": "autoencoder", "model_args": {"width": 4}, "crop": 20, "rival": None},
+            "autoencoder needs a crop of 24 or more",
+        ),
         ({"grey": 1, "model_args": {}}, "the critic takes 3 channels"),
         ({"model_args": {"channels": 3}, "rival": None, "model": "told"}, "has no restore"),
     ],

@@ -212,6 +212,27 @@ def test_the_critic_is_shown_targets_and_outputs(batch_of):
     assert torch.equal(fake, pair.y + 1)
 
 
+def test_accuracy_is_the_share_of_logits_on_the_right_side_and_moves_nothing():
+    real, fake = torch.tensor([[1.0], [-1.0], [0.0], [3.0]]), torch.tensor([[-2.0], [0.0], [4.0]])
+    networks = {"model": lambda y: y, "critic": nn.Linear(1, 1)}
+    nn.init.ones_(networks["critic"].weight)
+    nn.init.zeros_(networks["critic"].bias)
+    found = []
+    for accuracy in (True, False):
+        minimised = training.telling(OBJECTIVES["l1"], ADVERSARIAL["hinge"], accuracy)
+        measures = (training.ACCURACY,) if accuracy else ()
+        player = training.Player(
+            networks["critic"], minimised, {}, losses=("critic",), measures=measures
+        )
+        losses = minimised(networks, Pair(fake, real, ()))
+        assert losses.keys() == set(player.noted)
+        total = player.total(losses)
+        found += [[total, *torch.autograd.grad(total, networks["critic"].parameters())]]
+        if accuracy:  # 2 of 4 targets, 1 of 3 outputs
+            assert losses["critic_accuracy"].item() == pytest.approx((2 / 4 + 1 / 3) / 2)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -322,6 +343,36 @@ def test_a_small_critic_for_maps_of_one_channel_is_bounded_too(rand):
         norm = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
         assert norm.item() == pytest.approx(1, abs=1e-3)
     assert moved[1] > 100 * moved[0]
+
+
+def test_the_flat_discriminator_is_s3s_layer_by_layer(rand):
+    critic = models.build_discriminator("flat", {}, 0)
+    sides = []
+    for layer in critic.features:
+        layer.register_forward_hook(lambda *of: sides.append(of[-1].shape[-1]))
+    assert critic(rand(2, 3, 64, 64)).shape == (2, 1)
+    kinds = [nn.Conv2d, nn.ReLU, nn.BatchNorm2d] * 3 + [nn.Conv2d, nn.ReLU]
+    assert [type(layer) for layer in critic.features] == kinds
+    assert sides == [62] * 3 + [30] * 3 + [28] * 3 + [13] * 2
+    found = [layer for layer in critic.features if isinstance(layer, nn.Conv2d)]
+    table = [(3, 64, 1), (64, 128, 2), (128, 256, 1), (256, 512, 2)]
+    assert [(c.in_channels, c.out_channels, c.stride[0]) for c in found] == table
+    assert {c.kernel_size for c in found} == {(3, 3)}
+    assert sum(map(models.parameter_count, found)) == 1_550_976
+    assert critic.last.in_features == 86_528
+    normalised = 2 * (64 + 128 + 256)
+    assert models.parameter_count(critic) == 1_550_976 + 86_528 + 1 + normalised
+
+
+def test_a_flat_discriminator_judges_images_of_one_size(rand):
+    critic = models.build_discriminator("flat", {"width": 2, "side": 16, "channels": 1}, 0)
+    assert critic(rand(2, 1, 16, 16)).shape == (2, 1)
+    for sides in ((15, 16), (16, 17), (32, 32)):
+        with pytest.raises(InputError, match=f"16 x 16 pixels, not {sides[0]} x {sides[1]}"):
+            critic(rand(2, 1, *sides))
+    assert models.FlatDiscriminator(width=2, side=13)(rand(2, 3, 13, 13)).shape == (2, 1)
+    with pytest.raises(InputError, match="12 x 12 pixels are too small"):
+        models.FlatDiscriminator(side=12)
 
 
 @pytest.mark.parametrize("halvings", [0, 1, 3])

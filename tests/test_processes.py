@@ -1,12 +1,13 @@
 """Trainings that are killed, several processes on one run, and a disk that fills up."""
 
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from processes import POINTS, TURNS
+from processes import JUDGED, POINTS, TURNS
 
 from deblurlib.runs import run, store
 
@@ -28,7 +29,9 @@ def acted(tmp_path_factory):
     """The folder of the stores, and for each act the lines that it printed."""
     folder = tmp_path_factory.mktemp("acted")
     turns = [f"turn-{n}" for n in TURNS]
-    parts = start(folder, "alone", "full", *POINTS, "race", "game", *turns).split("# ")[1:]
+    parts = start(folder, "alone", "full", *POINTS, "race", "game", "judged", *turns).split("# ")[
+        1:
+    ]
     return folder, {act: lines for act, *lines in map(str.splitlines, parts)}
 
 
@@ -72,9 +75,15 @@ def test_a_run_killed_at_a_write_point_ends_with_the_same_bits(acted, alone, poi
 def test_a_game_killed_inside_a_cycle_ends_with_the_same_bits(acted, turn):
     folder, printed = acted
     found = the_run(folder / f"turn-{turn}")
-    outcome = f"04/game, seed 0: resumed ({found.id})"
+    outcome = f"{TURNS[turn].name}, seed 0: resumed ({found.id})"
     assert printed[f"turn-{turn}"] == ["-9", outcome, "0"]
-    assert_same_end(the_run(folder / "game"), found)
+    whole = the_run(folder / TURNS[turn].name.removeprefix("04/"))
+    assert_same_end(whole, found)
+    assert math.isfinite(whole.history[-1]["critic"])
+    of_critic = [key for key in run.read_state(found.folder)[0] if key.startswith("critic.model.")]
+    if TURNS[turn] is JUDGED:  # it normalises over its batches, and notes its accuracy
+        assert any(key.endswith("running_mean") for key in of_critic)
+        assert 0 <= found.history[-1]["critic_accuracy"] <= 1
 
 
 def test_a_full_disk_is_one_sentence_and_loses_no_checkpoint(acted, alone):

@@ -170,6 +170,15 @@ def test_a_miniature_goes_through_what_its_recipe_does():
     assert (small.precision, small.compile, small.seed) == ("32", None, RESET.seed)
 
 
+def test_a_miniature_has_crops_that_its_model_takes_and_no_squares():
+    how = {"degradation": "s2-gaussian", "boundary": "reflect", "reduce": 64, "square": True}
+    recipe = runs.Recipe("04/small", "autoencoder", "sample", 9, 4, 64, **how)
+    recipe = replace(recipe, model_args={"width": 4})
+    small = proof.miniature(recipe)
+    assert (small.crop, small.reduce, small.square) == (24, None, False)
+    assert len(proof.of_miniature(recipe, 2)["losses"]["values"]) == 4
+
+
 def test_the_batches_are_those_that_the_training_sees():
     recipe = replace(OWN, batch=2, steps=9, crop=8)
     sharp = data.open_images("sample", "train").first(3)

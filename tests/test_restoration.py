@@ -113,6 +113,21 @@ def test_a_model_sees_its_margin_and_its_multiple_and_the_image_comes_back(
     assert torch.equal(model.seen[0], torch.from_numpy(padded))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(1, 1), (10, 23), (24, 25), (40, 5)])
+def test_a_model_that_takes_no_small_images_is_given_larger_ones(rand, size):
+    model = models.build("autoencoder", {"width": 4}, 0).eval()
+    y = rand(1, 3, *size)
+    x_hat = apply_model(model, y)
+    assert x_hat.shape == y.shape
+    pads = [(0, max(24 - side, -side % 4)) for side in size]
+    mode = (
+        "reflect" if all(pad < side for (_, pad), side in zip(pads, size, strict=True)) else "edge"
+    )
+    padded = torch.from_numpy(np.pad(y.numpy(), [(0, 0), (0, 0), *pads], mode=mode))
+    assert torch.equal(x_hat, model(padded)[..., : size[0], : size[1]])
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (14, 20), (31, 26)])
 def test_a_network_without_padding_keeps_the_size_and_is_itself_inside(rand, size, channels):

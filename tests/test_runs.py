@@ -83,15 +83,19 @@ def test_a_run_is_found_by_each_field_and_by_the_data():
         "loss_args": {"weight": 0.2},
         "boundary": "reflect",
         "norms": True,
+        "square": True,
         "optimiser": {"name": "sgd", "lr": 1e-4},
         "schedule": {"name": "cosine"},
         "grey": False,
         "rival": runs.Rival("patch"),
         "parts": {"first": RECIPE},
     }
-    weighed = replace(RECIPE, loss="mse-and-edges")
+    bases = {
+        "loss_args": replace(RECIPE, loss="mse-and-edges"),
+        "square": replace(RECIPE, reduce=9),
+    }
     changed = [
-        replace(weighed if f.name == "loss_args" else RECIPE, **{f.name: others.get(f.name, 7)})
+        replace(bases.get(f.name, RECIPE), **{f.name: others.get(f.name, 7)})
         for f in fields(RECIPE)
     ]
     ids = [r.run_id("data", {name: "some run" for name in r.parts}) for r in [RECIPE, *changed]]
@@ -135,6 +139,7 @@ def test_a_recipe_with_a_wrong_value_is_refused(field, value):
         ({"loss": "edges", "loss_args": {"low": 9, "high": 8}}, "0 <= low <= high, not 9 and 8"),
         ({"loss": "mse-and-edges", "loss_args": {"grey": "green"}}, "'green' is none of luma"),
         ({"norms": True, "precision": "fp16"}, "take bf16 for their norms"),
+        ({"square": True}, "square needs reduce"),
     ],
 )
 def test_a_recipe_whose_values_do_not_go_together_is_refused(changed, named):

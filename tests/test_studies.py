@@ -12,8 +12,8 @@ from sets import write_pairs, write_set
 
 from deblurlib import data, evaluation, models, restoration, runs, training
 from deblurlib.errors import InputError
+from deblurlib.evaluation import MEASURES
 from deblurlib.metrics import SSIM_PROTOCOLS
-from deblurlib.perception import MEASURES
 from deblurlib.report import results
 from deblurlib.runs import Recipe, inputs, validation
 from deblurlib.studies import CHAPTERS, PROFILES, find_recipe, recipes, score, train

@@ -1,6 +1,7 @@
 """Training: the loop equals a bare one, and goes on to the same bits whatever is in between."""
 
 import copy
+import itertools
 import math
 import tempfile
 from types import SimpleNamespace
@@ -8,13 +9,14 @@ from types import SimpleNamespace
 import lightning_fabric
 import numpy as np
 import pytest
+import pytorch_msssim
 import torch
 from torch import nn
 
-from deblurlib import training
+from deblurlib import metrics, training
 from deblurlib.degrade import Pair
 from deblurlib.errors import InputError
-from deblurlib.losses import OBJECTIVES
+from deblurlib.losses import OBJECTIVES, ssim_and_l1
 from deblurlib.training import devices, loop
 
 ADAM = {"name": "adam", "lr": 1e-2}
@@ -146,6 +148,57 @@ def test_over_scales_the_mean_squared_errors_are_summed_each_to_x_halved_again(r
     for given in (x_hats, tuple(x_hats)):
         loss = OBJECTIVES["mse-over-scales"].loss(given, x)
         assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("values", ["unit", "imagenet"])
+@pytest.mark.parametrize(
+    "weights", [{}, {"l1": 0.3}, {"ssim": 0.7, "l1": 2.0}, {"ssim": 0, "l1": 1}]
+)
+def test_ssim_and_l1_are_weighed_and_summed(rand, values, weights):
+    x_hat, x = rand(5, 3, 14, 19), 0.5 * rand(5, 3, 14, 19, seed=1)
+    objective = ssim_and_l1(**weights, values=values)
+    a, b = x_hat, x
+    if values == "imagenet":
+        mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+        deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        a, b = (a - mean) / deviation, (b - mean) / deviation
+    dissimilar = 1 - pytorch_msssim.ssim(a, b, data_range=1)
+    expected = weights.get("ssim", 1) * dissimilar + weights.get("l1", 0) * (a - b).abs().mean()
+    assert objective.loss(x_hat, x).item() == pytest.approx(expected.item(), rel=1e-5)
+    # of images, whatever the loss is of
+    measured = {name: measure(x_hat, x) for name, measure in objective.measures.items()}
+    ssim, l1 = metrics.ssim(x_hat, x).mean().item(), (x_hat - x).abs().mean().item()
+    assert measured == pytest.approx({"val_ssim": ssim, "val_l1": l1}, rel=1e-5)
+
+
+@pytest.mark.parametrize("values", ["unit", "imagenet"])
+def test_ssim_and_l1_have_a_gradient_where_nothing_is_wrong_and_on_flat_images(rand, values):
+    loss = ssim_and_l1(l1=0.5, values=values).loss
+    kinds = [rand(1, 3, 16, 16), *(torch.full((1, 3, 16, 16), level) for level in (0.0, 0.4, 1.0))]
+    for x_hat, x in itertools.product(kinds, repeat=2):
+        x_hat = x_hat.clone().requires_grad_()
+        error = loss(x_hat, x)
+        error.backward()
+        assert x_hat.grad.isfinite().all()
+        if x_hat.equal(x):
+            assert error.item() == pytest.approx(0, abs=1e-6)
+            assert x_hat.grad.abs().max() < 1e-5
+        else:
+            assert x_hat.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"values": "bytes"}, "'bytes' is none of unit, imagenet"),
+        ({"ssim": 0}, "not both are 0"),
+        ({"ssim": -1, "l1": 2}, "0 or more"),
+        ({"l1": -1}, "0 or more"),
+    ],
+)
+def test_wrong_arguments_of_ssim_and_l1_are_named(arguments, named):
+    with pytest.raises(InputError, match=named):
+        OBJECTIVES["ssim-and-l1"](**arguments)
 
 
 # --- the loop beside a bare one

@@ -16,9 +16,9 @@ def open_images(source: str, split: str | None = None) -> ImageSet:
 
     Args:
         source: ``sample``, a name, a path, or ``NAME=PATH``: a folder, a .zip or a .npz.
-        split: ``"train"`` or ``"test"`` for that part of it; ``None`` for all there is. Of
-            ``anime-faces`` without these two folders, 1,000 and 200 images are drawn, with seed 0;
-            of fewer than 1,200, a sixth is for testing.
+        split: ``"train"`` or ``"test"``, of ``celeba`` also ``"valid"``, for that part of it;
+            ``None`` for all there is. Of ``anime-faces`` without these two folders, 1,000 and 200
+            images are drawn, with seed 0; of fewer than 1,200, a sixth is for testing.
 
     Raises:
         InputError: the set is not there (the message says how to get it), holds no image, has no

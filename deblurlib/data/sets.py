@@ -14,6 +14,17 @@ from . import contents, names
 from .contents import Item
 
 
+def reduced_name(name: str, side: int | None, square: bool = False) -> str:
+    """What a set is called whose images are reduced: ``celeba-64``, or ``celeba-64x64`` of squares.
+
+    Args:
+        side: of the shorter side, in pixels; ``None`` leaves images, and the name, as they are.
+    """
+    if not side:
+        return name
+    return f"{name}-{side}x{side}" if square else f"{name}-{side}"
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images in a fixed order; ``set[i]`` is a float32 tensor ``(3, H, W)`` in [0, 1]."""
@@ -22,6 +33,7 @@ class ImageSet:
     split: str | None
     items: tuple[Item, ...]
     side: int | None = None  # of the shorter side, in pixels, to which images are reduced
+    square: bool = False  # whether the middle square of each is cut out before that
 
     def __len__(self) -> int:
         return len(self.items)
@@ -30,18 +42,24 @@ class ImageSet:
         image = images.to_tensor(self.items[i].array())
         if self.side is None:
             return image
+        if self.square:
+            image = images.centre_crop(image, min(image.shape[-2:]))
         try:
             return images.reduce(image[None], self.side)[0]
         except InputError as error:
             raise InputError(f"{self.names[i]}: {error}") from None
 
-    def reduced(self, side: int | None) -> ImageSet:
+    def reduced(self, side: int | None, square: bool = False) -> ImageSet:
         """The same images, each reduced until its shorter side has ``side`` pixels.
 
-        The set's name then ends with that number; names of images, and so what is drawn for them,
-        and the fingerprint stay. ``None`` leaves them as they are.
+        The set's name then says so, see :func:`reduced_name`; names of images, and so what is drawn
+        for them, and the fingerprint stay. ``None`` leaves them as they are.
+
+        Args:
+            square: cut out the middle square of each before that.
         """
-        return replace(self, name=f"{self.name}-{side}", side=side) if side else self
+        name = reduced_name(self.name, side, square)
+        return replace(self, name=name, side=side, square=square) if side else self
 
     @property
     def names(self) -> list[str]:

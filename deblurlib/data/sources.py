@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import files
 from ..errors import InputError
 from ..places import locate
-from . import cifar, names
+from . import celeba, cifar, names
 from .archives import BLOCK, npz_items, zip_items
 from .contents import CHECKSUMS, Item, file_state, with_checksums
 from .scenes import TABLE
@@ -70,6 +70,10 @@ def open_source(source: str) -> tuple[str, list[Item]]:
         with files.reading(path), open(path, "rb"):
             pass  # of one that may not be read, zipfile says that it is no zip
     if path.is_dir():
+        if faces := celeba.find(name, path):
+            if name != celeba.NAME and cifar.find(name, path):
+                raise InputError(f"{path}: holds two sets: name one of its folders")
+            return name, celeba.items_of(faces)
         binary = cifar.find(name, path)
         items = cifar.items_of(*binary) if binary else _folder_items(path)
     elif zipfile.is_zipfile(path):

@@ -3,7 +3,8 @@
 A model takes ``y`` ``(B, C, H, W)`` in [0, 1] and returns ``x_hat``, unclamped, of the same shape
 less a ``margin`` at each side; in training mode it may return more, for a loss that knows of it. It
 says how many ``channels`` it takes, of what ``multiple`` the image's sides must be, and its
-``receptive_field``: the side, in pixels, of what an output pixel depends on.
+``receptive_field``: the side, in pixels, of what an output pixel depends on. One that cannot take
+small images says the ``least`` side.
 
 A model that takes more than ``y`` says what in ``takes``: names of fields of a
 :class:`deblurlib.degrade.Pair`, such as ``("y", "noise")``. It must also have a method
@@ -14,8 +15,9 @@ a method. The kernel is ``None``, unless the model says that it is not ``blind``
 many ``channels`` they take, and the ``least`` side of an image.
 """
 
+from .autoencoder import Autoencoder
 from .denoiser import Denoiser
-from .discriminators import PatchDiscriminator
+from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
 from .networks import (
     DISCRIMINATORS,
@@ -37,9 +39,11 @@ __all__ = [
     "SRCNN",
     "SRN",
     "WEIGHTS",
+    "Autoencoder",
     "DeblurNet",
     "Denoiser",
     "EdgeNet",
+    "FlatDiscriminator",
     "PatchDiscriminator",
     "UNet",
     "build",

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ..errors import InputError, require
+
 
 class PatchDiscriminator(nn.Module):
     """A logit for each patch of an image, from convolutions of 4 x 4 pixels.
@@ -44,3 +46,42 @@ class PatchDiscriminator(nn.Module):
         for layer in self.layers[:-1]:
             x = F.leaky_relu(layer(x), 0.2)
         return self.layers[-1](x)
+
+
+class FlatDiscriminator(nn.Module):
+    """One logit for a whole image, as S3 has it: four convolutions, and one weight for each value.
+
+    Each of the first three convolutions is followed by a ReLU and then by batch normalisation, the
+    fourth by a ReLU. None pads, so the sides of 64 x 64 pixels go through 62, 30, 28 and 13, and
+    S3's last layer takes 512 x 13 x 13 = 86,528 values. S3 ends with a sigmoid; it is left to the
+    loss, where it does not overflow.
+
+    Args:
+        channels: of the image.
+        width: filters of the first layer, 64 in S3; the next ones have two, four, eight times as
+            many.
+        side: of the images, all of them, in pixels.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64, side: int = 64):
+        super().__init__()
+        widths = [channels, *(width * 2**i for i in range(4))]
+        layers: list[nn.Module] = []
+        left = side
+        for i, stride in enumerate((1, 2, 1, 2)):
+            layers += [nn.Conv2d(*widths[i : i + 2], 3, stride), nn.ReLU()]
+            layers += [nn.BatchNorm2d(widths[i + 1])] if i < 3 else []
+            left = (left - 3) // stride + 1
+            require(left > 0, f"images of {side} x {side} pixels are too small for this critic")
+        self.features = nn.Sequential(*layers)
+        self.last = nn.Linear(widths[-1] * left**2, 1)
+        self.channels, self.least = channels, side
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The logits ``(B, 1)`` of images ``(B, C, side, side)``: high for what is real."""
+        if x.shape[-2:] != (self.least, self.least):
+            height, width = x.shape[-2:]
+            raise InputError(
+                f"this critic judges {self.least} x {self.least} pixels, not {height} x {width}"
+            )
+        return self.last(self.features(x).flatten(1))

@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..errors import InputError
+from .autoencoder import Autoencoder
 from .denoiser import Denoiser
-from .discriminators import PatchDiscriminator
+from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
 from .srcnn import SRCNN
 from .srn import SRN
@@ -22,6 +23,7 @@ from .unet import UNet
 
 #: name -> class
 MODELS: dict[str, type[nn.Module]] = {
+    "autoencoder": Autoencoder,
     "deblurnet": DeblurNet,
     "denoiser": Denoiser,
     "edgenet": EdgeNet,
@@ -30,7 +32,10 @@ MODELS: dict[str, type[nn.Module]] = {
     "unet": UNet,
 }
 #: name -> class
-DISCRIMINATORS: dict[str, type[nn.Module]] = {"patch": PatchDiscriminator}
+DISCRIMINATORS: dict[str, type[nn.Module]] = {
+    "flat": FlatDiscriminator,
+    "patch": PatchDiscriminator,
+}
 
 
 def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:

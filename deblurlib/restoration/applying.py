@@ -25,8 +25,9 @@ def apply_model(
         model: of :data:`deblurlib.models.MODELS`. One for grey images sees each channel alone; one
             for colour sees a grey image in three channels, whose mean is the answer. One that says
             how it restores does that instead.
-        y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple`` below and to
-            the right, by mirroring the image or, where it is too small, by repeating its edge.
+        y: ``(B, C, H, W)``; padded by the model's ``margin``, and to its ``multiple``, or the
+            ``least`` side that it takes, below and to the right, by mirroring the image or, where
+            it is too small, by repeating its edge.
         kernel: handed to a model that says how it restores.
         sharp: the sharp images, for a model that takes ``x``; padded as ``y``.
     """
@@ -39,7 +40,8 @@ def apply_model(
     if model.channels not in (1, channels):
         raise InputError(f"the model takes {model.channels} channels, not {channels}")
     height, width = y.shape[-2:]
-    down, right = -height % model.multiple, -width % model.multiple
+    least = getattr(model, "least", 1)
+    down, right = (max(-side % model.multiple, least - side) for side in (height, width))
     around = model.margin
     sides = (around, around + right, around, around + down)
     mode = "reflect" if max(sides[2:]) < height and max(sides[:2]) < width else "replicate"

@@ -32,7 +32,7 @@ def open_test_images(recipe: Recipe) -> ImageSet | PairSet:
 
 def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
     if recipe.degradation is not None:
-        return data.open_images(recipe.data, split).reduced(recipe.reduce)
+        return data.open_images(recipe.data, split).reduced(recipe.reduce, recipe.square)
     if recipe.reduce is not None:
         raise InputError(f"{recipe.name}: recorded pairs are not reduced")
     return data.open_pairs(recipe.data, split)
@@ -65,6 +65,8 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
         raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
     if recipe.crop % model.multiple:
         raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
+    if recipe.crop < (least := getattr(model, "least", 1)):
+        raise InputError(f"{recipe.name}: {recipe.model} needs a crop of {least} or more")
     # one that takes the sharp image is a yardstick, scored where that is known
     takes_more = set(getattr(model, "takes", ())) - {"y", "x"}
     if recipe.restores and takes_more and not hasattr(model, "restore"):

@@ -10,7 +10,7 @@ from torch import nn
 from .. import models
 from ..errors import InputError
 from ..losses import ADVERSARIAL
-from ..training import Player, fooling, supervised, telling
+from ..training import ACCURACY, Player, fooling, supervised, telling
 from .recipe import Recipe
 
 Weights = Mapping[str, torch.Tensor]  # what state_dict() of a model returns
@@ -58,10 +58,11 @@ def players_of(recipe: Recipe, model: nn.Module) -> dict[str, Player]:
         "model": Player(model, fooling(objective, game), **how),
         "critic": Player(
             critic,
-            telling(objective, game),
+            telling(objective, game, rival.accuracy),
             optimiser=rival.optimiser,
             schedule=rival.schedule,
             losses=("critic",),
+            measures=(ACCURACY,) if rival.accuracy else (),
             norms=recipe.norms,
         ),
     }

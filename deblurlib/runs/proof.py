@@ -129,7 +129,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     """
     playing = players.players_of(recipe, players.build(recipe))
     multiple = playing["model"].model.multiple
-    least = max(SIDE, recipe.objective.least)
+    least = max(SIDE, recipe.objective.least, getattr(playing["model"].model, "least", 1))
     least = max(least, playing["critic"].model.least) if recipe.rival else least
     rival = recipe.rival
     if rival:
@@ -144,6 +144,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
         reset=recipe.reset and min(recipe.reset, steps // 2),
         images=recipe.images and 3,
         reduce=None,
+        square=False,
         schedule=_shortened(recipe.schedule, steps),
         rival=rival,
         precision="32",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 from .. import fingerprint, losses
+from ..data import reduced_name
 from ..degrade import BOUNDARIES, SETTINGS
 from ..errors import InputError, NotRegistered, require
 from ..losses import ADVERSARIAL, OBJECTIVES, Objective, sharp
@@ -30,6 +31,7 @@ class Rival:
     optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
     schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
     turns: tuple[str, ...] = ("model", "critic")  # who moves, in order, again and again
+    accuracy: bool = False  # whether the history holds how often the critic is right
 
     def __post_init__(self):
         tables = {"model": DISCRIMINATORS, "loss": ADVERSARIAL}
@@ -75,6 +77,7 @@ class Recipe:
     tf32: bool = True  # whether a GPU's convolutions in "32" may round to TF32
     boundary: str = "valid"  # of the blur, see degrade.convolve
     reduce: int | None = None  # pixels to which the shorter side of each image is reduced
+    square: bool = False  # whether the middle square of each image is cut out before that
     norms: bool = False  # whether the history holds the norms of the gradients
     rival: Rival | None = None  # a critic to train against
     #: what the model stands on: recipes that are trained first, by the names of the model's modules
@@ -96,6 +99,7 @@ class Recipe:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise InputError(f"{self.name}: {key} must be 1 or more, not {value}")
+        require(not self.square or self.reduce, f"{self.name}: square needs reduce")
         if isinstance(self.rival, Mapping):
             object.__setattr__(self, "rival", Rival(**self.rival))
         if self.norms and self.precision == "fp16":
@@ -125,7 +129,7 @@ class Recipe:
     @property
     def label(self) -> str:
         """What its images are called: the source, and the side to which they are reduced."""
-        return f"{self.data}-{self.reduce}" if self.reduce else self.data
+        return reduced_name(self.data, self.reduce, self.square)
 
     @property
     def restores(self) -> bool:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..evaluation import CASE, case_of
 from ..metrics import SSIM_PROTOCOLS
-from ..perception import MEASURES
+from ..perception import MEASURES, PROBES
 
-NUMBERS = ("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS), *MEASURES)
+NUMBERS = ("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS), *MEASURES, *PROBES)
 #: ``seed`` is that of a training, ``draw`` that of the degradation
 ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "class", "image", *NUMBERS)
 REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")

@@ -74,7 +74,8 @@ def cases(
     """The cases that a recipe's runs are scored on, see :func:`score`."""
     if recipe.degradation is None:
         return evaluation.cases_of_pairs(open_test_images(recipe), recipe.grey)
-    images = open_test_images(recipe) if test is None else test.reduced(recipe.reduce)
+    reduced = recipe.reduce, recipe.square
+    images = open_test_images(recipe) if test is None else test.reduced(*reduced)
     options = {"side": side, "grey": recipe.grey, "boundary": recipe.boundary}
     return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)
 

@@ -6,11 +6,12 @@ turns. Taught in chapters 02 and 04.
 
 from .devices import PRECISIONS, start_fabric
 from .loop import State, fit
-from .objectives import fooling, predict, supervised, telling
+from .objectives import ACCURACY, fooling, predict, supervised, telling
 from .players import Player
 from .rates import OPTIMISERS, SCHEDULES, make_optimiser, rate_factor, set_rates
 
 __all__ = [
+    "ACCURACY",
     "OPTIMISERS",
     "PRECISIONS",
     "SCHEDULES",

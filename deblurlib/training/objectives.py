@@ -15,6 +15,7 @@ from ..losses import Adversarial, Objective, Output, first
 
 Networks = Mapping[str, nn.Module]  # the players' networks, by the players' names
 Losses = dict[str, torch.Tensor]
+ACCURACY = "critic_accuracy"
 
 
 def predict(network: nn.Module, pair: Pair) -> Output:
@@ -42,14 +43,26 @@ def fooling(objective: Objective, game: Adversarial) -> Callable[[Networks, Pair
     return losses
 
 
-def telling(objective: Objective, game: Adversarial) -> Callable[[Networks, Pair], Losses]:
-    """The loss of the critic, shown targets and the model's outputs: ``"critic"``."""
+def telling(
+    objective: Objective, game: Adversarial, accuracy: bool = False
+) -> Callable[[Networks, Pair], Losses]:
+    """The loss of the critic, shown targets and the model's outputs: ``"critic"``.
+
+    Args:
+        accuracy: return also how often it is right before it moves, :data:`ACCURACY`: the share of
+            its logits that are above 0 for a target or below 0 for an output; a coin gets a half.
+    """
 
     def losses(networks: Networks, pair: Pair) -> Losses:
         with torch.no_grad():
             shown = objective.shown(predict(networks["model"], pair))
         critic = networks["critic"]
         # apart, for a critic that normalises over its batch
-        return {"critic": game.tell(critic(first(objective.target(pair))), critic(shown))}
+        real, fake = critic(first(objective.target(pair))), critic(shown)
+        told = {"critic": game.tell(real, fake)}
+        if accuracy:
+            right = (real > 0).double().mean() + (fake < 0).double().mean()
+            told[ACCURACY] = right / 2
+        return told
 
     return losses

@@ -47,6 +47,7 @@ class Player:
     #: what its losses count in the sum that it minimises, where that is not 1
     weights: Mapping[str, float] = field(default_factory=dict)
     losses: Sequence[str] = ("loss",)  # their names
+    measures: Sequence[str] = ()  # what else ``minimises`` returns, to be noted and no more
     norms: bool = False  # note the gradient's norm, too; it is named after the first loss
     average: AveragedModel | None = field(default=None, init=False)
 
@@ -92,12 +93,14 @@ class Player:
 
     def total(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What the player minimises: the sum of its losses, each with its weight."""
-        return sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
+        counted = {name: loss for name, loss in losses.items() if name not in self.measures}
+        return sum(self.weights.get(name, 1.0) * loss for name, loss in counted.items())
 
     @property
     def noted(self) -> Sequence[str]:
-        """What is noted of a turn: the losses, and maybe the norm of the gradient."""
-        return (*self.losses, f"{self.losses[0]}_gradient") if self.norms else self.losses
+        """What is noted of a turn: losses and measures, and maybe the norm of the gradient."""
+        norm = (f"{self.losses[0]}_gradient",) if self.norms else ()
+        return (*self.losses, *self.measures, *norm)
 
     def norm(self) -> dict[str, torch.Tensor]:
         """The norm of the gradient of all its weights together, if that is to be noted."""
