@@ -112,6 +112,14 @@ class Archive:
         self.given[run.id] = run
         return run
 
+    def knows(self, recipe: Recipe) -> bool:
+        """Whether the run of a recipe is published, or in the store: :meth:`run` need not train it.
+
+        A published one whose proof comes out otherwise today is trained all the same.
+        """
+        run_id = inputs.run_id(recipe)
+        return run_id in self._histories or store.complete(runs.root(), run_id) is not None
+
     def published(self, recipe: Recipe) -> PublishedRun | None:
         """What is published of a recipe's run, if its history is, whether it still holds or not.
 
