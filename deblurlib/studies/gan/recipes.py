@@ -29,7 +29,7 @@ SCHEDULES = {"one-to-one": 1, "source": 3, "five-to-one": 5}
 #: name -> the share of the usual number of updates: from the first, the length doubles three times
 LENGTHS = {"half": 0.5, "source": 1, "double": 2, "fourfold": 4}
 SIZES = {
-    "smoke": {"steps": 2, "batch": 2},
+    "smoke": {"steps": 8, "batch": 2},
     "quick": {"steps": 200, "batch": 8},
     "report": {"steps": 2_000, "batch": 16},
     "full": {"steps": 100_000, "batch": 64},
