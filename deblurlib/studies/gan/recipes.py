@@ -116,7 +116,8 @@ def lengths(profile: str, data: str) -> list[dict]:
         if name == "source":
             continue
         recipe = source(profile, data, name)
-        listed.append(recipe | {"steps": max(1, round(share * recipe["steps"]))})
+        share = 1 if profile == "smoke" else share
+        listed.append(recipe | {"steps": round(share * recipe["steps"])})
     return listed
 
 
