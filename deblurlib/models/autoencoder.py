@@ -28,8 +28,7 @@ VALUES = ("unit", "imagenet")
 class Layer:
     """One row of S3's table."""
 
-    taken: int  # channels, with those that a skip connection brings
-    made: int
+    made: int  # channels; what it takes is what the layers before made
     kernel: int
     stride: int
     joined: str | None = None  # the layer whose output is concatenated to this one's
@@ -37,20 +36,20 @@ class Layer:
 
 #: S3's encoder; "E1" is the output of its first layer, and so on
 ENCODER = (
-    Layer(3, 64, 3, 1),
-    Layer(64, 128, 3, 2),
-    Layer(128, 256, 3, 1),
-    Layer(256, 512, 3, 2),
-    Layer(512, 512, 3, 1),
+    Layer(64, 3, 1),
+    Layer(128, 3, 2),
+    Layer(256, 3, 1),
+    Layer(512, 3, 2),
+    Layer(512, 3, 1),
 )
 #: S3's decoder, of transposed convolutions
 DECODER = (
-    Layer(512, 128, 3, 1, "E4"),
-    Layer(640, 128, 4, 2, "E3"),
-    Layer(384, 64, 3, 1, "E2"),
-    Layer(192, 32, 3, 2),
-    Layer(32, 16, 2, 1, "E1"),
-    Layer(80, 3, 3, 1),
+    Layer(128, 3, 1, "E4"),
+    Layer(128, 4, 2, "E3"),
+    Layer(64, 3, 1, "E2"),
+    Layer(32, 3, 2),
+    Layer(16, 2, 1, "E1"),
+    Layer(3, 3, 1),
 )
 SKIPS = ("E1", "E2", "E3", "E4")
 

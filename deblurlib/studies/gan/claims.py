@@ -9,19 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...evaluation import MEASURES
 from ...runs import Run
 from ..claims import Claim, validation_images
 
 #: a training is lost if it ends so many dB below doing nothing, on the validation images
 LOST = 10.0
-MARGINS = {
-    "psnr": (0.1, "dB"),
-    "ssim_gaussian-rgb": (0.005, "SSIM"),
-    "gradient_similarity": (0.005, "similarity"),
-    "spectrum_distance": (0.1, "dB"),
-    "checkerboard": (0.1, "levels"),
-    "colour_drift": (1.0, "levels"),
-}
+MARGINS = {"psnr": (0.1, "dB"), "ssim_gaussian-rgb": (0.005, "SSIM")}
+MARGINS |= {name: (measure.margin, measure.unit) for name, measure in MEASURES.items()}
 WORDS = {
     "psnr": "PSNR",
     "ssim_gaussian-rgb": "SSIM",
@@ -37,7 +32,7 @@ WINNING = (
 )
 STRUCTURE = "SSIM loss is being used to preserve structural similarity of images"
 SKIPS = "Fully Convolutional Auto encoder network containing skip connections at multiple level"
-#: id, quote, measure, the two recipes, what they are, sign; without a quote the claim is ours
+#: id, sentence, measure, the two recipes, what they are, sign; a sentence that is no quote is ours
 OF_SCORES = (
     ("04aa", MORE, "psnr", "fourfold", "double", "trained four times as long less twice", 1),
     ("04ab", MORE, "ssim_gaussian-rgb", "fourfold", "double", "the same", 1),

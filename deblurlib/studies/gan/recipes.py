@@ -2,8 +2,8 @@
 
 All arms have the same images, and the same number of the generator's updates but where its length
 is what is studied. S3 does not say how its networks are trained: Adam at a constant rate is ours,
-so that a longer training is a shorter one continued. The rates were chosen by validation, once,
-from those of :func:`sweep`.
+so that a longer training is like a shorter one that went on. The rates were chosen by validation,
+once, from those of :func:`sweep`.
 """
 
 from __future__ import annotations
