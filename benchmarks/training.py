@@ -18,9 +18,9 @@ TITLE = "Training steps"
 ABOUT = (
     "{steps} steps of `training.fit` with Adam on a batch made beforehand, on {where}: SRCNN 9-1-5 "
     "on 16 grey patches of 33 pixels, a UNet of {parameters} parameters on 4 colour patches of 64; "
-    "and a single step of the SRN of `05/shipped` on 16 colour crops of {crop}, with its loss over "
-    "scales. A process that does nothing but train the UNet takes {ours} MB of memory at its peak "
-    "with `fit`, {bare} MB with the bare loop."
+    "and a single step of the SRN of `05/shipped-small` on 16 colour crops of {crop}, with its "
+    "loss over scales. A process that does nothing but train the UNet takes {ours} MB of memory at "
+    "its peak with `fit`, {bare} MB with the bare loop."
 )
 PACKAGES = ("lightning-fabric",)
 UNET = (4, 3, 64, 64)  # the shape of its batch
@@ -35,7 +35,7 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
     steps, seconds = (2, 0) if quick else (30, timing.SECONDS)
     fabric = training.start_fabric("bf16" if torch.cuda.is_available() else "32")
     unet = models.build("unet", {"width": 24}, 0)
-    srn = models.build("srn", shipped("report")["model_args"], 0)
+    srn = models.build("srn", shipped("shipped-small", "report")["model_args"], 0)
     crop = 32 if quick else 256
     networks = {
         "SRCNN": (models.build("srcnn", {}, 0), (16, 1, 33, 33), steps),

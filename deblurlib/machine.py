@@ -116,6 +116,15 @@ def tf32(allowed: bool) -> Iterator[None]:
         _set_float32_rules(before)
 
 
+def computes_bf16(device: torch.device | str) -> bool:
+    """Whether a device has arithmetic for bfloat16; without it, it takes far longer."""
+    if torch.device(device).type != "cpu":
+        return True
+    known = _cpuinfo()
+    words = f"{known.get('flags', '')} {known.get('Features', '')}".split()  # x86, Arm
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(words))
+
+
 def versions() -> dict[str, str]:
     """The versions that decide the numbers; a package that is not there is left out."""
     numbers = {"python": platform.python_version()}

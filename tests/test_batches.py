@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from deblurlib import data, degrade, images
-from deblurlib.data import batches
+from deblurlib.data import batches, samples
 from deblurlib.errors import InputError
 
 CROP = 40
@@ -74,7 +74,7 @@ def test_a_sample_is_the_same_to_the_bit_however_steps_and_ranks_share_it(held, 
 def test_a_batch_of_many_steps_is_that_of_its_step_alone_in_any_order(
     held, monkeypatch, name, ahead
 ):
-    monkeypatch.setattr(batches, "TOGETHER", 12)
+    monkeypatch.setattr(samples, "TOGETHER", 12)
     draw = name and degrade.SETTINGS[name]
     images = held if draw else [torch.stack([x, 255 - x]) for x in held]
     share = {"batch": 6, "crop": 8, "seed": 2, "rank": 1, "world": 2}
@@ -97,7 +97,7 @@ def test_steps_in_order_are_drawn_together_and_more_of_them_each_time(held):
     for step in (*range(20), 5, 6, 7, 8):
         pair_of(step)
     assert asked == [8, 16, 32, 64, 64, 8, 16, 32]  # 1, 2, 4, 8, 8 steps, and anew
-    assert asked[4] == batches.TOGETHER
+    assert asked[4] == samples.TOGETHER
 
 
 def test_an_error_in_the_thread_is_raised_when_its_step_is_asked_for_and_the_thread_ends(held):

@@ -18,6 +18,10 @@ from deblurlib.errors import InputError
 
 CAMERAS = ["s4-camera", "s4-camera-light"]
 over_settings = pytest.mark.parametrize("name", degrade.SETTINGS)
+MIXED = ("snapshot", "stored")  # of several kinds: see test_snapshots.py
+over_plain_settings = pytest.mark.parametrize(
+    "name", [name for name in degrade.SETTINGS if name not in MIXED]
+)
 
 
 def draw(generator):
@@ -65,7 +69,7 @@ def test_degradations_drawn_together_are_to_the_bit_what_each_is_alone(name):
         assert degrade.SETTINGS[name].many
 
 
-@over_settings
+@over_plain_settings
 def test_another_seed_or_index_draws_anew(name):
     x = torch.full((1, 1, 64, 64), 0.5)
     same, seed, index = (
@@ -163,9 +167,8 @@ PATH = path_of((0, 2.5))
     ("degradations", "boundary", "named"),
     [
         ([D(psf.box(3))], "valid", "1 degradations for 2 images"),
-        ([D(psf.box(3)), D(psf.box(5))], "valid", "one shape"),
-        ([D(psf.box(3)), D(psf.box(3), average="light")], "valid", "one shape, average"),
-        ([D(PATH, margin=3), D(PATH, margin=4)], "reflect", "margin"),
+        ([D(psf.box(3)), D(psf.box(5))], "valid", "equal margins"),
+        ([D(PATH, margin=3), D(PATH, margin=4)], "valid", "equal margins"),
         ([D(psf.box(3))] * 2, "mirror", "'mirror'"),
         ([D(PATH, margin=3)] * 2, "circular", "'circular' is none of reflect, zero, valid"),
         ([D(PATH)] * 2, "valid", "margin of a camera path"),
@@ -176,6 +179,27 @@ PATH = path_of((0, 2.5))
 def test_wrong_degradations_are_named(degradations, boundary, named):
     with pytest.raises(InputError, match=named):
         degrade.apply(torch.zeros(2, 1, 9, 7), degradations, 0, [0, 1], boundary)
+
+
+def test_blurs_of_any_kind_and_average_go_together(rand):
+    x = rand(4, 3, 20, 22)
+    each = [
+        D(psf.box(5), average="light", margin=4),
+        D(PATH, margin=4),
+        D(psf.box(3), margin=4, noise=0.1),
+        D(PATH, average="light", margin=4, highlights=2.0),
+    ]
+    for boundary in ("valid", "reflect"):
+        together = degrade.apply(x, each, 0, range(4), boundary)
+        for i, d in enumerate(each):
+            alone = degrade.apply(x[i : i + 1], [d], 0, [i], boundary)
+            assert torch.equal(together.y[i : i + 1], alone.y)
+            assert torch.equal(together.x[i : i + 1], alone.x)
+    with pytest.raises(InputError, match="no one kernel"):
+        _ = together.kernels
+    several = degrade.apply(x[:2], [each[0], each[2]], 0, [0, 1])
+    with pytest.raises(InputError, match="of different sizes"):
+        _ = several.kernels
 
 
 def test_no_image_at_all_is_said():
@@ -239,7 +263,7 @@ def made(name, parameters):
     return psf.box(parameters.get("size", 1))
 
 
-@over_settings
+@over_plain_settings
 def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(name):
     for d in drawn(name)[:10]:
         if name not in (*CAMERAS, "shake"):
@@ -253,7 +277,7 @@ def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(na
     assert len({(d.average, d.margin, d.blur.shape) for d in drawn(name)}) == 1
 
 
-@over_settings
+@over_plain_settings
 def test_parameters_are_spread_over_their_whole_range(name):
     expected = PARAMETERS[name]
     each = [d.parameters for d in drawn(name, range(100) if name == "s3-mixture" else range(50))]

@@ -150,6 +150,24 @@ def test_over_scales_the_mean_squared_errors_are_summed_each_to_x_halved_again(r
         assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_charbonniers_loss_is_weighed_by_scales_and_the_spectrum_counts_at_the_finest(rand):
+    x = rand(2, 3, 8, 16)
+    x_hats = [rand(2, 3, 8 >> k, 16 >> k, seed=1 + k) for k in range(3)]
+    expected, wanted = 0, x.double().numpy()
+    for k, x_hat in enumerate(x_hats):
+        d = x_hat.double().numpy() - wanted
+        expected += 0.5**k * np.mean(np.sqrt(d**2 + 0.1**2))
+        wanted = halved(wanted)
+    waves = np.fft.rfft2(x_hats[0].double().numpy() - x.double().numpy(), norm="ortho")
+    expected += 0.2 * (np.abs(waves.real).mean() + np.abs(waves.imag).mean()) / 2
+    make = OBJECTIVES["charbonnier-over-scales"]
+    objective = make(eps=0.1, weight=0.5, spectrum=0.2)
+    assert objective.loss(x_hats, x).item() == pytest.approx(expected, rel=1e-5)
+    assert make().loss(x, x).item() == pytest.approx(1e-3, rel=1e-4)  # of one scale
+    with pytest.raises(InputError, match="eps is more than 0"):
+        make(eps=0)
+
+
 @pytest.mark.parametrize("values", ["unit", "imagenet"])
 @pytest.mark.parametrize(
     "weights", [{}, {"l1": 0.3}, {"ssim": 0.7, "l1": 2.0}, {"ssim": 0, "l1": 1}]

@@ -10,31 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
-from itertools import islice
 from typing import TypeVar
 
-import numpy as np
 import torch
 
 from .. import degrade, images
 from ..degrade import Pair
 from ..errors import InputError
+from .crops import Cuts
+from .mixtures import MixedSet
+from .samples import Prepared, Samples, joined, numbers_of
 from .sets import ImageSet, PairSet
 
 T = TypeVar("T")
-TOGETHER = 64  # samples that are drawn together at most; more are hardly faster
 
 
 def hold(
-    items: ImageSet | PairSet,
+    items: ImageSet | PairSet | MixedSet,
     device: torch.device | str = "cpu",
     grey: int = 0,
 ) -> list[torch.Tensor]:
     """Read all images of a set once, as uint8 tensors ``(3, H, W)``; 16-bit ones are rounded.
 
     Args:
-        items: sharp images, or pairs: then each tensor is ``(2, 3, H, W)``, blurred and sharp.
+        items: sharp images, or pairs: then each tensor is ``(2, 3, H, W)``, blurred and sharp; or
+            both in turn.
         device: where to keep them, if they fit into half of its free memory; else they stay
             in the main memory, and each batch is carried over.
         grey: channels of the grey images to make of them, see :func:`deblurlib.images.grey`;
@@ -68,6 +68,10 @@ def training_batches(
     flip: bool = True,
     boundary: str = "valid",
     ahead: bool | None = None,
+    spoil: degrade.Draw | None = None,
+    turned: bool = False,
+    larger: float = 1.0,
+    chances: Sequence[float] | None = None,
 ) -> Callable[[int], Pair]:
     """A function from a step to the pairs that process ``rank`` of ``world`` trains on in it.
 
@@ -79,9 +83,9 @@ def training_batches(
     a GPU.
 
     Args:
-        held: sharp images, or pairs, as of :func:`hold`, all on one device.
-        draw: a degradation, such as ``degrade.SETTINGS[name]``; ``None`` for recorded pairs, of
-            which nothing is said of what degraded them.
+        held: sharp images, or pairs, or both, as of :func:`hold`, all on one device.
+        draw: a degradation, such as ``degrade.SETTINGS[name]``; ``None`` for recorded pairs alone.
+            Of these nothing is said of what degraded them.
         batch: samples in a step, of all processes together; a multiple of ``world``.
         crop: side of ``x`` and ``y``, pixels.
         device: where the work is done and the noise drawn.
@@ -91,37 +95,39 @@ def training_batches(
             what is done on ``device``. By default where that is a GPU; on a processor the two would
             share its cores. An error in it is raised when that step is asked for. The thread ends
             when the function is no longer held.
+        spoil: what is done to the blurred images of recorded pairs, such as ``SETTINGS["stored"]``;
+            it takes nothing off their sides.
+        turned: mirror crops upside down, too, and turn them by a quarter, each for one half.
+        larger: 4 in 10 crops of recorded pairs are cut up to so many times larger, as far as their
+            image reaches, and reduced: their blur is shorter then.
+        chances: how often each image is seen, relative to the others; which one is then drawn for
+            each sample. Only so may ``held`` be of both kinds; of no pair of such a batch is it
+            said what degraded it.
 
     Returns:
         a function of a step, counted from 0, that gives ``batch / world`` pairs of ``crop`` x
         ``crop`` pixels.
     """
     device = torch.device(device)
-    drawn = None if draw is None else _Draws(draw, seed, lambda s: _numbers(s, batch, rank, world))
+    common = {
+        "held": held,
+        "numbers": lambda step: numbers_of(step, batch, rank, world),
+        "cuts": Cuts(seed, flip, turned, larger, chances),
+        "crop": crop,
+        "boundary": boundary,
+        "device": device,
+    }
+    is_mixed = chances is not None
+    made = Samples(False, draw=draw, alone=None if is_mixed else draw is not None, **common)
+    recorded = Samples(True, draw=spoil, alone=None if is_mixed else draw is None, **common)
 
-    def prepare(step: int) -> tuple[range, list[degrade.Degradation], torch.Tensor | list]:
-        numbers = _numbers(step, batch, rank, world)
-        degradations = drawn(step) if drawn else []
-        inner = boundary != "valid" or not degradations
-        top, left = (0, 0) if inner else degradations[0].margins
-        size = (crop + 2 * top, crop + 2 * left)
-        cuts = [_cut(held, n, seed, size, flip) for n in numbers]
-        # what a GPU holds is for this process's main thread to work on
-        whole = cuts[0][0].device.type == "cpu"
-        return numbers, degradations, _stacked(cuts, device) if whole else cuts
+    def prepare(step: int) -> tuple[Prepared, Prepared]:
+        return made.prepare(step), recorded.prepare(step)
 
-    def finish(numbers: range, degradations: list, cuts: torch.Tensor | list) -> Pair:
-        cuts = cuts if isinstance(cuts, torch.Tensor) else _stacked(cuts, device)
-        x = cuts.to(device, non_blocking=device.type == "cuda").float().div_(255)
-        if x.ndim != (5 if drawn is None else 4):
-            raise InputError(
-                "these are sharp images, not pairs: a degradation is needed to blur them"
-                if drawn is None
-                else "these are pairs, which are blurred already: draw must be None"
-            )
-        if drawn is None:
-            return Pair(x[:, 0], x[:, 1], ())
-        return degrade.apply(x, degradations, seed, numbers, boundary, device)
+    def finish(*prepared: Prepared) -> Pair:
+        kinds = zip((made, recorded), prepared, strict=True)
+        parts = [(part, kind.finish(part)) for kind, part in kinds if part.numbers]
+        return joined(parts) if is_mixed else parts[0][1]
 
     ahead = device.type == "cuda" if ahead is None else ahead
     prepared = _prepared_ahead(prepare) if ahead else prepare
@@ -169,72 +175,6 @@ def _bytes(image: torch.Tensor | tuple[torch.Tensor, torch.Tensor], grey: int) -
     image = torch.stack(image) if isinstance(image, tuple) else image
     image = images.grey(image, grey) if grey else image
     return images.quantise(image).mul(255).round().to(torch.uint8)
-
-
-def _numbers(step: int, batch: int, rank: int, world: int) -> range:
-    """The numbers of a process's samples in a step."""
-    if min(batch, world) < 1 or batch % world or not 0 <= rank < world:
-        raise InputError(f"a batch of {batch} cannot be shared by rank {rank} of {world} processes")
-    part = batch // world
-    return range(step * batch + rank * part, step * batch + (rank + 1) * part)
-
-
-@lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(count)
-
-
-def _cut(
-    held: Sequence[torch.Tensor], n: int, seed: int, size: tuple[int, int], flip: bool
-) -> tuple[torch.Tensor, bool]:
-    """A sample's crop of its image, a view, and whether it is to be flipped sideways."""
-    if not held:
-        raise InputError("there is no image to train on")
-    epoch, place = divmod(n, len(held))
-    which = int(_order(seed, epoch, len(held))[place])
-    image, (height, width) = held[which], size
-    rows, columns = image.shape[-2] - height, image.shape[-1] - width
-    if min(rows, columns) < 0:
-        raise InputError(
-            f"image {which} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop needs "
-            f"{height} x {width} with what the blur takes from around it: take a smaller crop, or "
-            f'a boundary other than "valid"'
-        )
-    across, down, mirror = torch.rand(
-        3, generator=degrade.generator(seed, n, "crop"), dtype=torch.float64
-    ).tolist()
-    top, left = int(down * (rows + 1)), int(across * (columns + 1))
-    return image[..., top : top + height, left : left + width], flip and mirror < 0.5
-
-
-def _stacked(cuts: Sequence[tuple[torch.Tensor, bool]], device: torch.device) -> torch.Tensor:
-    """The crops as one batch, uint8; where a GPU is to fetch them, in memory that it can read."""
-    views = [view.flip(-1) if flipped else view for view, flipped in cuts]
-    pinned = device.type == "cuda" and views[0].device.type == "cpu"
-    shape = (len(views), *views[0].shape)
-    return torch.stack(views, out=views[0].new_empty(shape, pin_memory=pinned))
-
-
-class _Draws:
-    """The degradations of a step, drawn together with those of the next where that is faster."""
-
-    def __init__(self, draw: degrade.Draw, seed: int, numbers: Callable[[int], range]):
-        self.draw, self.seed, self.numbers = draw, seed, numbers
-        self.known: dict[int, list[degrade.Degradation]] = {}
-
-    def __call__(self, step: int) -> list[degrade.Degradation]:
-        if step not in self.known:
-            numbers = {s: self.numbers(s) for s in range(step, step + self._count(step))}
-            generators = [degrade.generator(self.seed, n) for s in numbers for n in numbers[s]]
-            drawn = iter(degrade.draw_each(self.draw, generators))
-            self.known = {s: list(islice(drawn, len(numbers[s]))) for s in numbers}
-        return self.known[step]
-
-    def _count(self, step: int) -> int:
-        """How many steps to draw: twice as many each time, as long as they are asked in order."""
-        if step - 1 not in self.known or not hasattr(self.draw, "many"):
-            return 1
-        return max(1, min(2 * len(self.known), TOGETHER // len(self.numbers(step))))
 
 
 def _prepared_ahead(prepare: Callable[[int], T]) -> Callable[[int], T]:

@@ -71,11 +71,14 @@ def open_pairs(source: str, split: str | None = None) -> PairSet:
 def holds_pairs(source: str) -> bool:
     """Whether a set holds pairs: ``blur/`` and ``sharp/`` side by side, with images in both.
 
-    Of a set that is not here, whether it is known to: see :data:`deblurlib.places.KNOWN`.
+    Of a set that is not here, whether it is known to: see :data:`deblurlib.places.KNOWN`. A mixture
+    holds sharp images as well, so it does not.
 
     Raises:
         InputError: it is here, but cannot be opened.
     """
+    if source in places.MIXTURES:
+        return False
     if not places.is_here(source):
         return places.KNOWN.get(source) == "pairs"
     return pairing.holds_pairs(*sources.open_source(source))
@@ -89,7 +92,7 @@ def register(given: str) -> str:
     Args:
         given: ``sample``, a name, a path, or ``NAME=PATH``.
     """
-    if given == "sample":
+    if given == "sample" or given in places.MIXTURES:
         return given
     name, path = places.locate(given)
     if name == "sample":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,19 +15,24 @@ from .sets import ImageSet, PairSet
 #: Sets that come without train/ and test/: how many images are drawn for each, at most.
 DRAWN = {"anime-faces": {"train": 1000, "test": 200}}
 
-Set = TypeVar("Set", ImageSet, PairSet)
+if TYPE_CHECKING:
+    from .mixtures import MixedSet
+
+Set = TypeVar("Set", ImageSet, PairSet, "MixedSet")
 
 
 def hold_out(items: Set, share: float, seed: int = 0) -> tuple[Set, Set]:
     """Set whole scenes aside, to validate on: the rest, and what was set aside.
 
     Args:
-        items: an :class:`ImageSet` or a :class:`PairSet`, of which both parts are.
+        items: an :class:`ImageSet` or a :class:`PairSet`, of which both parts are; or a mixture.
         share: of the scenes, rounded, but at least one; drawn from ``seed``.
 
     Raises:
         InputError: there is only one scene, or nothing would be left.
     """
+    if not isinstance(items, ImageSet | PairSet):
+        return items.held_out(share, seed)
     scenes = sorted(set(items.scenes))
     count = max(1, round(share * len(scenes))) if 0 < share < 1 else 0
     if not 0 < count < len(scenes):

@@ -1,10 +1,11 @@
 """Blur and noise: the forward model ``y = k * x + n`` and what real cameras add to it.
 
 ``convolution``: one blur everywhere, and its adjoint. ``field``: a blur that varies over the image.
-``exposure``: what a moving camera or a video sees, averaged. ``noise``: noise and highlights.
-``seeding``: the random numbers of everything. ``sampling``: a degradation drawn for each image.
-``settings``: those of the five sources, by name. ``carrying``: to a GPU, without waiting for it.
-Taught in chapter 01.
+``exposure``: what a moving camera or a video sees, averaged. ``objects``: what moves on its own
+before it. ``noise``: noise and highlights. ``jpeg``: compression. ``seeding``: the random numbers
+of everything. ``sampling``: a degradation drawn for each image. ``settings``: those of the five
+sources, by name. ``snapshots``: a photograph as people take it, and as it is stored. ``carrying``:
+to a GPU, without waiting for it. Taught in chapter 01.
 """
 
 from .convolution import BOUNDARIES, convolve, convolve_adjoint
@@ -20,7 +21,9 @@ from .exposure import (
     warp,
 )
 from .field import convolve_field, defocus_weights, grid_weights
+from .jpeg import Jpeg, compress
 from .noise import add_noise, add_shot_noise, boost_highlights
+from .objects import Mover, sweep_objects
 from .sampling import Degradation, Draw, Pair, apply, draw_each, sample
 from .seeding import generator
 from .settings import SETTINGS
@@ -30,6 +33,8 @@ __all__ = [
     "SETTINGS",
     "Degradation",
     "Draw",
+    "Jpeg",
+    "Mover",
     "Pair",
     "add_noise",
     "add_shot_noise",
@@ -37,6 +42,7 @@ __all__ = [
     "boost_highlights",
     "camera_shake",
     "camera_shakes",
+    "compress",
     "convolve",
     "convolve_adjoint",
     "convolve_field",
@@ -51,5 +57,6 @@ __all__ = [
     "max_displacement",
     "sample",
     "sweep",
+    "sweep_objects",
     "warp",
 ]

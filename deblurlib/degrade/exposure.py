@@ -148,7 +148,7 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
     full = _full(x)
     with torch.autocast(x.device.type, enabled=False):
         back = carry(torch.linalg.inv(h.double()).to(full.dtype), x.device)
-        return _view(full, back, MODES[boundary], 0).to(x.dtype)
+        return view(full, back, MODES[boundary], 0).to(x.dtype)
 
 
 def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> torch.Tensor:
@@ -167,19 +167,11 @@ def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> t
     Raises:
         InputError: a path reaches further than its margin, or that leaves nothing.
     """
-    if boundary not in MODES:
-        raise InputError(f"boundary {boundary!r} is none of {', '.join(MODES)}")
-    full, mode = _full(x), MODES[boundary]
+    full = _full(x)
     height, width = x.shape[-2:]
     inverse = torch.linalg.inv(h.double())
-    if boundary == "valid":
-        reach = _reach(inverse, height, width)
-        if margin < reach:
-            raise InputError(f"the path reaches {reach} pixels, more than its margin of {margin}")
-        if min(height, width) <= 2 * margin:
-            raise InputError(f"a margin of {margin} leaves nothing of {tuple(x.shape[-2:])}")
-    else:
-        margin = 0
+    margin = check_margin(inverse, height, width, boundary, margin)
+    mode = MODES[boundary]
     group = len(x)
     if x.device.type == "cpu":  # so few that a view stays in the cache, but one for each thread
         pixels = (height - 2 * margin) * (width - 2 * margin)
@@ -188,11 +180,32 @@ def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> t
         back, means = carry(inverse.to(full.dtype), x.device), []
         for some, paths in zip(full.split(group), back.split(group), strict=True):
             first, *others = paths.unbind(1)
-            total = _view(some, first, mode, margin)
+            total = view(some, first, mode, margin)
             for step in others:
-                total += _view(some, step, mode, margin)
+                total += view(some, step, mode, margin)
             means.append(total.div_(paths.shape[1]))
         return torch.cat(means).to(x.dtype)
+
+
+def check_margin(inverse: torch.Tensor, height: int, width: int, boundary: str, margin: int) -> int:
+    """The margin that :func:`sweep` takes off each side; 0 where a boundary needs none.
+
+    Args:
+        inverse: of all homographies.
+
+    Raises:
+        InputError: no such boundary; a path reaches further than its margin; it leaves nothing.
+    """
+    if boundary not in MODES:
+        raise InputError(f"boundary {boundary!r} is none of {', '.join(MODES)}")
+    if boundary != "valid":
+        return 0
+    reach = _reach(inverse, height, width)
+    if margin < reach:
+        raise InputError(f"the path reaches {reach} pixels, more than its margin of {margin}")
+    if min(height, width) <= 2 * margin:
+        raise InputError(f"a margin of {margin} leaves nothing of {(height, width)}")
+    return margin
 
 
 def _full(x: torch.Tensor) -> torch.Tensor:
@@ -201,8 +214,14 @@ def _full(x: torch.Tensor) -> torch.Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _view(x: torch.Tensor, back: torch.Tensor, mode: str, margin: int) -> torch.Tensor:
-    """One view of each image, less a margin, where ``back`` says from where its pixels come."""
+def view(x: torch.Tensor, back: torch.Tensor, mode: str, margin: int) -> torch.Tensor:
+    """One view of each image, less a margin, where ``back`` says from where its pixels come.
+
+    Args:
+        x: ``(B, C, H, W)``, float32 or float64.
+        back: ``(3, 3)`` or ``(B, 3, 3)``, inverse homographies, of its type and on its device.
+        mode: of :data:`MODES`.
+    """
     height, width = x.shape[-2:]
     places = back.expand(len(x), 3, 3) @ _points(height, width, margin, x.dtype, x.device)
     right_down = places[:, :2].div_(places[:, 2:])

@@ -16,13 +16,15 @@ from ..errors import InputError
 from .carrying import carry
 from .convolution import convolve
 from .exposure import check_average, decode_gamma, encode_gamma, sweep
+from .jpeg import Jpeg, compress
 from .noise import add_noise, add_shot_noise, boost_highlights
+from .objects import Mover, sweep_objects
 from .seeding import generator
 
 
 @dataclass(frozen=True, eq=False)
 class Degradation:
-    """What happens to one image, in this order: highlights, blur, photons, noise, rounding.
+    """What happens to one image, in this order: highlights, blur, photons, noise, rounding, JPEG.
 
     ``average`` says in what the first three count: stored values, or light.
     """
@@ -34,7 +36,10 @@ class Degradation:
     photons: float = math.inf  # caught by a white pixel; inf: no shot noise
     noise: float = 0.0  # standard deviation of the Gaussian noise, stored values
     quantise: bool = True  # clip to [0, 1] and round to 8 bit, as a file does
-    margin: int | None = None  # of a path: pixels that "valid" takes off each side
+    #: pixels that "valid" takes off each side; of a kernel, by default half its sides
+    margin: int | None = None
+    mover: Mover | None = None  # what moves on its own while the camera goes its path
+    jpeg: Jpeg | None = None  # how it is compressed, after all else
 
     def __post_init__(self) -> None:
         if self.blur.ndim == 2:
@@ -43,15 +48,22 @@ class Degradation:
             shape = tuple(self.blur.shape)
             raise InputError(f"blur must be a kernel (h, w) or a path (T, 3, 3), not {shape}")
         check_average(self.average)
+        half = max(self.blur.shape) // 2
+        if self.blur.ndim == 2 and self.margin is not None and self.margin < half:
+            raise InputError(f"a margin of {self.margin} is less than the kernel reaches, {half}")
+        if self.mover is not None and self.mover.path.shape != self.blur.shape:
+            raise InputError("what moves on its own needs a path of as many steps as the camera's")
+        if self.jpeg is not None and not self.quantise:
+            raise InputError("JPEG holds 8 bit: it needs quantise")
 
     @property
     def margins(self) -> tuple[int, int]:
         """Pixels that the boundary ``"valid"`` takes off above and below, and off each side."""
-        if self.blur.ndim == 2:
-            return self.blur.shape[0] // 2, self.blur.shape[1] // 2
-        if self.margin is None:
+        if self.margin is not None:
+            return self.margin, self.margin
+        if self.blur.ndim == 3:
             raise InputError('the boundary "valid" needs the margin of a camera path')
-        return self.margin, self.margin
+        return self.blur.shape[0] // 2, self.blur.shape[1] // 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +79,10 @@ class Pair:
         """The kernels ``(B, h, w)``; an error where a camera path blurred, or nobody knows."""
         if not self.degradations:
             raise InputError("of recorded pairs the kernels are not known")
-        if self.degradations[0].blur.ndim != 2:
+        if any(d.blur.ndim != 2 for d in self.degradations):
             raise InputError("a camera path has no one kernel")
+        if len({d.blur.shape for d in self.degradations}) > 1:
+            raise InputError("the kernels are of different sizes")
         return carry(torch.stack([d.blur for d in self.degradations]), self.y.device)
 
     @property
@@ -112,7 +126,7 @@ def sample(
     Args:
         x: sharp images ``(B, C, H, W)``.
         draw: a function of a random generator that returns a :class:`Degradation`, such as those
-            in :data:`SETTINGS`. All it returns must be of one shape, average and margin.
+            in :data:`SETTINGS`. For ``"valid"``, all it returns must have equal margins.
         index: B integers, one an image, such as its set's ``keys``.
         boundary: ``"valid"`` blurs all of ``x`` and keeps, of both images, the pixels that depend
             on nothing outside it. The others are those of :func:`convolve`.
@@ -136,36 +150,72 @@ def apply(
     """
     if not degradations or len(degradations) != x.shape[0]:
         raise InputError(f"{len(degradations)} degradations for {x.shape[0]} images")
-    first = degradations[0]
-    for d in degradations:
-        if (d.blur.shape, d.average, d.margin) != (first.blur.shape, first.average, first.margin):
-            raise InputError(
-                "degradations drawn together must be of one shape, average and margin; give the "
-                "psf functions a size"
-            )
-    in_light = first.average == "light"
-    y = decode_gamma(x) if in_light else x
+    if boundary == "valid" and len({d.margins for d in degradations}) > 1:
+        raise InputError(
+            "degradations drawn together must have equal margins; give the psf functions a size, "
+            "or the degradations a margin"
+        )
+    in_light = [d.average == "light" for d in degradations]
+    y = _where(in_light, x, decode_gamma)
     if any(d.highlights != 1 for d in degradations):
         boosted = zip(y.split(1), degradations, strict=True)
         y = torch.cat([boost_highlights(image, d.highlights) for image, d in boosted])
     y = _blur(y, degradations, boundary)
     y = add_shot_noise(y, [d.photons for d in degradations], seed, index, drawn_on)
-    y = encode_gamma(y) if in_light else y
+    y = _where(in_light, y, encode_gamma)
     y = add_noise(y, [d.noise for d in degradations], seed, index, drawn_on)
-    if all(d.quantise for d in degradations):
-        y = images.quantise(y)
-    elif any(d.quantise for d in degradations):
-        each = zip(y.split(1), degradations, strict=True)
-        y = torch.cat([images.quantise(image) if d.quantise else image for image, d in each])
-    top, left = first.margins if boundary == "valid" else (0, 0)
+    y = _where([d.quantise for d in degradations], y, images.quantise)
+    y = _where(
+        [d.jpeg is not None for d in degradations],
+        y,
+        lambda some: compress(some, [d.jpeg for d in degradations if d.jpeg is not None]),
+    )
+    top, left = degradations[0].margins if boundary == "valid" else (0, 0)
     return Pair(y, _crop(x, top, left), tuple(degradations))
 
 
+def _where(
+    chosen: Sequence[bool], x: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """A function of some of the images, taken together; the others stay as they are."""
+    if all(chosen):
+        return function(x)
+    if not any(chosen):
+        return x
+    places = [i for i, c in enumerate(chosen) if c]
+    made = iter(function(torch.cat([x[i : i + 1] for i in places])).split(1))
+    return torch.cat([next(made) if c else x[i : i + 1] for i, c in enumerate(chosen)])
+
+
 def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: str) -> torch.Tensor:
-    blurs = torch.stack([d.blur for d in degradations])
-    if blurs.ndim == 3:
-        return convolve(x, blurs, boundary)
-    return sweep(x, blurs, boundary, degradations[0].margins[0] if boundary == "valid" else 0)
+    """All blurs, those of one kind together."""
+    kinds: dict[tuple, list[int]] = {}
+    for i, d in enumerate(degradations):
+        kinds.setdefault((d.blur.shape, d.mover is not None), []).append(i)
+    if len(kinds) == 1:
+        return _blur_alike(x, degradations, boundary)
+    images_of: dict[int, torch.Tensor] = {}
+    for places in kinds.values():
+        some = torch.cat([x[i : i + 1] for i in places])
+        blurred = _blur_alike(some, [degradations[i] for i in places], boundary)
+        images_of |= dict(zip(places, blurred.split(1), strict=True))
+    return torch.cat([images_of[i] for i in range(len(x))])
+
+
+def _blur_alike(
+    x: torch.Tensor, degradations: Sequence[Degradation], boundary: str
+) -> torch.Tensor:
+    blurs, first = torch.stack([d.blur for d in degradations]), degradations[0]
+    margin = first.margins[0] if boundary == "valid" else 0
+    if blurs.ndim == 4:
+        if first.mover is None:
+            return sweep(x, blurs, boundary, margin)
+        return sweep_objects(x, blurs, [d.mover for d in degradations], boundary, margin)
+    y = convolve(x, blurs, boundary)
+    if boundary == "valid" and first.margin is not None:
+        taken = [n // 2 for n in first.blur.shape]
+        y = _crop(y, *(margin - n for n in taken))
+    return y
 
 
 def _crop(x: torch.Tensor, top: int, left: int) -> torch.Tensor:

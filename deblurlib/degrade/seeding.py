@@ -8,7 +8,7 @@ import torch
 from ..errors import InputError
 
 #: What the random numbers of an image are for: no two of these share theirs.
-STREAMS = ("blur", "noise", "shot noise", "crop")
+STREAMS = ("blur", "noise", "shot noise", "crop", "image")
 
 
 def generator(

@@ -15,6 +15,7 @@ import torch
 from .. import psf
 from .exposure import camera_shakes, homographies
 from .sampling import Degradation, Draw
+from .snapshots import snapshot, snapshots, stored
 
 
 def _one_for_all(draw: Draw) -> Draw:
@@ -189,6 +190,8 @@ SETTINGS: dict[str, Draw] = {
     "s5-gaussian": s5_gaussian,
     "shake": shake,
     "noise": noise,
+    "snapshot": snapshot,
+    "stored": stored,
 }
 
 
@@ -221,6 +224,7 @@ def _cameras(generators: Sequence[torch.Generator], average: str) -> list[Degrad
 shake.many = _shakes
 s4_camera.many = partial(_cameras, average="encoded")
 s4_camera_light.many = partial(_cameras, average="light")
+snapshot.many = snapshots
 
 CAMERA_MARGIN = 20  # pixels; enough for images of up to 512 pixels a side
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .. import data, images
-from ..data import ImageSet, PairSet, batches
+from .. import data, images, places
+from ..data import ImageSet, MixedSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
 from ..losses import sharp
@@ -20,17 +20,23 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def open_training_images(recipe: Recipe) -> ImageSet | PairSet:
+def open_training_images(recipe: Recipe) -> ImageSet | PairSet | MixedSet:
     """The images that a recipe trains and validates on."""
     return _opened(recipe, "train").first(recipe.images)
 
 
-def open_test_images(recipe: Recipe) -> ImageSet | PairSet:
+def open_test_images(recipe: Recipe) -> ImageSet | PairSet | MixedSet:
     """The images that a recipe's runs are scored on."""
     return _opened(recipe, "test")
 
 
-def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
+def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet | MixedSet:
+    if recipe.data in places.MIXTURES:
+        mixed = data.open_mixture(recipe.data, split)
+        if recipe.reduce is not None or recipe.degradation is None:
+            lacks = "are not reduced" if recipe.reduce else "need a degradation"
+            raise InputError(f"{recipe.name}: the images of a mixture {lacks}")
+        return mixed
     if recipe.degradation is not None:
         return data.open_images(recipe.data, split).reduced(recipe.reduce, recipe.square)
     if recipe.reduce is not None:
@@ -40,7 +46,7 @@ def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet:
 
 def run_id(
     recipe: Recipe,
-    images: ImageSet | PairSet | None = None,
+    images: ImageSet | PairSet | MixedSet | None = None,
     known: dict[tuple, str] | None = None,
 ) -> str:
     """The id of a recipe's run with the data that are here.
@@ -83,7 +89,7 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
 
 
 def batches_of(
-    recipe: Recipe, sharp: ImageSet | PairSet, fabric: Fabric, margin: int
+    recipe: Recipe, sharp: ImageSet | PairSet | MixedSet, fabric: Fabric, margin: int
 ) -> Callable[[int], Pair]:
     """A function from a turn to this process's share of its batch.
 
@@ -94,14 +100,16 @@ def batches_of(
     top, left = 0, 0
     if recipe.degradation is not None and recipe.boundary == "valid":
         top, left = SETTINGS[recipe.degradation](generator(recipe.seed, 0)).margins
-    least = (crop + 2 * top, crop + 2 * left)
     for name, image in zip(sharp.names, held, strict=True):
+        least = (crop, crop) if image.ndim == 4 else (crop + 2 * top, crop + 2 * left)
         if image.shape[-2] < least[0] or image.shape[-1] < least[1]:
             raise InputError(
                 f"{name} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop of {crop} "
                 f"and what the blur takes from around it need {least[0]} x {least[1]}"
             )
     part = {"rank": fabric.global_rank, "world": fabric.world_size}
+    if isinstance(sharp, MixedSet):
+        part["chances"] = sharp.chances
     return make_batches(recipe, held, margin, device=fabric.device, **part)
 
 
@@ -113,11 +121,13 @@ def make_batches(
     ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.
 
     Args:
-        where: device, rank and world of :func:`deblurlib.data.batches.training_batches`.
+        where: device, rank, world and, of a mixture, the chances; see
+            :func:`deblurlib.data.batches.training_batches`.
     """
-    draw = None if recipe.degradation is None else SETTINGS[recipe.degradation]
+    draw, spoil = (None if s is None else SETTINGS[s] for s in (recipe.degradation, recipe.spoil))
     crop = recipe.crop + 2 * margin
-    how = where | {"boundary": recipe.boundary}
+    how = where | {"boundary": recipe.boundary, "spoil": spoil}
+    how |= {"turned": recipe.turned, "larger": recipe.larger}
     pair_of = batches.training_batches(held, draw, recipe.batch, crop, recipe.seed, **how)
 
     def batch_of(turn: int) -> Pair:

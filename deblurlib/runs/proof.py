@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from .. import data, files, images, machine, training
-from ..data import ImageSet, PairSet, batches
+from ..data import ImageSet, MixedSet, PairSet, batches
 from . import fitting, inputs, players, validation
 from .recipe import Recipe
 from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
@@ -176,7 +176,8 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
         sharp: what it trains on: its data, less what is held out.
     """
     margin = players.build(recipe).margin
-    batch_of = inputs.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin)
+    part = {"chances": sharp.chances} if isinstance(sharp, MixedSet) else {}
+    batch_of = inputs.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin, **part)
     epoch = len(sharp) // recipe.batch  # the turn in which, or before which, one ends
     wanted = {0, epoch - 1, epoch, recipe.turns - 1}
     pairs = [batch_of(turn) for turn in sorted(wanted) if 0 <= turn < recipe.turns]

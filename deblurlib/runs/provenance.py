@@ -40,7 +40,7 @@ def code_of(recipe: Recipe) -> str:
     """
     objective = recipe.objective
     chosen = [models.MODELS[recipe.model], objective.loss, objective.target, objective.shown]
-    chosen += [] if recipe.degradation is None else [SETTINGS[recipe.degradation]]
+    chosen += [SETTINGS[name] for name in (recipe.degradation, recipe.spoil) if name is not None]
     if rival := recipe.rival:
         game = ADVERSARIAL[rival.loss]
         chosen += [models.DISCRIMINATORS[rival.model], game.tell, game.fool]

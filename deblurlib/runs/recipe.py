@@ -53,11 +53,12 @@ class Recipe:
 
     name: str  # NN/slug: the chapter that uses it, and its own name there
     model: str  # a key of models.MODELS
-    data: str  # a source's name, see data.open_images; its train split is used
+    data: str  # a source's name, see data.open_images, or a mixture's; its train split is used
     steps: int
     batch: int  # samples a step, of all processes together
     crop: int  # side of a sample, pixels
     degradation: str | None = None  # a key of degrade.SETTINGS; None: the data are pairs
+    spoil: str | None = None  # a key of degrade.SETTINGS, of the blurred images of recorded pairs
     model_args: Mapping[str, object] = field(default_factory=dict)
     loss: str = "mse"  # a key of losses.OBJECTIVES
     loss_args: Mapping[str, object] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class Recipe:
     clip: Mapping[str, object] | None = None  # this and the two above: see training.Player
     ema: float | None = None
     reset: int | None = None  # steps after which the optimiser forgets, see training.Player
-    precision: str = "32"
+    precision: str = "32"  # of convolutions; "bf16" is float32 on a processor that lacks it
     channels_last: bool = False
     compile: str | None = None
     grey: int = 0  # channels of the grey images to make first; 0: colour
@@ -77,6 +78,8 @@ class Recipe:
     tf32: bool = True  # whether a GPU's convolutions in "32" may round to TF32
     boundary: str = "valid"  # of the blur, see degrade.convolve
     reduce: int | None = None  # pixels to which the shorter side of each image is reduced
+    turned: bool = False  # whether crops are turned by quarters, not only mirrored
+    larger: float = 1.0  # how many times larger a crop of recorded pairs may be cut, and reduced
     square: bool = False  # whether the middle square of each image is cut out before that
     norms: bool = False  # whether the history holds the norms of the gradients
     rival: Rival | None = None  # a critic to train against
@@ -87,10 +90,10 @@ class Recipe:
     def __post_init__(self):
         if not re.fullmatch(r"[0-9]{2}/[a-z0-9][a-z0-9-]*", self.name):
             raise InputError(f"a recipe's name is NN/slug, such as 02/motion, not {self.name!r}")
-        tables = {"model": MODELS, "loss": OBJECTIVES, "degradation": SETTINGS}
+        tables = {"model": MODELS, "loss": OBJECTIVES, "degradation": SETTINGS, "spoil": SETTINGS}
         for key, table in tables.items():
             value = getattr(self, key)
-            if value not in table and not (key == "degradation" and value is None):
+            if value not in table and not (table is SETTINGS and value is None):
                 raise NotRegistered(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
         if self.boundary not in BOUNDARIES:
             allowed = ", ".join(BOUNDARIES)
@@ -100,6 +103,7 @@ class Recipe:
             if value is not None and value < 1:
                 raise InputError(f"{self.name}: {key} must be 1 or more, not {value}")
         require(not self.square or self.reduce, f"{self.name}: square needs reduce")
+        require(self.larger >= 1, f"{self.name}: larger must be 1 or more, not {self.larger}")
         if isinstance(self.rival, Mapping):
             object.__setattr__(self, "rival", Rival(**self.rival))
         if self.norms and self.precision == "fp16":

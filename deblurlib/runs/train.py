@@ -67,7 +67,7 @@ def train_or_load(
     images = inputs.open_training_images(recipe)
     run_id = inputs.run_id(recipe, images)
     alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
-    fabric = None if alone else training.start_fabric(recipe.precision, device=device)
+    fabric = None if alone else _start_fabric(recipe, device)
     how = {"stale": stale, "folder": folder, "quiet": quiet, "device": device}
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     # of a complete run, parts may be gone: it holds their weights
@@ -83,7 +83,7 @@ def train_or_load(
         return stopped[0]
     if run is None:
         _check_parts(recipe, parts)
-        fabric = fabric or training.start_fabric(recipe.precision, device=device)
+        fabric = fabric or _start_fabric(recipe, device)
         with _alone(folder, run_id, fabric):
             # another one may just have trained the run
             again = first and store.complete(folder, run_id) is not None
@@ -104,6 +104,14 @@ def train_or_load(
         if not quiet:
             print(f"{recipe.name}, seed {recipe.seed}: {outcome} ({run.id})")
     return run
+
+
+def _start_fabric(recipe: Recipe, device: str | torch.device) -> Fabric:
+    """Fabric in the recipe's precision; in float32 on a processor without bf16's arithmetic."""
+    precision = recipe.precision
+    if precision == "bf16" and not machine.computes_bf16(machine.device(device)):
+        precision = "32"
+    return training.start_fabric(precision, device=device)
 
 
 def _agreed(fabric: Fabric | None, answer: T) -> T:
@@ -198,6 +206,7 @@ def _train(
         "data": {"name": images.name, "fingerprint": images.fingerprint},
         "versions": machine.versions(),
         "device": machine.device_name(fabric.device),
+        "precision": fabric.strategy.precision.precision,
         "processes": fabric.world_size,
         "before": [],  # the same, of what was trained elsewhere
     }

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .. import images, machine
-from ..data import ImageSet, PairSet, batches
+from ..data import ImageSet, MixedSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError
 from ..losses import first, sharp
@@ -22,7 +22,9 @@ SCORED_AT_ONCE = 16  # validation images
 WIDEST_MARGIN = 16  # pixels; a validation crop keeps as far from the border, where there is room
 
 
-def validation_pairs(recipe: Recipe, held_out: ImageSet | PairSet, margin: int) -> Iterator[Pair]:
+def validation_pairs(
+    recipe: Recipe, held_out: ImageSet | PairSet | MixedSet, margin: int
+) -> Iterator[Pair]:
     """A crop of each validation image; the same for all seeds of a recipe.
 
     Its place is drawn from the image's key, for the middle of a photograph is no fair sample.
@@ -46,10 +48,14 @@ def validation_pairs(recipe: Recipe, held_out: ImageSet | PairSet, margin: int) 
         yield Pair(y[..., top : top + side, left : left + side], inner, pair.degradations)
 
 
-def _validation_images(recipe: Recipe, held_out: ImageSet | PairSet) -> Iterator[Pair]:
+def _validation_images(recipe: Recipe, held_out: ImageSet | PairSet | MixedSet) -> Iterator[Pair]:
     """The validation images, blurred and sharp."""
     grey = recipe.grey
-    if recipe.degradation is not None:
+    if isinstance(held_out, MixedSet):
+        for part in held_out.parts:
+            yield from _validation_images(recipe, part)
+        return
+    if isinstance(held_out, ImageSet):
         how = {"boundary": recipe.boundary, "grey": grey}
         yield from batches.evaluation_pairs(held_out, SETTINGS[recipe.degradation], 0, **how)
         return
@@ -59,7 +65,7 @@ def _validation_images(recipe: Recipe, held_out: ImageSet | PairSet) -> Iterator
 
 
 def scorer(
-    recipe: Recipe, held_out: ImageSet | PairSet, device: torch.device, margin: int
+    recipe: Recipe, held_out: ImageSet | PairSet | MixedSet, device: torch.device, margin: int
 ) -> Score:
     """A function that scores a model on a crop of each image that was set aside.
 
@@ -105,6 +111,7 @@ def scorer(
 
 def _joined(pairs: Sequence[Pair]) -> Pair:
     known = tuple(d for pair in pairs for d in pair.degradations)
+    known = known if len(known) == len(pairs) else ()  # of some, recorded ones, it is not known
     return Pair(torch.cat([pair.y for pair in pairs]), torch.cat([pair.x for pair in pairs]), known)
 
 

@@ -15,9 +15,13 @@ SIZES = {
 SHIPPED_SIZES = {
     "smoke": {"steps": 2, "batch": 1, "crop": 16},
     "quick": {"steps": 100, "batch": 4, "crop": 64},
-    "report": {"steps": 9_000, "batch": 8, "crop": 128, "every": 300},
-    "full": {"steps": 200_000, "batch": 32, "crop": 160, "every": 2_000},
+    # half an hour of two cores at the small width
+    "report": {"steps": 2_000, "batch": 4, "crop": 96},
+    # nine and a half minutes of an NVIDIA H200 at the width of ``srn``
+    "full": {"steps": 10_400, "batch": 32, "crop": 176, "every": 400},
 }
+#: slug -> width: the method ``srn``, and one that costs a quarter
+WIDTHS = {"shipped": 32, "shipped-small": 16}
 
 
 def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
@@ -26,8 +30,12 @@ def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     Recorded pairs are taken as they are; sharp images are blurred by a camera's path.
     """
     setting = None if holds_pairs(data) else "s4-camera"
-    variants = (published(profile), shipped(profile))
-    return [Recipe(**fields, data=data, degradation=setting, seed=seed) for fields in variants]
+    srn = Recipe(**published(profile), data=data, degradation=setting, seed=seed)
+    setting = None if holds_pairs(data) else "snapshot"
+    return [srn] + [
+        Recipe(**shipped(slug, profile), data=data, degradation=setting, seed=seed)
+        for slug in WIDTHS
+    ]
 
 
 def published(profile: str) -> dict:
@@ -43,24 +51,26 @@ def published(profile: str) -> dict:
     }
 
 
-def shipped(profile: str) -> dict:
-    """A training for photographs of any kind: half the width, and it learns the difference.
+def shipped(slug: str, profile: str) -> dict:
+    """A training for photographs of any kind; it learns the difference.
 
-    It is meant for the set that :mod:`deblurlib.studies.srn.mixture` gathers. The first weights of
-    the method ``srn`` came from it. Those of today do not: they are of twice the width, and no
-    recipe of the project made them, see their model card.
+    It is meant for the mixture ``srn-mixture`` of :data:`deblurlib.places.MIXTURES`, as the weights
+    of the method ``srn`` were made: see their model card for what was different.
     """
     return {
-        "name": "05/shipped",
+        "name": f"05/{slug}",
         "model": "srn",
-        "model_args": {"width": 16, "residual": True},
-        "loss": "mse-over-scales",
-        "optimiser": {"name": "adam", "lr": 5e-4},
-        "schedule": {"name": "cosine", "warmup": 200},
-        "clip": {"norm": 3.0, "of": "recurrence."},
-        "ema": 0.999,
+        "model_args": {"width": WIDTHS[slug], "residual": True},
+        "loss": "charbonnier-over-scales",
+        "optimiser": {"name": "adamw", "lr": 6e-4, "weight_decay": 1e-4, "betas": [0.9, 0.99]},
+        "schedule": {"name": "cosine", "warmup": 400, "end": 2e-3},
+        "clip": {"norm": 0.5},
+        "ema": 0.9993,
         "precision": "bf16",
         "channels_last": True,
-        "holdout": 0.15,
+        "holdout": 0.05,
+        "spoil": "stored",
+        "turned": True,
+        "larger": 2.0,
         **SHIPPED_SIZES[profile],
     }
