@@ -87,8 +87,9 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         at_one_scale = around + apart  # from the output backwards
         at_one_scale = _halved(at_one_scale) + apart
         at_one_scale = _halved(at_one_scale) + 2 * apart + self.recurrence.kernel // 2
-        at_one_scale = 2 * at_one_scale + around + apart
-        at_one_scale = 2 * at_one_scale + around + apart + around
+        # of two pixels that share one of half the size, the second is a pixel further from the left
+        at_one_scale = 2 * at_one_scale + 1 + around + apart
+        at_one_scale = 2 * at_one_scale + 1 + around + apart + around
         far = at_one_scale
         for _ in range(self.scales - 1):
             far = _halved(far) + at_one_scale
