@@ -9,8 +9,9 @@ from test_video import pan, save_video
 
 from deblurlib import degrade, psf
 
-IMAGES = ("bsds500", "anime-faces", "imagenet_sample", "classic")
-PAIRS = ("mine", "levin09", "mixture", "gopro_scenes", "gopro_patches", "gopro_pairs", "reds_small")
+IMAGES = ("bsds500", "anime-faces", "imagenet_sample", "classic", "photos_mixed")
+PAIRS = ("mine", "levin09", "gopro_scenes", "gopro_patches", "gopro_pairs", "gopro_more")
+PAIRS += ("reds_small", "imublur_two")
 
 
 def write_world(folder):

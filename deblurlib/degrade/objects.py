@@ -31,9 +31,11 @@ class Mover:
             )
 
 
-def masks(movers: Sequence[Mover], height: int, width: int) -> torch.Tensor:
+def masks(
+    movers: Sequence[Mover], height: int, width: int, device: torch.device | str = "cpu"
+) -> torch.Tensor:
     """How much of each pixel the objects cover before they move: ``(B, 1, H, W)`` in [0, 1]."""
-    outlines = torch.stack([m.outline for m in movers])[:, None].float()
+    outlines = carry(torch.stack([m.outline for m in movers])[:, None].float(), device)
     smooth = F.interpolate(outlines, (height, width), mode="bicubic", align_corners=False)
     return torch.sigmoid(SOFTNESS * smooth)
 
@@ -61,7 +63,7 @@ def sweep_objects(
     margin, mode = check_margin(both, height, width, boundary, margin), MODES[boundary]
     full = x if x.dtype == torch.float64 else x.float()
     with torch.autocast(x.device.type, enabled=False):
-        covered = carry(masks(movers, height, width), x.device).to(full)
+        covered = masks(movers, height, width, x.device).to(full)
         front = torch.cat([full, covered], 1)
         back, own_back = (carry(m.to(full.dtype), x.device) for m in (inverse, own_inverse))
         total = 0.0
