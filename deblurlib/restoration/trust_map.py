@@ -21,7 +21,7 @@ from .trust import trust
 
 MAPPED = "_trust"  # what is added to the name of a result, for its map
 SIDE = 2000  # longest side of the map, pixels
-TINT, COVER = (213, 94, 0), 0.7  # vermilion, which all eyes tell from grey; how much of it is seen
+TINT, COVER = (213, 94, 0), 0.7  # vermilion, which all eyes tell from grey; how opaque it is
 DIMMED, STRIPE, EVERY = 0.45, 2, 10  # of places without an answer; pixels of their hatching
 GAP = 8  # pixels, of the legend
 
@@ -41,12 +41,13 @@ def trust_path(target: Path) -> Path:
 
 
 def write_trust(target: Path, before: Photo, after: Photo) -> TrustMap:
-    """Write ``TARGET_trust.png``, TARGET without its suffix: see :func:`trust`.
+    """Write ``TARGET_trust.png``, TARGET without its suffix: what
+    :func:`deblurlib.restoration.trust.trust` finds.
 
     The restored photograph in grey, upright; vermilion where it contradicts ``before``, hatched
-    where there is no answer, and a legend that says so. It is compared in 8 bits, on white where
-    it is transparent. A map of more than 2000 pixels on the longer side is reduced to that; a
-    pixel of it is flagged if any that it stands for is. A file that is there is replaced.
+    where there is no answer, and a legend that says so. They are compared in 8 bits, on white where
+    they are transparent. A map of more than 2000 pixels on the longer side is reduced to that; a
+    pixel of it is marked if any is that it stands for. A file that is there is replaced.
 
     Args:
         target: the restored picture; it need not exist, but its folder.
@@ -106,7 +107,7 @@ def _hatched(pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def _legend(width: int, share: float, known: float) -> np.ndarray:
-    """What the marks mean, in words, each on as many lines as it needs."""
+    """What the marks mean, in words."""
     font = ImageFont.load_default(size=min(max(width // 50, 14), 24))
     line, box = sum(font.getmetrics()), font.size
     hatch = np.full((box, box, 3), 128.0, np.float32)
@@ -133,7 +134,7 @@ def _legend(width: int, share: float, known: float) -> np.ndarray:
 
 
 def _wrapped(words: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Words on lines of at most ``width`` pixels, where no single word is longer."""
+    """Words on lines of at most ``width`` pixels, but for single words that are longer."""
     lines: list[str] = []
     for word in words.split():
         longer = f"{lines[-1]} {word}" if lines else word
