@@ -79,7 +79,7 @@ def write_comparison(target: Path, before: Photo, after: Photo, method: str) -> 
     """
     target = Path(target)
     grey = max(before.pixels.shape[-1], after.pixels.shape[-1]) < 3
-    pair = [_shown(before), _shown(after)]
+    pair = [as_shown(before), as_shown(after)]
     if pair[0].shape != pair[1].shape:
         sizes = " and ".join(f"{p.shape[1]} x {p.shape[0]}" for p in pair)
         raise InputError(f"{target}: photographs of {sizes} pixels cannot be compared")
@@ -141,7 +141,7 @@ def _differences(before: np.ndarray, after: np.ndarray, down: int, across: int) 
     return sums
 
 
-def _shown(photo: Photo) -> np.ndarray:
+def as_shown(photo: Photo) -> np.ndarray:
     """RGB ``(H, W, 3)`` of 8 bits, upright, on white."""
     pixels = photo.pixels
     if pixels.dtype == np.uint16:
@@ -158,7 +158,7 @@ def _plain(text: str) -> str:
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
-def _within(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+def within(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     """Pixels ``(H, W, 3)`` reduced, by area, to what fits into a box."""
     factor = max(pixels.shape[1] / width, pixels.shape[0] / height)
     if factor <= 1:
@@ -186,7 +186,7 @@ def _draw(pair: list[np.ndarray], place: Place, method: str) -> np.ndarray:
     """
     height, width = pair[0].shape[:2]
     tall = height > max(width, TALL_DETAIL)
-    shown = [_within(pixels, *(TALL_BOX if tall else WIDE_BOX)) for pixels in pair]
+    shown = [within(pixels, *(TALL_BOX if tall else WIDE_BOX)) for pixels in pair]
     column = max(shown[0].shape[1], NARROWEST)
     room = TALL_DETAIL if tall else column
     factor = min(room // max(place.height, place.width), LARGEST_FACTOR)
@@ -258,7 +258,7 @@ def _joined(parts: list[np.ndarray], axis: int) -> np.ndarray:
 def _page(pair: list[np.ndarray], name: str, method: str, grey: bool, profile: bytes) -> str:
     """The page, with both pictures in it."""
     height, width = pair[0].shape[:2]
-    shown = [_within(pixels, PAGE_SIDE, PAGE_SIDE) for pixels in pair]
+    shown = [within(pixels, PAGE_SIDE, PAGE_SIDE) for pixels in pair]
     rows, columns = shown[0].shape[:2]
     size = f"{width} x {height} pixels"
     if (rows, columns) != (height, width):
