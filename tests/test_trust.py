@@ -11,7 +11,7 @@ from deblurlib import data, degrade, images, psf
 from deblurlib.errors import InputError
 from deblurlib.files import Photo
 from deblurlib.restoration import trust_map, unsharp_mask
-from deblurlib.restoration.trust import nonnegative_least_squares, trust
+from deblurlib.restoration.trusting import nonnegative_least_squares, trust
 from deblurlib.restoration.trust_map import trust_path, write_trust
 
 SIDE = 222  # pixels of a photograph: two patches and half a kernel on each side

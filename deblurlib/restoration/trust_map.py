@@ -17,7 +17,7 @@ from .. import images
 from ..errors import InputError
 from ..files import Photo, write_whole
 from .comparison import INK, NARROWEST, PAPER, as_shown, within
-from .trust import trust
+from .trusting import trust
 
 MAPPED = "_trust"  # what is added to the name of a result, for its map
 SIDE = 2000  # longest side of the map, pixels
@@ -42,7 +42,7 @@ def trust_path(target: Path) -> Path:
 
 def write_trust(target: Path, before: Photo, after: Photo) -> TrustMap:
     """Write ``TARGET_trust.png``, TARGET without its suffix: what
-    :func:`deblurlib.restoration.trust.trust` finds.
+    :func:`deblurlib.restoration.trust` finds.
 
     The restored photograph in grey, upright; vermilion where it contradicts ``before``, hatched
     where there is no answer, and a legend that says so. They are compared in 8 bits, on white where
