@@ -11,8 +11,8 @@ from deblurlib import data, degrade, images, psf
 from deblurlib.errors import InputError
 from deblurlib.files import Photo
 from deblurlib.restoration import trust_map, unsharp_mask
-from deblurlib.restoration.trusting import nonnegative_least_squares, trust
 from deblurlib.restoration.trust_map import trust_path, write_trust
+from deblurlib.restoration.trusting import nonnegative_least_squares, trust
 
 SIDE = 222  # pixels of a photograph: two patches and half a kernel on each side
 SPOT = (..., slice(90, 130), slice(80, 120))  # where something is made wrong
