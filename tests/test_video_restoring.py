@@ -1,5 +1,6 @@
 """A whole video restored into a video: what is kept, who writes it, what bad input gets."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -58,8 +59,6 @@ def stand_in(monkeypatch, tmp_path_factory):
         monkeypatch.setenv("PATH", str(folder))
 
         def calls():
-            import json
-
             return [json.loads(line) for line in (folder / "calls").read_text().splitlines()]
 
         return calls
@@ -218,11 +217,15 @@ def test_the_program_is_piped_the_frames_and_told_to_copy_the_sound(
     assert f"-f matroska file:{here}/.deblur." in command
 
 
-def test_of_a_video_without_sound_none_is_asked_for(deblur, stand_in):
+def test_of_a_video_without_sound_none_is_asked_for_and_what_cannot_be_read_is_missed(
+    deblur, stand_in
+):
     save_video(Path("a.avi"), pan(3), "MJPG")
+    with_sound(save_video(Path("unreadable.mp4"), pan(3), "mp4v"))
     calls = stand_in(no_sound=1)
-    assert deblur("a.avi", "-o", "b.mp4")[1].count("without") == 0
-    assert "1:a" not in calls()[-1]
+    _, out, _ = deblur("a.avi", "unreadable.mp4", "-o", "out")
+    assert [line.endswith("  without sound") for line in out.splitlines()] == [False, True, False]
+    assert not any("1:a" in call for call in calls())
 
 
 def test_rates_are_passed_on_exactly(tmp_path, stand_in):

@@ -83,8 +83,11 @@ def _frames(
     for number, frame in enumerate(video.read_frames(job.name)):
         if frame.shape[1::-1] != size:
             frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-        method, kernel = request.method, request.kernel
-        done = lambda share, n=number: tell(n + share)  # noqa: E731
-        yield restore(frame, method, kernel, request.device, request.tile, done)
+
+        def told(share: float, number: int = number) -> None:
+            tell(number + share)
+
+        options = (request.kernel, request.device, request.tile, told)
+        yield restore(frame, request.method, *options)
     if is_there(job, request):  # made by another meanwhile
         raise InputError(f"{job.target}: exists, though it did not when the work began")

@@ -26,6 +26,7 @@ from .reading import be_silent
 #: suffix -> what ffmpeg calls the container. OpenCV finds it by the suffix.
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
 FASTSTART = ("mp4", "mov")  # containers with a table, which a player in a browser wants first
+SOUND = "1:a"  # in a command: that of the second of its inputs
 PROGRAM, PROBE = "ffmpeg", "ffprobe"
 #: how a file says that colours became luma and chroma -> what ffmpeg's scaler calls it
 MATRICES = {"bt709": "bt709", "smpte170m": "bt601", "bt470bg": "bt601", "bt2020nc": "bt2020"}
@@ -71,7 +72,8 @@ def write_video(
             are kept.
 
     Returns:
-        what was lost: ``("sound",)``, if an MP4 or MOV file has it and no ``ffmpeg`` is there.
+        what was lost: ``("sound",)``, if an MP4 or MOV file has it, and there is no ``ffmpeg`` or
+        it cannot read it.
 
     Raises:
         InputError: it cannot be written, as on a full disk; what was there before still is.
@@ -81,12 +83,13 @@ def write_video(
     program = shutil.which(PROGRAM)
     partial = path.with_name(f".deblur.{secrets.token_hex(8)}{path.suffix.lower()}")
     new = [folder for folder in path.parents if not folder.exists()]
+    command = [] if program is None else ffmpeg_command(program, partial, size, rate, source)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if program is None:
-            _by_opencv(partial, frames, size, rate)
+        if command:
+            _pipe(command, frames)
         else:
-            _pipe(ffmpeg_command(program, partial, size, rate, source), frames)
+            _by_opencv(partial, frames, size, rate)
         os.replace(partial, path)
         new = []
     except (OSError, _Failed) as error:
@@ -98,7 +101,7 @@ def write_video(
         for folder in new:  # those that were made for it
             with suppress(OSError):
                 folder.rmdir()
-    lost = program is None and source is not None and mp4.has_sound(source)
+    lost = SOUND not in command and source is not None and mp4.has_sound(source)
     return ("sound",) if lost else ()
 
 
@@ -124,7 +127,7 @@ def ffmpeg_command(
     command += ["-s", f"{width}x{height}", "-framerate", str(exact), "-i", "pipe:0"]
     codec = None if source is None else _sound_codec(program, source, container)
     if codec is not None:
-        command += ["-i", _as_file(source), "-map", "0:v", "-map", "1:a", "-c:a", codec]
+        command += ["-i", _as_file(source), "-map", "0:v", "-map", SOUND, "-c:a", codec]
     # nothing else of the source: not its place, its date, or how it was turned
     command += ["-map_metadata", "-1", "-map_chapters", "-1"]
     command += [] if source is None else _colours(program, source)

@@ -5,12 +5,15 @@
     DEBLURLIB_DATA=... python -m deblurlib.studies.srn.sharp validation   # the limit is chosen on
     DEBLURLIB_DATA=... python -m deblurlib.studies.srn.sharp test         # and is tried on
 
-prints a table for each, in about 10 minutes; it needs the sets ``bsds500``, ``gopro_scenes``,
+prints a table for each, in 10 to 20 minutes; it needs the sets ``bsds500``, ``gopro_scenes``,
 ``reds_small`` and, for the validation, ``photos_mixed``.
 
 The limit of :func:`deblurlib.sharpness.is_sharp` was chosen on the former: the largest of
 :data:`LIMITS` for which clearly fewer than 1 in 100 blurred photographs pass, each kind of blur
-counting the same. It was compared there with scikit-image's blur effect of the whole picture.
+counting the same. It was compared there with scikit-image's blur effect of the whole picture. When
+the measure was chosen, two others were tried on the same photographs: each with the limit that lets
+1 in 100 blurred ones pass, the widths left 63 % of the sharp ones alone, the share of high
+frequencies less the noise's, in blocks, 45 %, the blur effect in blocks 29 % and of the whole 16 %.
 """
 
 from __future__ import annotations
