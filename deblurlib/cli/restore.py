@@ -80,9 +80,9 @@ def restore(
 ) -> None:
     """Restore pictures and videos; a picture keeps its size, kind, profile and orientation.
 
-    A video keeps its size, rate and length. A picture that is sharp already is left alone. One that
-    cannot be restored is named in one sentence, the others are done, and the exit
-    code is 2.
+    A video keeps its size, rate and length. A picture that is sharp already is left alone.
+
+    What cannot be restored is named in one sentence, the others are done, and the exit code is 2.
     """
     from .. import files, restoration
 
