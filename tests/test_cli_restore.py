@@ -223,12 +223,12 @@ def test_what_is_not_there_is_named_and_the_others_are_done(deblur):
         picture(name)
     Path("nothing").mkdir()
     Path("text.txt").write_text("no image")
-    Path("clip.mp4").write_bytes(b"\0" * 100)
+    Path("clip.mp4").write_bytes(b"no video\n" * 100)
     bad = ["missing.png", "*.heic", "nothing", "text.txt", "clip.mp4", "x" * 260]
     code, out, err = deblur("a.png", *bad, "b.png", "-o", "out")
     assert code == 2
     assert_told(err, bad)
-    assert "--frames says which" in err.splitlines()[4]
+    assert err.splitlines()[4].endswith("clip.mp4: not a video that can be read")
     assert files("out") == ["a.png", "b.png"]
     assert ", 6 not" in out.splitlines()[-1]
 

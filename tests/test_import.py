@@ -31,6 +31,7 @@ LAYERS = [
     "edges",
     "losses",
     "classical",
+    "sharpness",
     "models",
     "training",
     "runs",

@@ -24,15 +24,15 @@ NAMES = 3  # kinds of files that are named at most, of those passed over
 def restore(
     given: Annotated[
         list[str],
-        typer.Argument(metavar="IN...", help="Image files, folders, patterns; or one video."),
+        typer.Argument(metavar="IN...", help="Image files, folders, patterns, videos."),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="A folder; for one image, it may be a file. By default photo_deblurred.jpg beside "
-            "photo.jpg, and scans_deblurred/ beside the folder scans/.",
+            help="A folder; for one image or video, it may be a file. By default "
+            "photo_deblurred.jpg beside photo.jpg, and scans_deblurred/ beside the folder scans/.",
         ),
     ] = None,
     method: Annotated[
@@ -67,17 +67,22 @@ def restore(
         typer.Option("--dry-run", help="Read and check everything, say what would be written."),
     ] = False,
     frames: Annotated[
-        str | None, typer.Option(help="Of a video: which frames, from 0, such as 3,10-20.")
+        str | None,
+        typer.Option(help="Of a video: which frames, as pictures, from 0, such as 3,10-20."),
     ] = None,
+    even_if_sharp: Annotated[
+        bool, typer.Option("--even-if-sharp", help="Restore pictures that are sharp already, too.")
+    ] = False,
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile, pixels; less needs less memory.")
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Restore pictures; each keeps its size, kind, profile and orientation.
+    """Restore pictures and videos; a picture keeps its size, kind, profile and orientation.
 
-    A picture that cannot be restored is named in one sentence, the others are done, and the exit
-    code is 2.
+    A video keeps its size, rate and length. A picture that is sharp already is left alone.
+
+    What cannot be restored is named in one sentence, the others are done, and the exit code is 2.
     """
     from .. import files, restoration
 
@@ -105,6 +110,8 @@ def restore(
         compare=compare,
         existing="overwrite" if overwrite else "skip" if skip_existing else "refuse",
         dry_run=dry_run,
+        # the networks that ship change sharp pictures, too; who names another method wants it
+        leave_sharp=k is None and chosen.name in restoration.shipped() and not even_if_sharp,
     )
     outcomes: list[Outcome] = []
     try:
@@ -115,12 +122,22 @@ def restore(
                 done = restoration.restore_files(given, request, out, watch)
             outcomes += (_tell(outcome, dry_run) for outcome in done)
     except KeyboardInterrupt:
-        print("deblur: stopped; with --skip-existing the same command goes on", file=sys.stderr)
+        print(f"deblur: {_stopped(given, frames)}", file=sys.stderr)
         raise typer.Exit(130) from None
     name = ", ".join([method or chosen.name, *request.method.notes])
     _sum_up(outcomes, f"by {name} on {on}", dry_run)
     if any(outcome.error is not None for outcome in outcomes):
         raise typer.Exit(2)
+
+
+def _stopped(given: list[str], frames: str | None) -> str:
+    """What is said to who stops it: pictures that are done are there, of a video nothing is."""
+    from ..restoration import finding
+
+    text = "stopped; with --skip-existing the same command goes on"
+    if frames is None and any(finding.kind(Path(one)) == "video" for one in given):
+        text += ", a video from its first frame"
+    return text
 
 
 def _choose(name: str | None, on, with_kernel: bool, settings: dict[str, str]) -> Method:
@@ -160,10 +177,11 @@ def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
         print(f"deblur: {printable(outcome.error)}", file=sys.stderr)
     elif outcome.skipped:
         print(f"{printable(outcome.target)}  exists: skipped")
+    elif outcome.sharp:
+        what = "sharp already: left alone; --even-if-sharp restores it"
+        print(f"{printable(outcome.source)}  {_size(outcome)}  {what}")
     elif outcome.target is not None:
-        (width, height), (across, down) = outcome.size, outcome.full_size
-        text = f"{printable(outcome.target)}  {width} x {height}"
-        text += "" if (width, height) == (across, down) else f", reduced from {across} x {down}"
+        text = f"{printable(outcome.target)}  {_size(outcome)}"
         text += f"  of {printable(outcome.source)}" if dry_run else f"  {outcome.seconds:.1f} s"
         print(text + (f"  without {', '.join(outcome.lost)}" if outcome.lost else ""))
         if outcome.compared:
@@ -171,14 +189,24 @@ def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
     return outcome
 
 
+def _size(outcome: Outcome) -> str:
+    (width, height), (across, down) = outcome.size, outcome.full_size
+    text = f"{width} x {height}"
+    text += "" if (width, height) == (across, down) else f", reduced from {across} x {down}"
+    return text if outcome.frames is None else f"{text}, {outcome.frames} frames"
+
+
 def _sum_up(outcomes: list[Outcome], how: str, dry_run: bool) -> None:
     done = [o for o in outcomes if o.target is not None and not o.skipped]
     seconds = sum(outcome.seconds for outcome in outcomes)
     text = f"{len(done)} would be restored {how}" if dry_run else f"{len(done)} restored {how}"
     text += "" if dry_run else f" in {seconds:.1f} s"
-    skipped = sum(outcome.skipped for outcome in outcomes)
-    bad = sum(outcome.error is not None for outcome in outcomes)
-    text += (f", {skipped} skipped" if skipped else "") + (f", {bad} not" if bad else "")
+    counts = {
+        "sharp already": sum(outcome.sharp for outcome in outcomes),
+        "skipped": sum(outcome.skipped for outcome in outcomes),
+        "not": sum(outcome.error is not None for outcome in outcomes),
+    }
+    text += "".join(f", {count} {what}" for what, count in counts.items() if count)
     print(text + _passed_over(outcomes))
 
 

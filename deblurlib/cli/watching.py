@@ -25,17 +25,18 @@ SMALL = 1600  # pixels: the longer side that is proposed for a large picture
 def watching(request: Request) -> Iterator[Watch]:
     """Yield a function that is told each step; a bar on a terminal, elsewhere a line now and then.
 
-    How long the whole will take is said once, as soon as a part of the work is done.
+    How long the whole will take is said once, of each video too, as soon as a part of the work is
+    done.
     """
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     with _bar() if on_terminal else _lines(EVERY) as (show, say):
-        announced = False
+        announced = set()
 
         def watch(step: Step) -> None:
-            nonlocal announced
             show(step)
-            if not announced and step.share > 0 and _is_long(step):
-                announced = True
+            what = "pictures" if step.frames is None else step.number  # of each video
+            if what not in announced and step.share > 0 and _is_long(step):
+                announced.add(what)
                 say(announcement(step, request))
 
         yield watch
@@ -43,17 +44,21 @@ def watching(request: Request) -> Iterator[Watch]:
 
 def _is_long(step: Step) -> bool:
     """Whether the rest is worth a word: of this picture, or of many pictures like it."""
+    if step.frames is not None:
+        return _total(step) >= LONG
     others = (step.count - step.number) * (_total(step) >= BRIEF)
     return _total(step) * (others + (step.share < 1)) >= (MANY if others else LONG)
 
 
 def announcement(step: Step, request: Request) -> str:
-    """How long a picture takes, how long a smaller copy would, and all pictures like it."""
+    """How long a picture or video takes, a smaller copy of it, and all pictures like it."""
     from ..restoration import tiles
 
     width, height = step.size
     total, longer = _total(step), max(step.size)
-    text = f"{printable(step.picture)}: {width * height / 1e6:.3g} megapixels: {about(total)} on "
+    frames = "" if step.frames is None else f"{step.frames} frames of "
+    text = f"{printable(step.picture)}: {frames}{width * height / 1e6:.3g} megapixels: "
+    text += f"{about(total)} on "
     text += "this processor" if str(request.device) == "cpu" else "this GPU"
     if longer >= 1.5 * SMALL and request.kernel is None:  # a kernel is of the picture as it is
         small = tuple(max(1, round(side * SMALL / longer)) for side in (height, width))
@@ -62,7 +67,7 @@ def announcement(step: Step, request: Request) -> str:
         ]
         text += f"; --size {SMALL} takes {about(total * works[0] / works[1])}, for longer blur"
     left = step.count - step.number + (step.share < 1)
-    if left > (step.share < 1):
+    if left > (step.share < 1) and step.frames is None:  # videos differ in length
         text += f"; {left} {'' if step.share < 1 else 'more '}like it: {about(total * left)}"
     return text
 

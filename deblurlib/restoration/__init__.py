@@ -3,15 +3,16 @@
 ``methods``: functions from a blurred image to a restored one; ``settings``: what may be set of
 them. ``applying``: a network on images of any size. ``restoring``: images of any kind. ``tiles``: a
 large image piece by piece. ``patches``: the same, each piece with its own kernel. ``finding``:
-which files are meant, and where results go. ``batch``: many files. ``comparison``: before and
-after. Taught in chapters 01 (what a method may know), 05 (tiles, files), 06 (patches, settings) and
-07.
+which files are meant, and where results go. ``jobs``: what is to be done, and what came of it.
+``batch``: many files. ``videos``: a whole video. ``comparison``: before and after. Taught in
+chapters 01 (what a method may know), 05 (tiles, files), 06 (patches, settings) and 07.
 """
 
 from .applying import apply_model
-from .batch import Outcome, Request, Step, Watch, restore_files, restore_frames
+from .batch import restore_files, restore_frames
 from .comparison import write_comparison
 from .finding import Candidate, find_photos
+from .jobs import Outcome, Request, Step, Watch
 from .methods import (
     METHODS,
     WITH_KERNEL,

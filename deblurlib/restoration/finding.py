@@ -1,4 +1,4 @@
-"""Which image files are meant by paths, folders and patterns, and where their results go.
+"""Which files are meant by paths, folders and patterns, and where their results go.
 
 Taught in chapter 05.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import InputError, require
 from ..files import FORMATS
+from ..video import CONTAINERS
 
 RESULT = "_deblurred"  # what is added to the name of a file or folder, if no output is named
 EARLIER = "from an earlier run"
@@ -22,7 +23,7 @@ COMPARED = "_compare"  # what is added to the name of a result, for its comparis
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image file to restore or, without a path, what there is not to restore."""
+    """An image file or video to restore or, without a path, what there is not to restore."""
 
     source: str
     path: Path | None = None
@@ -32,11 +33,12 @@ class Candidate:
 
 
 def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candidate]:
-    """The image files meant by paths, folders and patterns, each with the place of its result.
+    """The files meant by paths, folders and patterns, each with the place of its result.
 
     A folder stands for all image files below it, hidden ones and those in ``out`` left out, and its
     tree is kept; a pattern such as ``*.jpg`` for what it matches. Without ``out``, ``a.jpg``
     becomes ``a_deblurred.jpg`` beside it; of a folder, ``scans/a.jpg`` ``scans_deblurred/a.jpg``.
+    A video is meant by its name, or by a pattern for videos such as ``*.mp4``.
 
     What does not exist, or is no image, comes as a :class:`Candidate` with an ``error``. What lies
     in a folder and cannot be read, is a link to a folder, or the result of an earlier run, comes
@@ -53,14 +55,16 @@ def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candi
             yield Candidate(text, error="an empty name names no image file")
         elif path.is_dir():
             yield from _in_folder(text, path, out)
-        elif path.exists() and kind(path) == "video":
-            why = f"{text}: a video; --frames says which of its frames to restore"
-            yield Candidate(text, error=why)
         elif path.exists():
             yield _one(path, out, len(given) > 1)
         elif glob.has_magic(text):
             matched = sorted(Path(p) for p in glob.glob(_any_case(text), recursive=True))
-            found = [_matched(p, out) for p in matched if p.is_file()]
+            videos = kind(path) == "video"  # only a pattern such as *.mp4 means them
+            found = [
+                _one(p, out, True) if videos and kind(p) == "video" else _matched(p, out)
+                for p in matched
+                if p.is_file()
+            ]
             yield from found
             if not any(one.path for one in found):
                 yield Candidate(text, error=f"{text}: no image file matches")
@@ -81,22 +85,31 @@ def kind(path: Path) -> str:
     """A file's kind by its name: ``image``, ``video`` or another; empty if it is not known."""
     if path.suffix.lower() in FORMATS:  # not every system's list of types knows them all
         return "image"
+    if path.suffix.lower() in CONTAINERS:
+        return "video"
     return (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
 
 
 def beside(path: Path) -> Path:
     """Where the result goes, if nobody says where: beside the file or the folder."""
     if not path.is_dir():
-        return path.with_name(path.stem + RESULT + path.suffix)
+        return path.with_name(path.stem + RESULT + result_suffix(path))
     folder = path.resolve() if path.name in ("", "..") else path
     require(bool(folder.name), f"{path}: name a folder for the results, with -o")
     return folder.with_name(folder.name + RESULT)
 
 
+def result_suffix(path: Path) -> str:
+    """That of the file; of a video of a kind that cannot be written, ``.mp4``."""
+    writable = kind(path) != "video" or path.suffix.lower() in CONTAINERS
+    return path.suffix if writable else ".mp4"
+
+
 def _one(path: Path, out: Path | None, among_others: bool) -> Candidate:
     if among_others and _is_result(path):
         return Candidate(str(path), passed_over=EARLIER)
-    return Candidate(str(path), path, beside(path) if out is None else out / path.name)
+    name = path.stem + result_suffix(path)
+    return Candidate(str(path), path, beside(path) if out is None else out / name)
 
 
 def _matched(path: Path, out: Path | None) -> Candidate:
@@ -155,4 +168,7 @@ def _is_result(path: Path) -> bool:
         return False
     if path.is_dir():
         return path.with_name(before).is_dir()
+    if kind(path) == "video":  # of one of any kind
+        there = path.parent.glob(f"{glob.escape(before)}.*")
+        return any(kind(one) == "video" for one in there)
     return any(path.with_name(before + suffix).exists() for suffix in (path.suffix, *FORMATS))

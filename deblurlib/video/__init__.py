@@ -7,6 +7,19 @@ made of frames, and a set of them. Taught in chapter 01.
 """
 
 from .averaging import GHOSTS, VideoPair, motion, pairs, write_pairs
-from .reading import read_frames
+from .reading import Clip, examine, read_frames
+from .writing import CONTAINERS, check_video, write_video
 
-__all__ = ["GHOSTS", "VideoPair", "motion", "pairs", "read_frames", "write_pairs"]
+__all__ = [
+    "CONTAINERS",
+    "GHOSTS",
+    "Clip",
+    "VideoPair",
+    "check_video",
+    "examine",
+    "motion",
+    "pairs",
+    "read_frames",
+    "write_pairs",
+    "write_video",
+]

@@ -1,4 +1,4 @@
-"""What an MP4 or MOV file says of its frames: how many of them its edit list shows.
+"""What an MP4 or MOV file says of itself: how many frames its edit list shows, and of its sound.
 
 A phone, or a tool that trims without encoding anew, leaves the frames in the file and notes which
 part of the time is to be shown. The boxes are those of ISO/IEC 14496-12.
@@ -18,6 +18,9 @@ MOST_BOXES = 1_000  # looked at in one box
 MOST_FRAMES = 10_000_000  # a day and more at 100 a second; also the longest table that is read
 EMPTY = -1  # as an edit's first time: nothing is shown
 
+#: what reading a file raises that is no MP4, is damaged or cannot be understood
+UNKNOWN = (LookupError, OSError, ValueError, OverflowError, struct.error)
+
 Span = tuple[int, int]  # of the bytes of a box's content: the first, and the one after the last
 
 
@@ -33,14 +36,27 @@ def shown_frames(path: str | os.PathLike) -> int | None:
     try:
         with Path(path).open("rb") as file:
             moov = _find(file, (0, file.seek(0, os.SEEK_END)), "moov")
-            for kind, track in _boxes(file, moov):
-                if kind == "trak" and _read(file, _find(file, track, "mdia", "hdlr"))[8:12] == (
-                    b"vide"
-                ):
-                    return _count(file, moov, track)
-    except (LookupError, OSError, ValueError, OverflowError, struct.error):
-        pass
-    return None
+            track = next(_tracks(file, moov, b"vide"), None)
+            return None if track is None else _count(file, moov, track)
+    except UNKNOWN:
+        return None
+
+
+def has_sound(path: str | os.PathLike) -> bool:
+    """Whether a track of the file holds sound; not, where that cannot be told (see above)."""
+    try:
+        with Path(path).open("rb") as file:
+            moov = _find(file, (0, file.seek(0, os.SEEK_END)), "moov")
+            return next(_tracks(file, moov, b"soun"), None) is not None
+    except UNKNOWN:
+        return False
+
+
+def _tracks(file: BinaryIO, moov: Span, handler: bytes) -> Iterator[Span]:
+    """The tracks of a kind: ``vide`` or ``soun``."""
+    for kind, track in _boxes(file, moov):
+        if kind == "trak" and _read(file, _find(file, track, "mdia", "hdlr"))[8:12] == handler:
+            yield track
 
 
 def _count(file: BinaryIO, moov: Span, track: Span) -> int:

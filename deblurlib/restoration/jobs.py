@@ -1,0 +1,148 @@
+"""What is to be done to a picture or a video, how far it is, and what came of it.
+
+Taught in chapter 05.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .. import machine
+from ..errors import InputError, require
+from .comparison import comparison_paths
+from .methods import Method
+
+
+@dataclass(frozen=True)
+class Request:
+    """How pictures are to be restored, and what is to be written."""
+
+    method: Method
+    device: torch.device | str = "cpu"
+    tile: int | None = None  # side, pixels
+    kernel: torch.Tensor | None = None  # that of all pictures
+    side: int | None = None  # pixels: pictures with a longer side are reduced to it before
+    compare: bool = False  # write what :func:`deblurlib.restoration.write_comparison` does, too
+    existing: str = "refuse"  # what is done about a result that is there; or "overwrite", "skip"
+    dry_run: bool = False  # read and check everything, write nothing
+    leave_sharp: bool = False  # leave pictures alone that are sharp already; not frames, videos
+
+    def __post_init__(self) -> None:
+        allowed = ("refuse", "overwrite", "skip")
+        require(
+            self.existing in allowed, f"existing {self.existing!r} is none of {', '.join(allowed)}"
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the restoration of one picture, or one video, ended."""
+
+    source: str
+    target: Path | None  # the result, if it was written, or was there
+    error: str | None = None  # one sentence, if not all was written
+    size: tuple[int, int] = (0, 0)  # width, height of the result
+    full_size: tuple[int, int] = (0, 0)  # of the picture before it was reduced
+    seconds: float = 0.0  # reading, restoring and writing
+    lost: tuple[str, ...] = ()  # what its format cannot hold, see write_photo and write_video
+    skipped: bool = False  # its result was there
+    passed_over: str | None = None  # what it is, see Candidate
+    compared: tuple[Path, ...] = ()  # the comparison's picture and page
+    frames: int | None = None  # of a video
+    sharp: bool = False  # it was sharp already and left alone
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far the restoration of one picture, or one video, has come."""
+
+    picture: str
+    number: int  # of it, from 1
+    count: int  # of all pictures
+    size: tuple[int, int]  # width, height
+    share: float  # of this picture's work that is done
+    seconds: float  # that it took
+    frames: int | None = None  # of a video, whose size is that of one
+
+
+Watch = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture or video: its name for the reader, its result, its number, and that of all."""
+
+    name: str
+    target: Path
+    number: int
+    count: int
+
+
+def attempt(job: Job, work: Callable[[], Outcome]) -> Outcome:
+    """What comes of the work; an error is part of the outcome, and not raised."""
+    try:
+        return work()
+    except InputError as error:
+        return Outcome(job.name, None, str(error))
+    except OSError as error:
+        return Outcome(job.name, None, f"{job.target}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:
+        if not machine.is_out_of_memory(error):
+            raise
+        why = "not enough memory; a smaller --tile needs less"
+        return Outcome(job.name, None, f"{job.name}: {why}")
+
+
+def check_place(target: Path) -> None:
+    """Raise an :class:`InputError`, before the work, unless a file can be written there."""
+    place = next(p for p in target.absolute().parents if os.path.lexists(p))
+    if not place.is_dir():
+        raise InputError(f"{target}: cannot be written ({place} is no folder)")
+    if not os.access(place, os.W_OK):
+        raise InputError(f"{target}: cannot be written (Permission denied)")
+
+
+def places_of(job: Job, request: Request) -> list[Path]:
+    """All files that a picture's restoration writes, the result first."""
+    return [job.target, *(comparison_paths(job.target) if request.compare else ())]
+
+
+def check_targets(
+    source: Path, targets: Sequence[Path], taken: dict[str, Path], sources: dict[object, Path]
+) -> None:
+    """Raise an :class:`InputError` if a picture would be written over another, or cannot be."""
+    for target in targets:
+        place, what = os.path.realpath(target), identity(target)
+        title = f"{source}:" if target == targets[0] else f"{source}: {target.name}"
+        if place in taken:
+            raise InputError(f"{title} would be written over what {taken[place]} was restored to")
+        if what in sources:
+            over = "over" if sources[what] == source else f"over {sources[what]}"
+            raise InputError(f"{title} would be written {over}; choose another folder with -o")
+        if target.is_dir():
+            raise InputError(f"{target}: is a folder; {source} cannot be written there")
+
+
+def identity(path: Path) -> object:
+    """What tells a file from others, also where a disk takes ``A.jpg`` for ``a.jpg``."""
+    try:
+        status = path.stat()
+    except OSError:  # it is not there
+        return os.path.realpath(path)  # not Path.resolve, which raises where links go in a circle
+    return status.st_dev, status.st_ino
+
+
+def is_there(job: Job, request: Request) -> bool:
+    """Whether the result is there and is to stay; raise if nobody said whether it is."""
+    there = [target for target in places_of(job, request) if os.path.lexists(target)]
+    if not there or request.existing == "overwrite":
+        return False
+    if request.existing == "skip" and job.target in there:
+        return True
+    leaves = ", --skip-existing leaves it" if job.target in there else ""
+    raise InputError(f"{there[0]}: exists; --overwrite replaces it{leaves}")
