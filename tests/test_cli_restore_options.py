@@ -466,6 +466,33 @@ def test_a_result_whose_comparison_fails_is_there_and_counts(deblur, monkeypatch
     assert files("out") == ["x.png"]
 
 
+def test_a_map_of_trust_is_written_beside_each_result_and_told(deblur, monkeypatch):
+    picture("in/a.png", 90, 96)
+    code, out, _ = deblur("in", "--trust", "--compare")
+    assert code == 0
+    _, compared, told = out.splitlines()[:3]
+    assert "a_compare.jpg" in compared
+    assert re.fullmatch(
+        r"  0\.0% of the \d+% that could be checked contradict the picture: "
+        r"in_deblurred/a_trust\.png",
+        told,
+    )
+    assert "a_trust.png" in files("in_deblurred")
+    # a map is none to be restored; one that is there is not replaced unasked
+    assert deblur("in_deblurred", "-o", "more")[0] == 0
+    assert files("more") == ["a.png"]
+    Path("in_deblurred/a.png").unlink()
+    assert "in_deblurred/a_trust.png: exists" in deblur("in", "--trust")[2]
+
+    def fail(*given):
+        raise InputError("no map")
+
+    monkeypatch.setattr(restoration.batch, "write_trust", fail)
+    code, _, err = deblur("in", "-o", "out", "--trust")
+    assert (code, files("out")) == (2, ["a.png"])
+    assert "out/a.png is there, but no map" in err
+
+
 def test_frames_go_into_a_folder_beside_the_video(deblur):
     save_video("clip.avi", pan(3), "MJPG")
     save_frames(Path("frames"), pan(3))

@@ -278,6 +278,7 @@ def test_what_no_video_can_be_made_of_is_one_sentence_each(deblur, without_ffmpe
     for arguments, words in (
         (["good.avi", "-o", "a.gif"], "a.gif: no video can be written there; the suffix must be"),
         (["good.avi", "--compare"], "good.avi: --compare is for pictures; --frames 0 --compare"),
+        (["good.avi", "--trust"], "good.avi: --trust is for pictures; --frames 0 --trust"),
         (["frames", "-o", "a.mp4"], "a.mp4: several images need a folder to go to, not a file"),
         (["frames/0000.png", "-o", "a.mp4"], "a.mp4: cannot be written; the suffix must be"),
     ):

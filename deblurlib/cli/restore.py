@@ -56,6 +56,9 @@ def restore(
     compare: Annotated[
         bool, typer.Option("--compare", help="Write before and after, as a picture and as a page.")
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Write a map of where the result contradicts the input.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there.")
     ] = False,
@@ -108,6 +111,7 @@ def restore(
         kernel=k,
         side=size,
         compare=compare,
+        trust=trust,
         existing="overwrite" if overwrite else "skip" if skip_existing else "refuse",
         dry_run=dry_run,
         # the networks that ship change sharp pictures, too; who names another method wants it
@@ -186,6 +190,10 @@ def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
         print(text + (f"  without {', '.join(outcome.lost)}" if outcome.lost else ""))
         if outcome.compared:
             print(f"  before and after: {', '.join(map(printable, outcome.compared))}")
+        if outcome.trust:
+            found = outcome.trust
+            share = f"{found.flagged:.1%} of the {found.answered:.0%} that could be checked"
+            print(f"  {share} contradict the picture: {printable(found.path)}")
     return outcome
 
 

@@ -4,7 +4,8 @@
 them. ``applying``: a network on images of any size. ``restoring``: images of any kind. ``tiles``: a
 large image piece by piece. ``patches``: the same, each piece with its own kernel. ``finding``:
 which files are meant, and where results go. ``jobs``: what is to be done, and what came of it.
-``batch``: many files. ``videos``: a whole video. ``comparison``: before and after. Taught in
+``batch``: many files. ``videos``: a whole video. ``comparison``: before and after. ``trusting``:
+where a result contradicts what it was made from; ``trust_map``: the same as a picture. Taught in
 chapters 01 (what a method may know), 05 (tiles, files), 06 (patches, settings) and 07.
 """
 
@@ -27,6 +28,8 @@ from .patches import restore_patches, seam_energy, seams
 from .restoring import restore, tile_difference
 from .settings import Setting
 from .tiles import TILE
+from .trust_map import TrustMap, write_trust
+from .trusting import Trust, trust
 
 __all__ = [
     "METHODS",
@@ -38,6 +41,8 @@ __all__ = [
     "Request",
     "Setting",
     "Step",
+    "Trust",
+    "TrustMap",
     "Watch",
     "apply_model",
     "find_method",
@@ -52,6 +57,8 @@ __all__ = [
     "seams",
     "shipped",
     "tile_difference",
+    "trust",
     "unsharp_mask",
     "write_comparison",
+    "write_trust",
 ]

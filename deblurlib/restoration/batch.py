@@ -14,7 +14,7 @@ from .. import video
 from ..errors import InputError
 from ..files import Photo, check_suffix, read_photo, reduce, write_photo
 from ..sharpness import is_sharp
-from .comparison import write_comparison
+from .comparison import comparison_paths, write_comparison
 from .finding import beside, find_photos, kind
 from .jobs import (
     Job,
@@ -29,8 +29,8 @@ from .jobs import (
     is_there,
     places_of,
 )
-from .methods import Method
 from .restoring import restore
+from .trust_map import write_trust
 from .videos import restore_video
 
 
@@ -146,7 +146,7 @@ def _restored(
         check_place(job.target)
         if request.leave_sharp and is_sharp(photo.pixels):
             return Outcome(job.name, None, None, *sizes, time.perf_counter() - began, sharp=True)
-        compared = tuple(places_of(job, request)[1:])
+        compared = comparison_paths(job.target) if request.compare else ()
         if request.dry_run:
             return Outcome(job.name, job.target, None, *sizes, compared=compared)
         restored = replace(photo, pixels=_pixels(photo, job, request, watch))
@@ -154,21 +154,19 @@ def _restored(
         if is_there(job, request):  # made by another meanwhile
             return Outcome(job.name, job.target, skipped=True)
         lost = write_photo(job.target, restored)
-        if request.compare and (why := _compared(job.target, photo, restored, request.method)):
-            return Outcome(job.name, job.target, f"{job.target} is there, but {why}", *sizes)
+        trust = None
+        try:
+            if request.compare:
+                write_comparison(job.target, photo, restored, request.method.title)
+            if request.trust:
+                trust = write_trust(job.target, photo, restored)
+        except (InputError, OSError) as error:
+            return Outcome(job.name, job.target, f"{job.target} is there, but {error}", *sizes)
         seconds = time.perf_counter() - began
-        return Outcome(job.name, job.target, None, *sizes, seconds, lost, compared=compared)
+        how = {"compared": compared, "trust": trust}
+        return Outcome(job.name, job.target, None, *sizes, seconds, lost, **how)
 
     return attempt(job, work)
-
-
-def _compared(target: Path, before: Photo, after: Photo, method: Method) -> str | None:
-    """Write the comparison; return why it could not be."""
-    try:
-        write_comparison(target, before, after, method.title)
-    except (InputError, OSError) as error:
-        return str(error)
-    return None
 
 
 def _pixels(photo: Photo, job: Job, request: Request, watch: Watch) -> np.ndarray:

@@ -19,6 +19,7 @@ from ..video import CONTAINERS
 RESULT = "_deblurred"  # what is added to the name of a file or folder, if no output is named
 EARLIER = "from an earlier run"
 COMPARED = "_compare"  # what is added to the name of a result, for its comparison with what it was
+MAPPED = "_trust"  # the same, for the map of where it contradicts what it was
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,9 @@ def _is_result(path: Path) -> bool:
     stem = path.name if path.is_dir() else path.stem
     if stem.endswith(COMPARED) and path.suffix in (".jpg", ".html"):
         return all(path.with_suffix(suffix).exists() for suffix in (".jpg", ".html"))
+    if stem.endswith(MAPPED) and path.suffix == ".png":
+        of = stem.removesuffix(MAPPED)
+        return any(path.with_name(of + suffix).exists() for suffix in FORMATS)
     before = stem.removesuffix(RESULT)
     if before in ("", stem):
         return False

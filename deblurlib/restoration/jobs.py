@@ -16,6 +16,7 @@ from .. import machine
 from ..errors import InputError, require
 from .comparison import comparison_paths
 from .methods import Method
+from .trust_map import TrustMap, trust_path
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Request:
     kernel: torch.Tensor | None = None  # that of all pictures
     side: int | None = None  # pixels: pictures with a longer side are reduced to it before
     compare: bool = False  # write what :func:`deblurlib.restoration.write_comparison` does, too
+    trust: bool = False  # write what :func:`deblurlib.restoration.write_trust` does, too
     existing: str = "refuse"  # what is done about a result that is there; or "overwrite", "skip"
     dry_run: bool = False  # read and check everything, write nothing
     leave_sharp: bool = False  # leave pictures alone that are sharp already; not frames, videos
@@ -53,6 +55,7 @@ class Outcome:
     skipped: bool = False  # its result was there
     passed_over: str | None = None  # what it is, see Candidate
     compared: tuple[Path, ...] = ()  # the comparison's picture and page
+    trust: TrustMap | None = None  # where the result contradicts the picture
     frames: int | None = None  # of a video
     sharp: bool = False  # it was sharp already and left alone
 
@@ -109,7 +112,9 @@ def check_place(target: Path) -> None:
 
 def places_of(job: Job, request: Request) -> list[Path]:
     """All files that a picture's restoration writes, the result first."""
-    return [job.target, *(comparison_paths(job.target) if request.compare else ())]
+    compared = comparison_paths(job.target) if request.compare else ()
+    mapped = (trust_path(job.target),) if request.trust else ()
+    return [job.target, *compared, *mapped]
 
 
 def check_targets(

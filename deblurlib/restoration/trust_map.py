@@ -17,9 +17,9 @@ from .. import images
 from ..errors import InputError
 from ..files import Photo, write_whole
 from .comparison import INK, NARROWEST, PAPER, as_shown, within
+from .finding import MAPPED
 from .trusting import trust
 
-MAPPED = "_trust"  # what is added to the name of a result, for its map
 SIDE = 2000  # longest side of the map, pixels
 TINT, COVER = (213, 94, 0), 0.7  # vermilion, which all eyes tell from grey; how opaque it is
 DIMMED, STRIPE, EVERY = 0.45, 2, 10  # of places without an answer; pixels of their hatching

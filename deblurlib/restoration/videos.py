@@ -31,9 +31,9 @@ def restore_video(
     def work() -> Outcome:
         began = time.perf_counter()
         check()
-        if request.compare:
-            cure = "--frames 0 --compare compares its first frame"
-            raise InputError(f"{job.name}: --compare is for pictures; {cure}")
+        for option, given in (("--compare", request.compare), ("--trust", request.trust)):
+            cure = f"--frames 0 {option} does it for its first frame"
+            require(not given, f"{job.name}: {option} is for pictures; {cure}")
         if is_there(job, request):
             return Outcome(job.name, job.target, skipped=True)
         clip = video.examine(job.name)
