@@ -32,7 +32,8 @@ POINTS = {
     3: (0, 1, -1, 2, -2, 1 / 2, -1 / 2),
 }
 LEAST = 16  # channels, in and out: with fewer, the transforms take longer than the products
-STRIP = 3 * 2**20  # bytes of the transformed tiles that are worked on at a time, to stay in a cache
+#: Bytes of transformed tiles that are worked on at a time, for each thread, to stay in a cache.
+STRIP = 3 * 2**20
 
 
 def transforms(
@@ -154,7 +155,8 @@ class _Strip:
         weight = self.weight = conv.weight
         m, n, channels, filters = OUTPUTS, *weight.shape[1:]
         across = -(-width // m) + 1
-        fitting = max(1, STRIP // (4 * n * n * max(channels, filters) * across))
+        one_row = 4 * n * n * max(channels, filters) * across
+        fitting = max(1, STRIP * torch.get_num_threads() // one_row)
         strips = -(-down // fitting)
         self.tiles = -(-down // strips)  # rows of them
         self.A, self.B, self.around, self.width = conv.A, conv.B, conv.around, width
