@@ -24,9 +24,9 @@ from torch import nn
 from .srn import ResBlock
 
 OUTPUTS = 6  # side of what a tile gives, pixels
-#: side of the kernel -> the finite points, for OUTPUTS outputs. Of all sets of four pairs of
-#: opposites and inverses whose numerators and denominators are below 8, the first has the least
-#: error.
+#: side of the kernel -> the finite points, for OUTPUTS outputs. Those for 5 are 0 and two numbers
+#: with their opposites and inverses: of all with numerators and denominators below 8, the two whose
+#: error in float32 is least.
 POINTS = {
     5: (0, 5 / 4, -5 / 4, 4 / 5, -4 / 5, 5 / 2, -5 / 2, 2 / 5, -2 / 5),
     3: (0, 1, -1, 2, -2, 1 / 2, -1 / 2),
@@ -263,8 +263,12 @@ def suits(conv: nn.Module) -> bool:
 def lighten(model: nn.Module) -> nn.Module:
     """A copy of a network on a processor that restores the same, but for roundings, in less time.
 
-    It has the other layers' weights in common with the model, and takes no part in a training. Who
-    asks twice gets the same copy: change it as little as the model.
+    It has the other layers' weights in common with the model, and takes no part in a training: what
+    becomes of the model's weights later, it does not see. Who asks twice gets the same copy. Its
+    transformed weights need four times the memory of those they come from, or seven (3 x 3).
+
+    Args:
+        model: its convolutions that :func:`suits` allows are replaced; on a GPU none is.
     """
     own = chain(model.parameters(), model.buffers())
     light = copy.deepcopy(model, {id(tensor): tensor for tensor in own})
