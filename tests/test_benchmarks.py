@@ -26,7 +26,10 @@ EXPECTED = {
     },
     "batches": {blur: LOADERS for blur in ("s1-motion", "shake", "s4-camera")},
     "training": {network: {"bare loop"} for network in ("SRCNN", "UNet", "SRN")},
-    "restoration": {"176 x 320": {"whole"}},
+    "restoration": {
+        "176 x 320": {"whole"},
+        **{f"{side} x {side}": {"plain"} for side in (32, 96)},
+    },
     "edges": {
         case: {"Canny", "EdgeNet", "EdgeNet, trained"} for case in ("training", "restoration")
     },

@@ -32,6 +32,7 @@ from .shipping import WEIGHTS, load_shipped, shipped_networks, write_shipped
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
+from .winograd import lighten
 
 __all__ = [
     "DISCRIMINATORS",
@@ -48,6 +49,7 @@ __all__ = [
     "UNet",
     "build",
     "build_discriminator",
+    "lighten",
     "load",
     "load_shipped",
     "parameter_count",

@@ -300,7 +300,7 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
         with models.shipping.undamaged(models.shipping.WEIGHTS / name):
             options = {key: card[key] for key in ("describes", "contaminated", "tiled_psnr")}
         options["contaminated"] = tuple(options["contaminated"])
-        return of_model(name, model, **options)
+        return of_model(name, model, ready=models.lighten, **options)
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except NoSuchRun as error:
@@ -322,12 +322,29 @@ def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
     )
 
 
-def of_model(name: str, model: nn.Module, describes: str, **options) -> Method:
-    """The method that applies a model of :data:`deblurlib.models.MODELS`, or its ``restore``."""
+def of_model(
+    name: str,
+    model: nn.Module,
+    describes: str,
+    ready: Callable[[nn.Module], nn.Module] = lambda model: model,
+    **options,
+) -> Method:
+    """The method that applies a model of :data:`deblurlib.models.MODELS`, or its ``restore``.
+
+    Args:
+        name: of the method.
+        model: it may be on any device.
+        describes: one line for a reader.
+        ready: gives the model that is applied in its place, each time anew; not before, for
+            many a method is asked for and restores nothing.
+        options: further fields of the :class:`Method`.
+    """
     first = next(model.parameters(), None)
     return Method(
         name,
-        lambda y, kernel, sharp=None: apply_model(model, y.float(), kernel, sharp).to(y.dtype),
+        lambda y, kernel, sharp=None: apply_model(ready(model), y.float(), kernel, sharp).to(
+            y.dtype
+        ),
         describes,
         # what a model does of its own may look at the whole image, for its noise or its kernel
         receptive_field=None if hasattr(model, "restore") else model.receptive_field,
