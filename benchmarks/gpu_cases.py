@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from deblurlib import classical, degrade, losses, metrics, models, psf, training
+from deblurlib import classical, degrade, losses, metrics, models, psf, restoration, training
 from deblurlib.data import batches
 
 from . import timing
@@ -37,6 +37,7 @@ def cases(device: str, tiny: bool) -> Iterator[dict]:
         k = torch.rand(batch, size, size, generator=generator).to(device)
         k = k / k.sum((-2, -1), keepdim=True)
         yield timed(f"blur of {where}, {size} x {size} taps", lambda k=k: degrade.convolve(x, k))
+    yield from restoring_cases(device, tiny)
     yield from batch_cases(device, batch, side)
     yield from scoring_cases(x, where, 2 if tiny else ITERATIONS)
     for width in WIDTHS[:1] if tiny else WIDTHS:
@@ -46,6 +47,20 @@ def cases(device: str, tiny: bool) -> Iterator[dict]:
     for setting in FED:
         step = partial(srn_step, WIDTHS[0 if tiny else -1], device, tiny, setting=setting)
         yield attempted(f"SRN step, width {step.args[0]}, bf16, fed by {setting}", step)
+
+
+def restoring_cases(device: str, tiny: bool) -> Iterator[dict]:
+    """The network that ships, on pictures of two sizes that lie on the device, in two precisions.
+
+    The larger one is restored in tiles, several of them at once.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for height, width in ((48, 64),) if tiny else ((720, 1280), (3000, 4000)):
+        y = torch.rand(3, height, width, generator=generator).to(device)
+        for precision in ("32", "bf16"):
+            method = restoration.find_method("srn", device).with_precision(precision)
+            name = f"srn restores {width} x {height}, {precision}"
+            yield timed(name, partial(restoration.restore, y, method))
 
 
 def compiled(device: str, tiny: bool) -> list[tuple[int, str]]:

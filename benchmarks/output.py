@@ -83,11 +83,19 @@ def table(cases: list[dict]) -> str:
     )
 
 
-def write(folder: Path, stored: dict[str, dict], sections: list[str]) -> None:
-    """Write each benchmark's JSON file and the page."""
+def write(folder: Path, stored: dict[str, dict], sections: dict[str, str]) -> None:
+    """Write each benchmark's JSON file and the page.
+
+    Args:
+        sections: by their titles, in the order of the page. One that is empty stays what it was.
+    """
+    old = folder / "README.md"
+    before = old.read_text("utf-8").split("\n## ")[1:] if old.exists() else []
+    known = {text.partition("\n")[0]: f"## {text.rstrip()}\n" for text in before}
+    texts = [text or known.get(title, "") for title, text in sections.items()]
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in stored.items():
         text = json.dumps(content, indent=2) + "\n"
         (folder / f"{name}.json").write_text(text, "utf-8")
-    page = "\n".join([HEAD.format(tolerance=timing.TOLERANCE), *sections])
-    (folder / "README.md").write_text(page, "utf-8")
+    page = "\n".join([HEAD.format(tolerance=timing.TOLERANCE), *filter(None, texts)])
+    old.write_text(page, "utf-8")

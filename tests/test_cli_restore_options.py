@@ -16,9 +16,9 @@ from test_cli_restore import files, picture, pixels, sharpened
 from test_comparison import Page
 from test_video import pan, save_frames, save_video
 
-from deblurlib import restoration
+from deblurlib import machine, models, restoration
 from deblurlib.cli import watching
-from deblurlib.errors import InputError
+from deblurlib.errors import InputError, InputWarning
 from deblurlib.files import Photo, read_photo, write_photo
 from deblurlib.restoration import METHODS, WITH_KERNEL, Request, Step, find_method, restore, tiles
 
@@ -262,6 +262,29 @@ def test_half_the_strength_is_half_way(deblur, rand):
     array = picture("a.png")
     assert deblur("a.png", "-o", "b.png", "--strength", 0)[0] == 0
     assert np.array_equal(pixels("b.png"), array)
+
+
+def test_in_bf16_a_network_rounds_what_it_adds_and_not_the_picture(deblur, rand, monkeypatch):
+    monkeypatch.setattr(machine, "computes_bf16", lambda device: True)
+    torch.manual_seed(0)
+    srn = models.SRN(width=4, scales=1, residual=True).eval()
+    torch.nn.init.normal_(srn.outblock[-1].weight, std=0.02)
+    method = restoration.of_model("net", srn, "a small network")
+    y = rand(1, 3, 32, 48)
+    exact, rounded = method(y), method.with_precision("bf16")(y)
+    assert rounded.dtype == torch.float32
+    change = (exact - y).abs().mean()
+    assert 0 < (rounded - exact).abs().mean() < 0.02 * change
+    torch.nn.init.zeros_(srn.outblock[-1].weight)  # it adds nothing
+    assert torch.equal(method.with_precision("bf16")(y), y)
+    assert method.with_precision("32") is method
+    monkeypatch.setattr(machine, "computes_bf16", lambda device: False)
+    with pytest.warns(InputWarning, match="many times as long"):
+        method.with_precision("bf16")
+    picture("a.png")
+    for wrong, why in (("16", "'16' is none of 32, bf16"), ("bf16", "is no network")):
+        code, _, err = deblur("a.png", "--precision", wrong)
+        assert (code, why in err, files()) == (2, True, ["a.png"])
 
 
 def test_for_a_kernel_the_method_that_was_best_is_taken_and_named(deblur, command):

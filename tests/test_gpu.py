@@ -223,6 +223,16 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(monkeypatch, tm
         torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-4)
 
 
+def test_in_tiles_at_once_and_in_bf16_a_picture_is_restored_as_on_the_processor():
+    srn = restoration.find_method("srn", DEVICE)
+    y = open_images("sample", "test")[0][:, :160, :288]
+    there = restoration.restore(y.to(DEVICE), srn, tile=256).cpu()
+    here = restoration.restore(y, "srn", tile=256, device="cpu")
+    torch.testing.assert_close(there, here, rtol=0, atol=1e-3)
+    rounded = restoration.restore(y.to(DEVICE), srn.with_precision("bf16"), tile=256).cpu()
+    assert metrics.psnr(rounded[None], there[None]).item() > 50
+
+
 def test_the_gpu_asked_for_is_the_one_that_trains():
     if not ON_A_GPU:
         assert training.start_fabric(device="cpu").device == torch.device("cpu")

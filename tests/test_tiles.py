@@ -1,6 +1,7 @@
 """How an image is cut into tiles, or into patches with kernels of their own, and joined again."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -119,6 +120,34 @@ def test_tiles_and_whole_are_equal_where_the_reach_fits(monkeypatch, rand, name)
     whole = some(y)
     assert (whole - y).abs().max() > 0.01
     torch.testing.assert_close(restore(y, some, tile=tile), whole.clamp(0, 1), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("together", [2, 3, 8])
+def test_several_tiles_at_once_give_what_they_give_one_by_one(rand, together):
+    y, seen = rand(1, 3, 70, 200), []
+    some = network(SRCNN, channels=3, residual=True)
+    counted = replace(
+        some, function=lambda y, kernel: seen.append(len(y)) or some.function(y, kernel)
+    )
+    expected = restore(y, some, tile=32)
+    x_hat, shares = torch.empty_like(expected), []
+
+    def put(rows, band):
+        x_hat[..., rows, :] = band.clamp(0, 1)
+
+    tiles.in_tiles(
+        counted,
+        lambda rows, columns: y[..., rows, columns],
+        put,
+        y.shape[-2:],
+        tile=32,
+        progress=shares.append,
+        together=together,
+    )
+    torch.testing.assert_close(x_hat, expected, rtol=0, atol=1e-6)
+    assert max(seen) == together
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 @pytest.mark.parametrize("name", ["unsharp mask", "srcnn for colour"])

@@ -79,6 +79,9 @@ def restore(
     tile: Annotated[
         int | None, typer.Option(help="Side of a tile, pixels; less needs less memory.")
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="Of a network: 32; or bf16, faster on a GPU and on some processors.")
+    ] = "32",
     device: Device = "auto",
 ) -> None:
     """Restore pictures and videos; a picture keeps its size, kind, profile and orientation.
@@ -103,6 +106,7 @@ def restore(
     numbers = None if frames is None else parse_frames(frames)
     chosen = _choose(method, on, kernel is not None, parse_settings(settings))
     k = None if kernel is None else files.read_kernel(kernel)
+    chosen = chosen.with_precision(precision)
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
     request = restoration.Request(
         chosen.with_strength(strength),

@@ -32,6 +32,7 @@ POINTS = {
     3: (0, 1, -1, 2, -2, 1 / 2, -1 / 2),
 }
 LEAST = 16  # channels, in and out: with fewer, the transforms take longer than the products
+LARGE = 100 * 100  # pixels of an image: in smaller ones, a whole network takes longer
 #: Bytes of transformed tiles that are worked on at a time, for each thread, to stay in a cache.
 STRIP = 3 * 2**20
 

@@ -7,6 +7,7 @@ The deconvolutions' parameters were chosen on other photographs than those they 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import nn
 
 from .. import classical, degrade, machine, models, psf, runs
 from ..classical.linear import PENALTIES
-from ..errors import InputError, NoSuchRun, require
+from ..errors import InputError, InputWarning, NoSuchRun, require
 from ..psf import as_kernel
 from ..values import as_batch, check_restorable
 from . import deconvolution
@@ -145,6 +146,31 @@ class Method:
             return torch.lerp(y, self.function(y, kernel, **settings).clamp(0, 1), strength)
 
         return replace(self, function=weaker, notes=(*self.notes, f"strength {strength:g}"))
+
+    def with_precision(self, precision: str) -> Method:
+        """The method with its convolutions in ``"32"``, as it is, or in ``"bf16"``.
+
+        bfloat16 takes less time on a GPU, and on a processor with arithmetic for it; others take
+        many times as long, and a warning says so. What a network adds to ``y`` is then rounded,
+        ``y`` is not.
+
+        Raises:
+            InputError: no such precision, or the method is no network.
+        """
+        require(precision in ("32", "bf16"), f"precision {precision!r} is none of 32, bf16")
+        if precision == "32":
+            return self
+        device = self.device
+        require(device is not None, f"the method {self.name} is no network: it has no precision")
+        if not machine.computes_bf16(device):
+            why = "this processor has no arithmetic for bf16, which takes many times as long on it"
+            warnings.warn(why, InputWarning, stacklevel=2)
+
+        def rounded(y: torch.Tensor, kernel: torch.Tensor | None, **settings) -> torch.Tensor:
+            with torch.autocast(device.type, torch.bfloat16):
+                return self.function(y, kernel, **settings)
+
+        return replace(self, function=rounded, notes=(*self.notes, precision))
 
 
 def _plain(name: str) -> str:
@@ -300,7 +326,7 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
         with models.shipping.undamaged(models.shipping.WEIGHTS / name):
             options = {key: card[key] for key in ("describes", "contaminated", "tiled_psnr")}
         options["contaminated"] = tuple(options["contaminated"])
-        return of_model(name, model, ready=models.lighten, **options)
+        return of_model(name, model, ready=_quickest, **options)
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except NoSuchRun as error:
@@ -322,11 +348,18 @@ def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
     )
 
 
+def _quickest(model: nn.Module, y: torch.Tensor) -> nn.Module:
+    """The model, or what restores the same in less time, for images of this size."""
+    large = y.shape[-2] * y.shape[-1] >= models.winograd.LARGE
+    exact = not torch.is_autocast_enabled(y.device.type)
+    return models.lighten(model) if large and exact else model
+
+
 def of_model(
     name: str,
     model: nn.Module,
     describes: str,
-    ready: Callable[[nn.Module], nn.Module] = lambda model: model,
+    ready: Callable[[nn.Module, torch.Tensor], nn.Module] = lambda model, y: model,
     **options,
 ) -> Method:
     """The method that applies a model of :data:`deblurlib.models.MODELS`, or its ``restore``.
@@ -335,14 +368,14 @@ def of_model(
         name: of the method.
         model: it may be on any device.
         describes: one line for a reader.
-        ready: gives the model that is applied in its place, each time anew; not before, for
-            many a method is asked for and restores nothing.
+        ready: of the model and ``y``: the model that is applied in its place. It is asked each
+            time, and not before, for many a method is asked for and restores nothing.
         options: further fields of the :class:`Method`.
     """
     first = next(model.parameters(), None)
     return Method(
         name,
-        lambda y, kernel, sharp=None: apply_model(ready(model), y.float(), kernel, sharp).to(
+        lambda y, kernel, sharp=None: apply_model(ready(model, y), y.float(), kernel, sharp).to(
             y.dtype
         ),
         describes,
