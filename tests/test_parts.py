@@ -206,7 +206,8 @@ def game(tmp_path_factory):
 
 
 def test_a_run_with_a_rival_keeps_the_model_and_all_losses(game):
-    assert game.env.keys() == {"code", "data", "versions", "device", "processes", "before"}
+    keys = {"code", "data", "versions", "device", "precision", "processes", "before"}
+    assert game.env.keys() == keys
     assert [row["step"] for row in game.history] == [2, 4, 6]
     columns = ["step", "loss", "adversarial", "critic", "val_loss", "val_psnr", "seconds"]
     assert list(game.history[0]) == columns

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from deblurlib import data, degrade, images, models, psf, runs, studies
-from deblurlib.data import batches
+from deblurlib.data import batches, crops
+from deblurlib.data.crops import Cuts
 from deblurlib.degrade import sampling
 from deblurlib.errors import InputError
 from deblurlib.runs import proof, provenance, signature
@@ -133,8 +134,8 @@ CHANGES = {
     "a blur by 1e-5": ("own", wrap(sampling, "_blur", lambda f, *a: f(*a) * (1 + 1e-5))),
     "a kernel by 1e-5": ("own", wrap(psf, "gaussian", lambda f, s, *a: f(s * (1 + 1e-5), *a))),
     "a rounding": ("own", wrap(images, "quantise", lambda f, x: f(x - 0.01 / 255))),
-    "a crop": ("own", wrap(batches, "_cut", lambda f, h, n, *rest: f(h, n + 1, *rest))),
-    "an order": ("reset", wrap(batches, "_order", lambda f, seed, *rest: f(seed + 1, *rest))),
+    "a crop": ("own", wrap(Cuts, "cut", lambda f, c, h, n, *rest: f(c, h, n + 1, *rest))),
+    "an order": ("reset", wrap(crops, "_order", lambda f, seed, *rest: f(seed + 1, *rest))),
     "first weights by 1e-4": ("own", wrap(models, "build", begun_larger)),
     "what is held out": ("own", wrap(data, "hold_out", lambda f, i, share: f(i, share, 1))),
     "a clip by 1e-3": ("clipped", None),

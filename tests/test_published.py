@@ -16,7 +16,7 @@ from standing import Standing
 from test_report import PARAMETERS, changed, files_of, write_chapter
 
 from deblurlib import data, evaluation, fingerprint, metrics, models, restoration, runs, studies
-from deblurlib.data import batches
+from deblurlib.data.crops import Cuts
 from deblurlib.errors import InputError
 from deblurlib.report import confirm, execute, proofs, publish, results, retrain, stamp
 from deblurlib.runs import Run, proof
@@ -155,8 +155,9 @@ def other_code(monkeypatch, code="1" * 12):
 
 
 def other_cut(patch):
-    cut = batches._cut
-    patch.setattr(batches, "_cut", lambda h, n, *r: cut(h, n + 1, *r))
+    cut, choose = Cuts.cut, Cuts.choose
+    patch.setattr(Cuts, "cut", lambda self, h, n, *r: cut(self, h, n + 1, *r))
+    patch.setattr(Cuts, "choose", lambda self, n, count: choose(self, n + 1, count))
 
 
 def other_optimiser(patch):

@@ -78,6 +78,7 @@ def test_a_run_is_found_by_each_field_and_by_the_data():
         "model": "unet",
         "data": "bsds500",
         "degradation": "s1-motion",
+        "spoil": "stored",
         "model_args": {"layers": "9-5-1-5"},
         "loss": "l1",
         "loss_args": {"weight": 0.2},

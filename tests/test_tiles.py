@@ -107,7 +107,7 @@ FITTING = {
     "srcnn for colour": (lambda: network(SRCNN, channels=3, residual=True), (70, 33), 32),
     "srcnn without padding": (lambda: network(SRCNN, padding=False), (61, 90), 45),
     "unet": (lambda: network(UNet, width=4, residual=True), (301, 395), 288),
-    "srn of one scale": (lambda: network(SRN, width=2, scales=1), (1203, 21), 788),
+    "srn of one scale": (lambda: network(SRN, width=2, scales=1), (1203, 21), 800),
 }
 
 

@@ -1,12 +1,13 @@
 """Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
 
 ``methods``: functions from a blurred image to a restored one; ``settings``: what may be set of
-them. ``applying``: a network on images of any size. ``restoring``: images of any kind. ``tiles``: a
-large image piece by piece. ``patches``: the same, each piece with its own kernel. ``finding``:
-which files are meant, and where results go. ``jobs``: what is to be done, and what came of it.
-``batch``: many files. ``videos``: a whole video. ``comparison``: before and after. ``trusting``:
-where a result contradicts what it was made from; ``trust_map``: the same as a picture. Taught in
-chapters 01 (what a method may know), 05 (tiles, files), 06 (patches, settings) and 07.
+them; ``lookup``: which one a name means, networks and runs, too. ``applying``: a network on images
+of any size. ``restoring``: images of any kind. ``tiles``: a large image piece by piece.
+``patches``: the same, each piece with its own kernel. ``finding``: which files are meant, and where
+results go. ``jobs``: what is to be done, and what came of it. ``batch``: many files. ``videos``: a
+whole video. ``comparison``: before and after. ``trusting``: where a result contradicts what it was
+made from; ``trust_map``: the same as a picture. Taught in chapters 01 (what a method may know), 05
+(tiles, files, trust), 06 (patches, settings) and 07.
 """
 
 from .applying import apply_model
@@ -14,16 +15,8 @@ from .batch import restore_files, restore_frames
 from .comparison import write_comparison
 from .finding import Candidate, find_photos
 from .jobs import Outcome, Request, Step, Watch
-from .methods import (
-    METHODS,
-    WITH_KERNEL,
-    Method,
-    find_method,
-    of_model,
-    of_run,
-    shipped,
-    unsharp_mask,
-)
+from .lookup import find_method, of_model, of_run, shipped
+from .methods import METHODS, WITH_KERNEL, Method, unsharp_mask
 from .patches import restore_patches, seam_energy, seams
 from .restoring import restore, tile_difference
 from .settings import Setting

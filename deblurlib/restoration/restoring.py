@@ -12,7 +12,8 @@ from PIL import Image
 from .. import images, machine, values
 from ..errors import InputError
 from ..psf import as_kernel
-from .methods import Method, find_method
+from .lookup import find_method
+from .methods import Method
 from .tiles import Progress, in_tiles
 
 KINDS = (np.uint8, np.uint16)

@@ -1,0 +1,99 @@
+"""Methods by name: also the networks that ship, and those of runs. Taught in chapter 07."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .. import machine, models, runs
+from ..errors import InputError, NoSuchRun
+from . import deconvolution
+from .applying import apply_model
+from .methods import METHODS, Method
+
+
+def shipped() -> list[str]:
+    """The names of the trained networks that come with the library, but for the denoiser."""
+    return [name for name in models.shipped_networks() if name != deconvolution.DENOISER]
+
+
+def find_method(name: str, device: torch.device | str = "cpu", store: Path | None = None) -> Method:
+    """A method by its name: of :data:`METHODS`, of :func:`shipped`, a run's id or its recipe.
+
+    Args:
+        name: an id may be cut short.
+        device: where the model is put, see :func:`deblurlib.machine.device`; a network that ships
+            is shared by all who ask for it.
+        store: of the runs; see :func:`deblurlib.runs.root`.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if name in shipped():
+        model, card = models.load_shipped(name, device)
+        with models.shipping.undamaged(models.shipping.WEIGHTS / name):
+            options = {key: card[key] for key in ("describes", "contaminated", "tiled_psnr")}
+        options["contaminated"] = tuple(options["contaminated"])
+        return of_model(name, model, ready=_quickest, **options)
+    try:
+        run = runs.find(runs.root() if store is None else store, name)
+    except NoSuchRun as error:
+        names = ", ".join([*METHODS, *shipped()])
+        raise InputError(f"no method {name!r}: it is none of {names}; {error}") from None
+    return of_run(run, device)
+
+
+def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
+    """The method that applies a run's model; errors as of :meth:`deblurlib.runs.Run.model`.
+
+    Raises:
+        InputError: its network makes no image, also.
+    """
+    if not run.recipe.restores:
+        raise InputError(f"the network of the run {run.id} ({run.recipe.name}) makes no image")
+    return of_model(
+        run.recipe.name, run.model().to(machine.device(device)), f"run {run.id}", run=run
+    )
+
+
+def _quickest(model: nn.Module, y: torch.Tensor) -> nn.Module:
+    """The model, or what restores the same in less time, for images of this size."""
+    large = y.shape[-2] * y.shape[-1] >= models.winograd.LARGE
+    exact = not torch.is_autocast_enabled(y.device.type)
+    return models.lighten(model) if large and exact else model
+
+
+def of_model(
+    name: str,
+    model: nn.Module,
+    describes: str,
+    ready: Callable[[nn.Module, torch.Tensor], nn.Module] = lambda model, y: model,
+    **options,
+) -> Method:
+    """The method that applies a model of :data:`deblurlib.models.MODELS`, or its ``restore``.
+
+    Args:
+        name: of the method.
+        model: it may be on any device.
+        describes: one line for a reader.
+        ready: of the model and ``y``: the model that is applied in its place. It is asked each
+            time, and not before, for many a method is asked for and restores nothing.
+        options: further fields of the :class:`Method`.
+    """
+    first = next(model.parameters(), None)
+    return Method(
+        name,
+        lambda y, kernel, sharp=None: apply_model(ready(model, y), y.float(), kernel, sharp).to(
+            y.dtype
+        ),
+        describes,
+        # what a model does of its own may look at the whole image, for its noise or its kernel
+        receptive_field=None if hasattr(model, "restore") else model.receptive_field,
+        blind=getattr(model, "blind", True),
+        oracle="x" in getattr(model, "takes", ()) and not hasattr(model, "restore"),
+        device=None if first is None else first.device,
+        multiple=model.multiple,
+        **options,
+    )
