@@ -36,7 +36,7 @@ def blur_width(pixels: np.ndarray) -> float | None:
     It is measured at Canny's edges. A place is a block of 32 x 32 pixels and one of four
     directions, and its width the lower median of its edges'. Of each direction the width counts
     that nine in ten of its places stay below, and of the directions the widest, for motion blurs
-    one of them. So one moved car in eight blocks is enough to be seen, and a photograph with a
+    one of them. So where one block in eight shows a moved car, it is seen, and a photograph with a
     blurred background is not sharp.
 
     Args:

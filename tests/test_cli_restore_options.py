@@ -501,7 +501,14 @@ def test_a_map_of_trust_is_written_beside_each_result_and_told(deblur, monkeypat
         told,
     )
     assert "a_trust.png" in files("in_deblurred")
-    # a map is none to be restored; one that is there is not replaced unasked
+    assert (
+        "  a map of trust: out/a_trust.png" in deblur("in", "-o", "out", "--trust", "--dry-run")[1]
+    )
+    # a map is none to be restored, whatever the case of its picture's suffix
+    picture("far/IMG.JPG", 90, 96)
+    assert deblur("far/IMG.JPG", "--trust")[0] == 0
+    assert "; passed over: 2 from an earlier run" in deblur("far", "-o", "again")[1]
+    # one that is there is not replaced unasked
     assert deblur("in_deblurred", "-o", "more")[0] == 0
     assert files("more") == ["a.png"]
     Path("in_deblurred/a.png").unlink()
@@ -514,6 +521,14 @@ def test_a_map_of_trust_is_written_beside_each_result_and_told(deblur, monkeypat
     code, _, err = deblur("in", "-o", "out", "--trust")
     assert (code, files("out")) == (2, ["a.png"])
     assert "out/a.png is there, but no map" in err
+
+    def fill(*given):
+        raise MemoryError
+
+    monkeypatch.setattr(restoration.batch, "write_trust", fill)
+    code, _, err = deblur("in", "-o", "full", "--trust")
+    assert (code, files("full")) == (2, ["a.png"])
+    assert "full/a.png is there, but there was not enough memory" in err
 
 
 def test_frames_go_into_a_folder_beside_the_video(deblur):

@@ -180,6 +180,21 @@ def test_a_mixture_is_trained_on_validated_and_proved_like_any_set(mixture):
     assert kept != proof.of_batches(recipe.with_seed(1), rest)
 
 
+def test_of_a_large_photograph_the_middle_is_validated_on(mixture):
+    photos = mixture.parts[2]
+    whole = data.open_images("photos", "train")[0]
+    (first, *_) = batches.evaluation_pairs(photos, SETTINGS["noise"], 0, most=70)
+    assert torch.equal(first.x[0], images.centre_crop(whole, 70, 70))
+    (first, *_) = batches.evaluation_pairs(photos, SETTINGS["noise"], 0, most=85)
+    assert torch.equal(first.x[0], images.centre_crop(whole, 85, 80))
+
+
+def test_what_spoils_recorded_pairs_must_not_blur_them(mixture, tmp_path):
+    recipe = replace(find_recipe("05/shipped-small", "smoke", 0, "mix"), spoil="s1-gaussian")
+    with pytest.raises(InputError, match="spoil must not blur, as s1-gaussian does"):
+        runs.train_or_load(recipe, folder=tmp_path, quiet=True)
+
+
 def test_a_training_on_a_mixture_goes_on_to_the_bit(mixture, tmp_path):
     recipe = replace(find_recipe("05/shipped-small", "smoke", 0, "mix"), steps=6, every=2, batch=3)
     whole = runs.train_or_load(recipe, folder=tmp_path / "whole", quiet=True)

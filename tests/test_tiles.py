@@ -150,6 +150,32 @@ def test_several_tiles_at_once_give_what_they_give_one_by_one(rand, together):
     assert shares[-1] == 1
 
 
+def test_without_memory_for_several_tiles_they_are_restored_one_by_one(rand):
+    y, k, seen = rand(2, 1, 40, 700), torch.stack([psf.box(3), psf.gaussian(0.5, 3)]), []
+
+    def function(y, kernel):
+        if len(y) > 4:
+            raise torch.OutOfMemoryError("out of memory")
+        seen.append(len(y))
+        return convolve(y, kernel, "reflect")
+
+    some = Method("some", function, "for a test", blind=False)
+    for together, sizes in ((1, {2}), (2, {2, 4}), (3, {2})):
+        restored = []
+        seen.clear()
+        tiles.in_tiles(
+            some,
+            lambda rows, columns: y[..., rows, columns],
+            lambda rows, band, to=restored: to.append(band.clone()),
+            y.shape[-2:],
+            kernel=k,
+            tile=256,
+            together=together,
+        )
+        assert set(seen) == sizes
+        torch.testing.assert_close(restored[0], convolve(y, k, "reflect"), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["unsharp mask", "srcnn for colour"])
 def test_tiles_and_whole_are_equal_in_8_bit(name):
     make, size, tile = FITTING[name]

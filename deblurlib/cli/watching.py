@@ -60,6 +60,7 @@ def announcement(step: Step, request: Request) -> str:
     text = f"{printable(step.picture)}: {frames}{width * height / 1e6:.3g} megapixels: "
     text += f"{about(total)} on "
     text += "this processor" if str(request.device) == "cpu" else "this GPU"
+    text += ", without the map of trust" if request.trust else ""
     if longer >= 1.5 * SMALL and request.kernel is None:  # a kernel is of the picture as it is
         small = tuple(max(1, round(side * SMALL / longer)) for side in (height, width))
         works = [

@@ -75,8 +75,8 @@ def training_batches(
 ) -> Callable[[int], Pair]:
     """A function from a step to the pairs that process ``rank`` of ``world`` trains on in it.
 
-    Each image is seen once in ``len(held)`` samples, in a new order each time. It is cropped,
-    flipped sideways or not, blurred, and made noisy.
+    Each image is seen once in ``len(held)`` samples, in a new order each time, unless ``chances``
+    say how often. It is cropped, flipped sideways or not, blurred, and made noisy.
 
     The function may be asked for any step at any time. But one after the other takes less time:
     degradations that are drawn faster together are drawn for several steps. Nothing in it waits for
@@ -142,6 +142,7 @@ def evaluation_pairs(
     device: torch.device | str = "cpu",
     boundary: str = "valid",
     grey: int = 0,
+    most: int | None = None,
 ) -> Iterator[Pair]:
     """A pair for each image of a set, one after the other, drawn on the CPU by (seed, its key).
 
@@ -152,10 +153,12 @@ def evaluation_pairs(
             ``"valid"`` takes off. By default all of each image is blurred.
         boundary: of the blur; see :func:`deblurlib.degrade.convolve`.
         grey: channels of the grey images to make first, rounded to 8 bit; 0: colour.
+        most: of a larger image, the middle of so many pixels a side.
     """
     for i, key in enumerate(sharp.keys):
         degradation = draw(degrade.generator(seed, key))
         x = images.quantise(images.grey(sharp[i], grey)) if grey else sharp[i]
+        x = x if most is None else images.centre_crop(x, *(min(n, most) for n in x.shape[-2:]))
         x = x[None].to(device)
         try:
             if side is not None:

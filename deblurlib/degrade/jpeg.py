@@ -72,14 +72,15 @@ def compress(y: torch.Tensor, each: Sequence[Jpeg]) -> torch.Tensor:
     padded = torch.cat(
         [_padded(image, one, wanted) for image, one in zip(y.split(1), each, strict=True)]
     )
-    tables = torch.stack([_table(one.quality) for one in each])  # (B, 2, 8, 8)
+    tables = torch.stack([_table(one.quality) for one in each]).to(y.dtype)  # (B, 2, 8, 8)
     tables = carry(tables, y.device)
     z = 255 * padded
     if channels == 1:
         z = _rounded(z - 128, tables[:, :1]) + 128
     else:
         matrix = torch.tensor(COLOURS, dtype=torch.float64)
-        there, back = (carry(m.float(), y.device) for m in (matrix, torch.linalg.inv(matrix)))
+        both = matrix, torch.linalg.inv(matrix)
+        there, back = (carry(m.to(y.dtype), y.device) for m in both)
         z = torch.einsum("ij,njhw->nihw", there, z).round()
         luma = _rounded(z[:, :1] - 128, tables[:, :1]) + 128
         chroma = _rounded(F.avg_pool2d(z[:, 1:], 2).round(), tables[:, 1:])
@@ -111,7 +112,7 @@ def _rounded(z: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     at = torch.arange(BLOCK, dtype=torch.float64)
     cosines = torch.cos((2 * at + 1) * at[:, None] * math.pi / (2 * BLOCK)) / 2
     cosines[0] /= math.sqrt(2)
-    cosines = carry(cosines.float(), z.device)
+    cosines = carry(cosines.to(z.dtype), z.device)
     blocks = z.unflatten(-1, (-1, BLOCK)).unflatten(-3, (-1, BLOCK))  # (B, C, rows, 8, columns, 8)
     waves = torch.einsum("ik,bcrkql,jl->bcrqij", cosines, blocks, cosines)
     steps = table[:, :, None, None]

@@ -7,7 +7,7 @@ are those that its weights were made with. Taught in chapter 05.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,8 @@ from .jpeg import BLOCK, Jpeg
 from .objects import Mover
 from .sampling import Degradation
 
-MARGIN = 28  # pixels; enough for images of up to 900 pixels from corner to corner
+MARGIN = 28  # pixels; enough for images of up to LARGEST pixels a side
+LARGEST = 900
 LONGEST = 30.0  # of a path, pixels
 REACH = 20.0  # pixels from its middle that a path goes at most
 STEPS = 25  # of a path
@@ -25,16 +26,19 @@ ROLL = 0.006  # radians, to each side, at most
 AWAY = 450.0  # pixels from the image's centre, down and right, that a camera turns about, at most
 NEAR = 90.0  # the same of an object
 RADIUS = 8  # of a kernel, pixels
-NUMBERS = 16  # uniform ones that a snapshot takes
+#: The uniform numbers that a file takes, and those that a snapshot does, in the order of drawing.
+OF_FILE = ("noise", "noisy", "compressed", "phase", "quality")
+OF_SNAPSHOT = ("kind", "moves", "camera", "object", "light", *OF_FILE, "bright", "highlights")
+OF_SNAPSHOT += ("length or radius", "own length or disk", "level", "spare")
 
 
 def snapshot(generator: torch.Generator) -> Degradation:
     """A camera's path or, of 1 in 9, defocus; 1 in 18 is neither. Then noise, 8 bit, JPEG.
 
     Paths are up to 30 pixels long, 45 in 100 those of a shaking hand, the others nearly straight;
-    one half has an object that moves on its own. Half are averaged as stored, half as light; of
-    these, 3 in 10 had highlights up to 3.5 times as bright as white. Noise and JPEG: as
-    :func:`stored`, of all.
+    with half of them, an object moves on its own. Half are averaged as stored, half as light; of
+    these, 3 in 10 had highlights up to 3.5 times as bright as white. Half of all get noise of up to
+    0.02, and a third JPEG of quality 50 to 98.
     """
     return snapshots([generator])[0]
 
@@ -42,7 +46,7 @@ def snapshot(generator: torch.Generator) -> Degradation:
 def snapshots(generators: Sequence[torch.Generator]) -> list[Degradation]:
     """Many of :func:`snapshot`, to the bit."""
     drawn = [_Drawn.draw(g) for g in generators]
-    wanted = [(g, d) for g, d in zip(generators, drawn, strict=True) for _ in range(d.walks)]
+    wanted = [(g, d) for g, d in zip(generators, drawn, strict=True) for _ in range(sum(d.walking))]
     walks = iter(())
     if wanted:
         paths = psf.trajectories([g for g, _ in wanted], [1.0] * len(wanted))
@@ -52,65 +56,70 @@ def snapshots(generators: Sequence[torch.Generator]) -> list[Degradation]:
 
 
 def stored(generator: torch.Generator) -> Degradation:
-    """Of 3 images in 10: noise of up to 0.02 for one half, JPEG of quality 50 to 98 for a third.
+    """The noise and the JPEG of a snapshot, of 3 images in 10; the others stay as they are.
 
-    The others, and those that get neither, stay as they are. For recorded pairs, which are blurred
-    already.
+    For recorded pairs, which are blurred already.
     """
-    u = torch.rand(6, generator=generator).tolist()
-    if u[0] >= 0.3:
-        return Degradation(torch.ones(1, 1))
-    return Degradation(torch.ones(1, 1), **_file(u[1:]))
+    u = _uniform(generator, ("touched", *OF_FILE))
+    fields = _file(u) if u["touched"] < 0.3 else {}
+    return Degradation(torch.ones(1, 1), **fields)
+
+
+def _uniform(generator: torch.Generator, names: Sequence[str]) -> dict[str, float]:
+    """A uniform number for each name."""
+    return dict(zip(names, torch.rand(len(names), generator=generator).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
 class _Drawn:
     """What is drawn first: the kinds of things, before their paths."""
 
-    u: list[float]  # uniform numbers, by their places
+    u: dict[str, float]  # of OF_SNAPSHOT
     kind: str  # "moving", "defocus" or "still"
-    own: bool  # whether an object moves on its own
+    has_object: bool  # that moves on its own
 
     @classmethod
     def draw(cls, generator: torch.Generator) -> _Drawn:
-        u = torch.rand(NUMBERS, generator=generator).tolist()
-        kind = "defocus" if u[0] < 2 / 18 else "still" if u[0] < 3 / 18 else "moving"
-        return cls(u, kind, kind == "moving" and u[1] < 0.5)
-
-    @property
-    def walks(self) -> int:
-        """How many random walks it takes."""
-        return sum(self.walking)
+        u = _uniform(generator, OF_SNAPSHOT)
+        kind = "defocus" if u["kind"] < 2 / 18 else "still" if u["kind"] < 3 / 18 else "moving"
+        return cls(u, kind, kind == "moving" and u["moves"] < 0.5)
 
     @property
     def walking(self) -> tuple[bool, bool]:
         """Whether the camera goes a random walk, and whether the object does."""
-        return self.kind == "moving" and self.u[2] < 0.45, self.own and self.u[3] < 0.45
+        return (
+            self.kind == "moving" and self.u["camera"] < 0.45,
+            self.has_object and self.u["object"] < 0.45,
+        )
 
 
-def _degradation(drawn: _Drawn, generator: torch.Generator, walks) -> Degradation:
-    u = drawn.u
-    light = u[4] < 0.5
-    how = {"average": "light" if light else "encoded", "margin": MARGIN, **_file(u[5:10])}
-    if light and u[10] < 0.3:
-        how["highlights"] = 1 + 2.5 * u[11]
-    side = 2 * RADIUS + 1
+def _degradation(
+    drawn: _Drawn, generator: torch.Generator, walks: Iterator[torch.Tensor]
+) -> Degradation:
+    """The degradation of what was drawn first.
+
+    Args:
+        walks: the random walks that it takes, and those of the next ones.
+    """
+    u, side = drawn.u, 2 * RADIUS + 1
+    light = u["light"] < 0.5
+    how = {"average": "light" if light else "encoded", "margin": MARGIN, **_file(u)}
+    if light and u["bright"] < 0.3:
+        how["highlights"] = 1 + 2.5 * u["highlights"]
     if drawn.kind == "still":
         return Degradation(psf.gaussian(0.0, side), {"still": 1}, **how)
     if drawn.kind == "defocus":
-        radius = 0.4 + 5 * u[12]
-        if u[13] < 0.5:
+        radius = 0.4 + 5 * u["length or radius"]
+        if u["own length or disk"] < 0.5:
             return Degradation(psf.disk(radius, side), {"radius": radius}, **how)
         return Degradation(psf.gaussian(0.55 * radius, side), {"sigma": 0.55 * radius}, **how)
     camera, thing = drawn.walking
-    length = LONGEST * u[12] ** 1.3
-    path = _path(length, AWAY, next(walks) if camera else None, generator)
-    about = {"length": length}
-    if drawn.own:
-        about["own_length"] = LONGEST * u[13] ** 1.3
+    about = {"length": LONGEST * u["length or radius"] ** 1.3}
+    path = _path(about["length"], AWAY, next(walks) if camera else None, generator)
+    if drawn.has_object:
+        about["own_length"] = LONGEST * u["own length or disk"] ** 1.3
         own = _path(about["own_length"], NEAR, next(walks) if thing else None, generator)
-        level = u[14] - 0.3
-        outline = torch.randn(6, 6, generator=generator) - level
+        outline = torch.randn(6, 6, generator=generator) - (u["level"] - 0.3)
         how["mover"] = Mover(outline, own)
     return Degradation(path, about, **how)
 
@@ -151,10 +160,10 @@ def _rigid(path: torch.Tensor, turn: torch.Tensor, down: float, right: float) ->
     return h
 
 
-def _file(u: Sequence[float]) -> dict[str, object]:
-    """Noise for one half, JPEG for a third: the fields of a degradation, of 5 uniform numbers."""
-    fields: dict[str, object] = {"noise": 0.02 * u[0] ** 2 * (u[1] < 0.5)}
-    if u[2] < 0.33:
-        down, right = divmod(int(u[3] * (2 * BLOCK) ** 2), 2 * BLOCK)
-        fields["jpeg"] = Jpeg(50 + 48 * u[4], down, right)
+def _file(u: Mapping[str, float]) -> dict[str, object]:
+    """Noise for one half, JPEG for a third: the fields of a degradation, of :data:`OF_FILE`."""
+    fields: dict[str, object] = {"noise": 0.02 * u["noise"] ** 2 * (u["noisy"] < 0.5)}
+    if u["compressed"] < 0.33:
+        down, right = divmod(int(u["phase"] * (2 * BLOCK) ** 2), 2 * BLOCK)
+        fields["jpeg"] = Jpeg(50 + 48 * u["quality"], down, right)
     return fields

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import video
+from .. import machine, video
 from ..errors import InputError
 from ..files import Photo, check_suffix, read_photo, reduce, write_photo
 from ..sharpness import is_sharp
@@ -30,7 +30,7 @@ from .jobs import (
     places_of,
 )
 from .restoring import restore
-from .trust_map import write_trust
+from .trust_map import TrustMap, trust_path, write_trust
 from .videos import restore_video
 
 
@@ -146,27 +146,39 @@ def _restored(
         check_place(job.target)
         if request.leave_sharp and is_sharp(photo.pixels):
             return Outcome(job.name, None, None, *sizes, time.perf_counter() - began, sharp=True)
-        compared = comparison_paths(job.target) if request.compare else ()
+        beside = {
+            "compared": comparison_paths(job.target) if request.compare else (),
+            "mapped": trust_path(job.target) if request.trust else None,
+        }
         if request.dry_run:
-            return Outcome(job.name, job.target, None, *sizes, compared=compared)
+            return Outcome(job.name, job.target, None, *sizes, **beside)
         restored = replace(photo, pixels=_pixels(photo, job, request, watch))
         job.target.parent.mkdir(parents=True, exist_ok=True)
         if is_there(job, request):  # made by another meanwhile
             return Outcome(job.name, job.target, skipped=True)
         lost = write_photo(job.target, restored)
-        trust = None
-        try:
-            if request.compare:
-                write_comparison(job.target, photo, restored, request.method.title)
-            if request.trust:
-                trust = write_trust(job.target, photo, restored)
-        except (InputError, OSError) as error:
-            return Outcome(job.name, job.target, f"{job.target} is there, but {error}", *sizes)
+        trust, error = _written_beside(job.target, photo, restored, request)
         seconds = time.perf_counter() - began
-        how = {"compared": compared, "trust": trust}
-        return Outcome(job.name, job.target, None, *sizes, seconds, lost, **how)
+        return Outcome(job.name, job.target, error, *sizes, seconds, lost, trust=trust, **beside)
 
     return attempt(job, work)
+
+
+def _written_beside(
+    target: Path, before: Photo, after: Photo, request: Request
+) -> tuple[TrustMap | None, str | None]:
+    """Write what is to lie beside a result; what the map shows, and why not all was written."""
+    try:
+        if request.compare:
+            write_comparison(target, before, after, request.method.title)
+        return write_trust(target, before, after) if request.trust else None, None
+    except (InputError, OSError) as error:
+        return None, f"{target} is there, but {error}"
+    except (MemoryError, RuntimeError) as error:
+        if not machine.is_out_of_memory(error):
+            raise
+        why = "there was not enough memory for what lies beside it; --size needs less"
+        return None, f"{target} is there, but {why}"
 
 
 def _pixels(photo: Photo, job: Job, request: Request, watch: Watch) -> np.ndarray:

@@ -165,8 +165,8 @@ def _is_result(path: Path) -> bool:
     if stem.endswith(COMPARED) and path.suffix in (".jpg", ".html"):
         return all(path.with_suffix(suffix).exists() for suffix in (".jpg", ".html"))
     if stem.endswith(MAPPED) and path.suffix == ".png":
-        of = stem.removesuffix(MAPPED)
-        return any(path.with_name(of + suffix).exists() for suffix in FORMATS)
+        there = path.parent.glob(f"{glob.escape(stem.removesuffix(MAPPED))}.*")
+        return any(one.suffix.lower() in FORMATS for one in there)
     before = stem.removesuffix(RESULT)
     if before in ("", stem):
         return False

@@ -55,7 +55,8 @@ class Outcome:
     skipped: bool = False  # its result was there
     passed_over: str | None = None  # what it is, see Candidate
     compared: tuple[Path, ...] = ()  # the comparison's picture and page
-    trust: TrustMap | None = None  # where the result contradicts the picture
+    mapped: Path | None = None  # where the map of trust goes
+    trust: TrustMap | None = None  # what it shows
     frames: int | None = None  # of a video
     sharp: bool = False  # it was sharp already and left alone
 

@@ -148,8 +148,9 @@ class Method:
         """The method with its convolutions in ``"32"``, as it is, or in ``"bf16"``.
 
         bfloat16 takes less time on a GPU, and on a processor with arithmetic for it; others take
-        many times as long, and a warning says so. What a network adds to ``y`` is then rounded,
-        ``y`` is not.
+        many times as long, and a warning says so. Of a network that learns the difference, as
+        ``srn`` does, what it adds to ``y`` is rounded, and ``y`` is not; of others the picture is,
+        to steps of 1/256 where it is bright. How well tiles agree is then not known.
 
         Raises:
             InputError: no such precision, or the method is no network.
@@ -167,7 +168,8 @@ class Method:
             with torch.autocast(device.type, torch.bfloat16):
                 return self.function(y, kernel, **settings)
 
-        return replace(self, function=rounded, notes=(*self.notes, precision))
+        notes = (*self.notes, precision)
+        return replace(self, function=rounded, notes=notes, tiled_psnr=None)
 
 
 def _plain(name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .. import machine
 from ..errors import InputError
 from .methods import Method
 
@@ -153,9 +154,23 @@ def _restored(
         if after is not None and len(waiting) < most and after.stop - after.start == width:
             continue
         parts = [take(_slice(row), _slice(one)) for one in waiting]
-        x_hats = method(torch.cat(parts), kernel).cpu().split(len(parts[0]))
-        yield from zip(waiting, x_hats, strict=True)
+        yield from zip(waiting, _at_once(method, parts, kernel), strict=True)
         waiting = []
+
+
+def _at_once(
+    method: Method, parts: list[torch.Tensor], kernel: torch.Tensor | None
+) -> list[torch.Tensor]:
+    """Tiles of one size restored together; one by one where there is not enough memory for that."""
+    if len(parts) > 1:
+        each = None if kernel is None or kernel.ndim == 2 else kernel.repeat(len(parts), 1, 1)
+        try:
+            x_hats = method(torch.cat(parts), kernel if each is None else each).cpu()
+            return list(x_hats.split(len(parts[0])))
+        except (MemoryError, RuntimeError) as error:
+            if not machine.is_out_of_memory(error):
+                raise
+    return [method(part, kernel).cpu() for part in parts]
 
 
 def work(size: tuple[int, int], method: Method, tile: int | None = None) -> int:

@@ -73,6 +73,8 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
         raise InputError(f"{recipe.name}: crop must be a multiple of {model.multiple}")
     if recipe.crop < (least := getattr(model, "least", 1)):
         raise InputError(f"{recipe.name}: {recipe.model} needs a crop of {least} or more")
+    if recipe.spoil and SETTINGS[recipe.spoil](generator(recipe.seed, 0)).margins != (0, 0):
+        raise InputError(f"{recipe.name}: spoil must not blur, as {recipe.spoil} does")
     # one that takes the sharp image is a yardstick, scored where that is known
     takes_more = set(getattr(model, "takes", ())) - {"y", "x"}
     if recipe.restores and takes_more and not hasattr(model, "restore"):

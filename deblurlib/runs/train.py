@@ -260,8 +260,8 @@ def _resume(
     if last is None:
         return [], None
     old_env = Run(last, "stopped").env
-    now = {k: env[k] for k in ("code", "versions", "device", "processes")}
-    earlier = {k: old_env[k] for k in now}
+    now = {k: env[k] for k in ("code", "versions", "device", "precision", "processes")}
+    earlier = {k: old_env.get(k) for k in now}  # older ones do not say their precision
     env["before"] = old_env["before"] + ([earlier] if earlier != now else [])
     return read_history(last), read_state(last)
 

@@ -19,6 +19,7 @@ from .recipe import Recipe
 
 Score = Callable[[nn.Module], dict[str, float]]
 SCORED_AT_ONCE = 16  # validation images
+LARGEST = 900  # pixels a side: of larger photographs of a mixture the middle is blurred
 WIDEST_MARGIN = 16  # pixels; a validation crop keeps as far from the border, where there is room
 
 
@@ -48,15 +49,17 @@ def validation_pairs(
         yield Pair(y[..., top : top + side, left : left + side], inner, pair.degradations)
 
 
-def _validation_images(recipe: Recipe, held_out: ImageSet | PairSet | MixedSet) -> Iterator[Pair]:
-    """The validation images, blurred and sharp."""
+def _validation_images(
+    recipe: Recipe, held_out: ImageSet | PairSet | MixedSet, most: int | None = None
+) -> Iterator[Pair]:
+    """The validation images, blurred and sharp; of sharp ones the middle of ``most`` pixels."""
     grey = recipe.grey
     if isinstance(held_out, MixedSet):
         for part in held_out.parts:
-            yield from _validation_images(recipe, part)
+            yield from _validation_images(recipe, part, LARGEST)
         return
     if isinstance(held_out, ImageSet):
-        how = {"boundary": recipe.boundary, "grey": grey}
+        how = {"boundary": recipe.boundary, "grey": grey, "most": most}
         yield from batches.evaluation_pairs(held_out, SETTINGS[recipe.degradation], 0, **how)
         return
     for i in range(len(held_out)):
