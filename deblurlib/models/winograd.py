@@ -219,7 +219,7 @@ class _Strip:
 
 
 class WinogradBlocks(nn.Module):
-    """What :class:`~deblurlib.models.srn.ResBlock`s one after the other give, but for roundings.
+    """What blocks (:class:`~deblurlib.models.srn.ResBlock`) in a row give, but for roundings.
 
     They share two stretches of memory, for it takes long to be given new ones.
     """
