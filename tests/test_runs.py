@@ -320,6 +320,7 @@ def test_a_stopped_run_is_listed_and_gives_no_model(stopped, trained, tmp_path):
 
 def test_a_run_resumed_elsewhere_says_so(stopped, tmp_path):
     elsewhere = {"device": "cuda:0: another", "versions": {"torch": "2.11"}, "processes": 4}
+    elsewhere["precision"] = "bf16-mixed"
     there = change_env(stopped, **elsewhere)
     run = runs.train_or_load(RECIPE, folder=tmp_path)
     assert run.env["before"] == [elsewhere | {"code": there["code"]}]
