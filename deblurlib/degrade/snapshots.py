@@ -18,7 +18,7 @@ from .objects import Mover
 from .sampling import Degradation
 
 MARGIN = 28  # pixels; enough for images of up to LARGEST pixels a side
-LARGEST = 900
+LARGEST = 900  # of larger ones, a training validates on the middle
 LONGEST = 30.0  # of a path, pixels
 REACH = 20.0  # pixels from its middle that a path goes at most
 STEPS = 25  # of a path

@@ -12,6 +12,7 @@ from torch import nn
 from .. import images, machine
 from ..data import ImageSet, MixedSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
+from ..degrade.snapshots import LARGEST
 from ..errors import InputError
 from ..losses import first, sharp
 from ..training import predict
@@ -19,7 +20,6 @@ from .recipe import Recipe
 
 Score = Callable[[nn.Module], dict[str, float]]
 SCORED_AT_ONCE = 16  # validation images
-LARGEST = 900  # pixels a side: of larger photographs of a mixture the middle is blurred
 WIDEST_MARGIN = 16  # pixels; a validation crop keeps as far from the border, where there is room
 
 
