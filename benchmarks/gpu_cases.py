@@ -134,7 +134,7 @@ def srn_step(
     if setting is None:
         pair = batch_of(0)
         batch_of = lambda turn: pair  # noqa: E731
-    objective = training.supervised(losses.OBJECTIVES["mse-over-scales"])
+    objective = training.supervised(losses.objective("mse-over-scales", {}))
     adam = {"name": "adam", "lr": 1e-4}
     player = training.Player(models.build("srn", {"width": width}, 0), objective, adam)
     how = {"channels_last": channels_last, "compile": compile, "fabric": fabric}

@@ -9,7 +9,7 @@ import sys
 import torch
 
 from deblurlib import degrade, models, training
-from deblurlib.losses import OBJECTIVES, mse_over_scales
+from deblurlib.losses import mse_over_scales, objective
 from deblurlib.studies.srn import shipped
 
 from . import timing
@@ -88,8 +88,8 @@ def parameters(model: torch.nn.Module) -> torch.Tensor:
 def fitted(model, pair, steps: int, fabric) -> torch.nn.Module:
     model = copy.deepcopy(model).to(fabric.device)
     adam = {"name": "adam", "lr": 1e-4}
-    objective = training.supervised(OBJECTIVES["mse-over-scales"])
-    players = {"model": training.Player(model, objective, adam)}
+    minimised = training.supervised(objective("mse-over-scales", {}))
+    players = {"model": training.Player(model, minimised, adam)}
     list(training.fit(players, lambda _: pair, steps, fabric=fabric))
     return model
 

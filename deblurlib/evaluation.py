@@ -105,14 +105,14 @@ def evaluate(
                 if number == 0 and device.type == "cuda":
                     _timed(method, y, kernel, x)  # the first call prepares; it is not timed
                 x_hat, seconds = _timed(method, y, kernel, x)
-            if x_hat.shape != x.shape:
-                raise InputError(
-                    f"{method.name} made {tuple(x_hat.shape)} of {case.image}; the sharp image is "
-                    f"{tuple(x.shape)}"
-                )
+                if x_hat.shape != x.shape:
+                    raise InputError(
+                        f"{method.name} made {tuple(x_hat.shape)} of {case.image}; the sharp image "
+                        f"is {tuple(x.shape)}"
+                    )
+                scores = _scores(x_hat, x, protocols, measures, border)
             row = {"method": method.name, "image": case.image, "scene": case.scene}
-            row |= _scores(x_hat, x, protocols, measures, border)
-            rows.append(row | {"seconds": seconds})
+            rows.append(row | scores | {"seconds": seconds})
     if not rows:
         raise InputError("there is nothing to evaluate on")
     return rows

@@ -61,16 +61,42 @@ def euclidean(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(x_hat, x, reduction="sum") / (2 * len(x))
 
 
-def mse_over_scales(x_hat: Output, x: torch.Tensor) -> torch.Tensor:
+def mse_over_scales(
+    x_hat: Output, x: torch.Tensor, measure: Callable[..., torch.Tensor] = F.mse_loss
+) -> torch.Tensor:
     """The sum of each scale's mean squared error, ``x`` halved by averaging 2 x 2 pixels.
 
     SRN's loss, with all its weights 1. It takes a list of ``x_hat``, one a scale, the finest first;
     a single ``x_hat`` is the finest scale alone.
+
+    Args:
+        measure: of one scale, where it is not the mean squared error.
     """
     x_hats = [x_hat] if isinstance(x_hat, torch.Tensor) else x_hat
-    return sum(
-        F.mse_loss(x_hat, x) for x_hat, x in zip(x_hats, _halved(x, len(x_hats)), strict=True)
-    )
+    return sum(measure(x_hat, x) for x_hat, x in zip(x_hats, _halved(x, len(x_hats)), strict=True))
+
+
+def mse_and_variation(variation: float = 0.0) -> Objective:
+    """:func:`mse_over_scales`, plus ``variation`` times :func:`total_variation` of the finest.
+
+    S4's text says that it tried one, and gives no weight.
+    """
+    require(variation >= 0, f"the weight of the variation must be 0 or more, not {variation}")
+    return Objective(partial(_mse_and_variation, variation=variation))
+
+
+def _mse_and_variation(x_hat: Output, x: torch.Tensor, variation: float) -> torch.Tensor:
+    loss = mse_over_scales(x_hat, x)
+    return loss + variation * total_variation(first(x_hat)) if variation else loss
+
+
+def total_variation(x: torch.Tensor) -> torch.Tensor:
+    """The mean absolute difference of neighbours in a row, plus that of neighbours in a column.
+
+    Rudin, Osher and Fatemi, "Nonlinear total variation based noise removal algorithms", 1992, in
+    its form that treats the two directions apart.
+    """
+    return x.diff(dim=-1).abs().mean() + x.diff(dim=-2).abs().mean()
 
 
 def charbonnier_over_scales(
@@ -241,7 +267,8 @@ OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
     "mse": Objective(F.mse_loss),
     "l1": Objective(F.l1_loss),
     "euclidean": Objective(euclidean),
-    "mse-over-scales": Objective(mse_over_scales),
+    "mse-over-scales": mse_and_variation,
+    "l1-over-scales": Objective(partial(mse_over_scales, measure=F.l1_loss)),
     "charbonnier-over-scales": charbonnier_over_scales,
     "ssim-and-l1": ssim_and_l1,
     "edges": edges_of_sharp,

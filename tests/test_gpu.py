@@ -67,7 +67,7 @@ def psnr(a, b):
 def test_a_training_batch_of_each_setting_is_the_processor_s_but_for_its_noise(held, name):
     def quiet(generator):
         drawn = degrade.SETTINGS[name](generator)
-        return replace(drawn, noise=0.0, photons=math.inf, quantise=False)
+        return replace(drawn, noise=0.0, photons=math.inf, quantise=False, jpeg=None)
 
     here, there = (
         batches.training_batch(store, quiet, 3, 16, 64, 0, device)
@@ -220,7 +220,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(monkeypatch, tm
     assert again.outcome == "resumed"
     before, after = whole.model().state_dict(), again.model().state_dict()
     for name, weight in before.items():  # a GPU adds up gradients in any order
-        torch.testing.assert_close(after[name], weight, rtol=0, atol=1e-4)
+        torch.testing.assert_close(after[name], weight, rtol=0, atol=5e-4)
 
 
 def test_in_tiles_at_once_and_in_bf16_a_picture_is_restored_as_on_the_processor():
@@ -301,6 +301,7 @@ def test_scores_and_restorations_are_the_same_where_tf32_is_allowed(crops):
     srn = restoration.find_method("srn", DEVICE)
     plug_and_play = restoration.find_method("plug-and-play")
     kernel = psf.box(5).to(DEVICE)
+    many = [torch.rand(64, 64, n, n).to(DEVICE) for n in (32, 3)]  # channels enough for TF32
 
     def all_of_them():
         yield from (metrics.ssim(y, x, "gaussian-3d"), metrics.ssim(y, x))
@@ -311,7 +312,7 @@ def test_scores_and_restorations_are_the_same_where_tf32_is_allowed(crops):
     found = []
     for allowed in (True, False):
         with machine.tf32(allowed):
-            found.append([*all_of_them(), F.conv2d(x, x[:, :, 30:45, 30:45])])
+            found.append([*all_of_them(), F.conv2d(*many)])
     (*scores, rounded), (*expected, exact) = found
     for a, b in zip(scores, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)

@@ -14,7 +14,7 @@ from deblurlib.errors import InputError
 from deblurlib.models import autoencoder, srcnn
 from deblurlib.models.recurrence import RECURRENCES
 from deblurlib.models.srn import FLAVOURS, UPSAMPLINGS
-from deblurlib.studies.srn import published
+from deblurlib.studies.srn.recipes import published
 
 #: what a model takes beside ``y``
 MORE = {"denoiser": (0.1,)}

@@ -7,6 +7,8 @@ Taught in chapter 05.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
@@ -22,7 +24,6 @@ FLAVOURS = {
     "paper": {"upsampling": 5, "recurrence": 5, "deviation": None},
 }
 UPSAMPLINGS = ("deconvolution", "sub-pixel", "bilinear")
-KERNEL = 5  # side, pixels, of all other convolutions
 BLOCKS = 3  # residual blocks beside each change of size
 
 
@@ -44,6 +45,9 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         upsampling: how the decoder doubles the size: ``"deconvolution"`` as the original,
             ``"sub-pixel"`` or ``"bilinear"``.
         flavour: a key of :data:`FLAVOURS`.
+        kernel: side, pixels, of all other convolutions: odd; 5 in the original.
+        shortcuts: whether each residual block adds its input; without, the network is a plain
+            encoder-decoder with as many weights.
     """
 
     margin = 0  # pixels lost at each side
@@ -57,6 +61,8 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         residual: bool = False,
         upsampling: str = "deconvolution",
         flavour: str = "released",
+        kernel: int = 5,
+        shortcuts: bool = True,
     ):
         super().__init__()
         named = {"recurrence": (recurrence, RECURRENCES), "upsampling": (upsampling, UPSAMPLINGS)}
@@ -65,15 +71,19 @@ class SRN(nn.Module, PyTorchModelHubMixin):
                 raise InputError(f"SRN {what} {value!r} is none of {', '.join(map(str, choices))}")
         if min(width, scales) < 1:
             raise InputError(f"SRN needs a width and scales of 1 or more, not {width} and {scales}")
+        if kernel < 1 or kernel % 2 == 0:
+            raise InputError(f"SRN needs a kernel of odd side, not {kernel}")
         sides = FLAVOURS[flavour]
-        self.inblock = _encoder(2 * channels, width, stride=1)
-        self.eblock1 = _encoder(width, 2 * width, stride=2)
-        self.eblock2 = _encoder(2 * width, 4 * width, stride=2)
+        build = _Builder(kernel, shortcuts)
+        self.inblock = build.encoder(2 * channels, width, stride=1)
+        self.eblock1 = build.encoder(width, 2 * width, stride=2)
+        self.eblock2 = build.encoder(2 * width, 4 * width, stride=2)
         self.recurrence = RECURRENCES[recurrence](4 * width, sides["recurrence"])
-        self.dblock2 = _decoder(4 * width, upsampling, sides["upsampling"])
-        self.dblock1 = _decoder(2 * width, upsampling, sides["upsampling"])
-        self.outblock = nn.Sequential(*_residuals(width), _conv(width, channels))
+        self.dblock2 = build.decoder(4 * width, upsampling, sides["upsampling"])
+        self.dblock1 = build.decoder(2 * width, upsampling, sides["upsampling"])
+        self.outblock = nn.Sequential(*build.blocks(width), build.conv(width, channels))
         self.channels, self.scales, self.residual = channels, scales, residual
+        self.kernel = kernel
         self.multiple = 4 * 2 ** (scales - 1)  # of an image's sides: two strides, and the scales
         _initialise(self, sides["deviation"])
 
@@ -83,7 +93,8 @@ class SRN(nn.Module, PyTorchModelHubMixin):
 
         A bound: the true one is a few pixels less, and what is far away counts for little.
         """
-        around, apart = KERNEL // 2, 2 * BLOCKS * (KERNEL // 2)  # of a layer; of residual blocks
+        around = self.kernel // 2  # of a layer
+        apart = 2 * BLOCKS * around  # of residual blocks
         at_one_scale = around + apart  # from the output backwards
         at_one_scale = _halved(at_one_scale) + apart
         at_one_scale = _halved(at_one_scale) + 2 * apart + self.recurrence.kernel // 2
@@ -129,12 +140,47 @@ class SRN(nn.Module, PyTorchModelHubMixin):
 class ResBlock(nn.Module):
     """Two convolutions with a ReLU between them, and the input added; no ReLU after that."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, kernel: int = 5):
         super().__init__()
-        self.first, self.second = _conv(width, width), _conv(width, width)
+        self.first = nn.Conv2d(width, width, kernel, padding=kernel // 2)
+        self.second = nn.Conv2d(width, width, kernel, padding=kernel // 2)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return z + self.second(torch.relu(self.first(z)))
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Makes a network's parts, all with the same kernels and blocks."""
+
+    kernel: int
+    shortcuts: bool
+
+    def conv(self, channels: int, width: int, stride: int = 1) -> nn.Conv2d:
+        return nn.Conv2d(channels, width, self.kernel, stride, self.kernel // 2)
+
+    def blocks(self, width: int) -> list[nn.Module]:
+        if self.shortcuts:
+            return [ResBlock(width, self.kernel) for _ in range(BLOCKS)]
+        plain = [(self.conv(width, width), nn.ReLU()) for _ in range(2 * BLOCKS)]
+        return [layer for pair in plain for layer in pair]
+
+    def encoder(self, channels: int, width: int, stride: int) -> nn.Sequential:
+        """InBlock or EBlock: a convolution, then residual blocks."""
+        return nn.Sequential(self.conv(channels, width, stride), nn.ReLU(), *self.blocks(width))
+
+    def decoder(self, channels: int, upsampling: str, kernel: int) -> nn.Sequential:
+        """DBlock: residual blocks, then twice the size and half the channels."""
+        half = channels // 2
+        if upsampling == "deconvolution":
+            extra = kernel % 2  # an odd kernel needs a pixel more on one side
+            up = [nn.ConvTranspose2d(channels, half, kernel, 2, (kernel - 1) // 2, extra)]
+        elif upsampling == "sub-pixel":
+            up = [self.conv(channels, 4 * half), nn.PixelShuffle(2)]
+        else:
+            enlarge = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+            up = [enlarge, self.conv(channels, half)]
+        return nn.Sequential(*self.blocks(channels), *up, nn.ReLU())
 
 
 def _halved(far: int) -> int:
@@ -144,33 +190,6 @@ def _halved(far: int) -> int:
 
 def _double(z: torch.Tensor) -> torch.Tensor:
     return F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=False)
-
-
-def _conv(channels: int, width: int, stride: int = 1, kernel: int = KERNEL) -> nn.Conv2d:
-    return nn.Conv2d(channels, width, kernel, stride, kernel // 2)
-
-
-def _residuals(width: int) -> list[nn.Module]:
-    return [ResBlock(width) for _ in range(BLOCKS)]
-
-
-def _encoder(channels: int, width: int, stride: int) -> nn.Sequential:
-    """InBlock or EBlock: a convolution, then residual blocks."""
-    return nn.Sequential(_conv(channels, width, stride), nn.ReLU(), *_residuals(width))
-
-
-def _decoder(channels: int, upsampling: str, kernel: int) -> nn.Sequential:
-    """DBlock: residual blocks, then twice the size and half the channels."""
-    half = channels // 2
-    if upsampling == "deconvolution":
-        extra = kernel % 2  # an odd kernel needs a pixel more on one side
-        up = [nn.ConvTranspose2d(channels, half, kernel, 2, (kernel - 1) // 2, extra)]
-    elif upsampling == "sub-pixel":
-        up = [_conv(channels, 4 * half), nn.PixelShuffle(2)]
-    else:
-        enlarge = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        up = [enlarge, _conv(channels, half)]
-    return nn.Sequential(*_residuals(channels), *up, nn.ReLU())
 
 
 def _initialise(model: SRN, deviation: float | None) -> None:

@@ -1,0 +1,129 @@
+"""Chapter 05 measured: every recipe trained and scored, every claim judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from ... import evaluation, machine, places, restoration
+from ...data import ImageSet, open_images, open_pairs
+from ...evaluation import Case, case_of
+from ...runs import Recipe, Run
+from ..archive import Archive
+from ..claims import judge
+from ..rows import in_order, rounded
+from ..scoring import DRAW, cases
+from ..study import FINAL
+from .claims import claims, not_run
+from .recipes import ENCODED, LIGHT, WIDTHS, recipes
+
+#: How the chapter scores, see :func:`deblurlib.studies.score`.
+SCORING = {
+    "protocols": ("gaussian-rgb",),
+    "measures": ("gradient_similarity", "checkerboard"),
+}
+#: test images by profile; the others score all
+COUNT = {"smoke": 1, "quick": 3}
+ENOUGH = 3  # seeds
+#: the arms that were trained once; and those that were not, for want of a GPU's time
+ONCE = ("two-scales", "wide", "wide-no-recurrence")
+LEFT_OUT = ("kernel-3", "decoder-sub-pixel", "decoder-bilinear", "paper", "direct", "wide-plain")
+LEFT_OUT += ("srn", *WIDTHS)
+PAIRS = ("gopro_scenes", "reds_small")  # recorded, of real cameras
+#: the arms that are also scored on other blur than their own
+BEYOND = ("whole", "one-scale", "no-recurrence", "plain", "light")
+OTHER = {ENCODED: LIGHT, LIGHT: ENCODED}
+
+
+def measure(
+    archive: Archive, profile: str, seeds: Sequence[int], data: str
+) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+    """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
+
+    At `report` that is a GPU's work of eight minutes, and a processor's of days.
+    """
+    test = open_images(data, "test").first(COUNT.get(profile))
+    runs = [archive.run(recipe) for recipe in wanted(profile, seeds, data)]
+    rows = archive.score(runs, test, **SCORING)
+    pairs = [name for name in PAIRS if profile in FINAL and places.is_here(name)]
+    for run in runs:
+        if isinstance(run, Run) and run.recipe.name.partition("/")[2] in BEYOND:
+            rows += rounded(score_beyond(run, test, pairs))
+    rows = in_order(once(rows))
+    final = profile in FINAL and data == "bsds500" and len(seeds) >= ENOUGH
+    judged = judge(claims(rows, runs[0].recipe.label), final)
+    verdict = "undecided" if final else None
+    return rows, [*judged, *({**claim, "verdict": verdict} for claim in not_run())], test
+
+
+def once(rows: Iterable[Mapping]) -> list[Mapping]:
+    """The rows, of the identity one a case."""
+    kept = {}
+    for row in rows:
+        kept.setdefault((row.get("run", row["method"]), case_of(row)), row)
+    return list(kept.values())
+
+
+def wanted(profile: str, seeds: Sequence[int], data: str) -> list[Recipe]:
+    """The recipes of the study that are trained, most with all seeds."""
+    listed = [recipe for seed in seeds for recipe in recipes(profile, seed, data)]
+    return [r for r in listed if r.seed in seeds_of(r.name.partition("/")[2], seeds)]
+
+
+def seeds_of(slug: str, seeds: Sequence[int]) -> Sequence[int]:
+    """The seeds that a recipe of the study has, of all of them, by its name without the chapter."""
+    if slug in LEFT_OUT:
+        return []
+    return seeds[:1] if slug in ONCE else seeds
+
+
+def score_beyond(
+    run: Run,
+    test: ImageSet,
+    pairs: Sequence[str] = PAIRS,
+    device: torch.device | str = "auto",
+) -> list[dict]:
+    """A run's rows, and the identity's, on other blur than its own, and on recorded pairs.
+
+    Args:
+        test: sharp test images; they are blurred by the other of the two settings. For the whole
+            network, also by its own, with sides cut to multiples of :attr:`SRN.multiple`.
+        pairs: names of sets of recorded pairs, of which the test split is scored.
+        device: see :func:`deblurlib.machine.device`.
+    """
+    recipe, rows = run.recipe, []
+    other = replace(recipe, degradation=OTHER[recipe.degradation])
+    rows += _rows(run, cases(other, test), recipe.label, other.degradation, device)
+    if recipe.name == "05/whole":
+        label = f"{recipe.label}-cut"
+        cut = _cut(cases(recipe, test), run.model().multiple)
+        rows += _rows(run, cut, label, recipe.degradation, device)
+    for name in pairs:
+        found = evaluation.cases_of_pairs(open_pairs(name, "test"))
+        rows += _rows(run, found, name, "recorded", device)
+    return rows
+
+
+def _rows(
+    run: Run, found: Iterable[Case], data: str, degradation: str, device: torch.device | str
+) -> list[dict]:
+    device = machine.device(device)
+    method = replace(restoration.of_run(run, device), name=run.id)
+    common = {"data": data, "channels": "rgb", "degradation": degradation}
+    common |= {} if degradation == "recorded" else {"draw": DRAW}
+    rows = []
+    for row in evaluation.evaluate([method], found, device=device, **SCORING):
+        name = row.pop("method")
+        labels = {"method": name}
+        if name == run.id:
+            labels = {"method": run.recipe.name, "run": run.id, "seed": run.recipe.seed}
+        rows.append(labels | common | row)
+    return rows
+
+
+def _cut(found: Iterable[Case], multiple: int) -> Iterator[Case]:
+    for case in found:
+        height, width = (side // multiple * multiple for side in case.y.shape[-2:])
+        yield replace(case, y=case.y[..., :height, :width], x=case.x[..., :height, :width])
