@@ -96,8 +96,8 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         around = self.kernel // 2  # of a layer
         apart = 2 * BLOCKS * around  # of residual blocks
         at_one_scale = around + apart  # from the output backwards
-        at_one_scale = _halved(at_one_scale) + apart
-        at_one_scale = _halved(at_one_scale) + 2 * apart + self.recurrence.kernel // 2
+        at_one_scale = _halved(at_one_scale, around) + apart
+        at_one_scale = _halved(at_one_scale, around) + 2 * apart + self.recurrence.kernel // 2
         # of two pixels that share one of half the size, the second is a pixel further from the left
         at_one_scale = 2 * at_one_scale + 1 + around + apart
         at_one_scale = 2 * at_one_scale + 1 + around + apart + around
@@ -183,9 +183,13 @@ class _Builder:
         return nn.Sequential(*self.blocks(channels), *up, nn.ReLU())
 
 
-def _halved(far: int) -> int:
-    """How many pixels of half the size ``far`` pixels depend on, in any way of enlarging."""
-    return (far + 1) // 2 + 2
+def _halved(far: int, around: int = 0) -> int:
+    """How many pixels of half the size ``far`` pixels depend on, in any way of enlarging.
+
+    Args:
+        around: of the convolution that enlarges, or that follows.
+    """
+    return (far + 1) // 2 + max(2, around)
 
 
 def _double(z: torch.Tensor) -> torch.Tensor:
