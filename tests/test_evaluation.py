@@ -95,6 +95,17 @@ def test_the_scores_are_those_of_scikit_image_on_8_bit_images(method):
             assert row[key] == pytest.approx(ssim, abs=1e-4)
 
 
+def test_a_score_that_runs_out_of_memory_is_one_sentence_that_names_the_image(monkeypatch):
+    def greedy(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(metrics, "ssim", greedy)
+    with pytest.raises(
+        InputError, match=r"^identity on 0\.png: not enough memory; a smaller image"
+    ):
+        evaluate([INVERT], [case(0)])
+
+
 def test_a_network_that_is_shown_the_sharp_image_is_scored_and_restores_nothing_without(
     tmp_path,
 ):

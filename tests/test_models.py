@@ -167,6 +167,12 @@ def test_the_scales_of_srn_share_all_weights():
     assert {k: p.shape for k, p in one} == {k: p.shape for k, p in three}
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_srn_without_shortcuts_has_as_many_weights(kernel):
+    plain, residual = (srn(kernel=kernel, shortcuts=given) for given in (False, True))
+    assert models.parameter_count(plain) == models.parameter_count(residual)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("name", "arguments", "multiple"),
@@ -250,6 +256,10 @@ RECEPTIVE_FIELDS = [
     ("srn", {"scales": 2, "recurrence": "lstm", "upsampling": "bilinear", "flavour": "paper"}, 0.9),
     ("srn", {"scales": 2, "recurrence": "gru", "upsampling": "sub-pixel"}, 0.9),
     ("srn", {"scales": 3, "recurrence": "lstm"}, 0.9),
+    ("srn", {"scales": 2, "shortcuts": False}, 0.9),
+    ("srn", {"scales": 2, "kernel": 3}, 0.85),
+    ("srn", {"scales": 1, "kernel": 7, "upsampling": "sub-pixel"}, 0.9),
+    ("srn", {"scales": 1, "kernel": 7, "upsampling": "bilinear"}, 0.9),
     ("edgenet", {"width": 1}, 0.9),
     ("edgenet", {"width": 1, "stages": 1}, 1),
     ("edgenet", {"width": 1, "stages": 4}, 0.9),
@@ -482,17 +492,23 @@ CELLS = {
 }
 
 
-def srn_by_hand(model, y, recurrence, upsampling):
+def srn_by_hand(model, y, recurrence, upsampling, shortcuts):
+    count = 3 if shortcuts else 2 * 6  # modules: blocks, or convolutions and what follows each
+
     def blocks(z, modules):
+        if not shortcuts:
+            for layer in modules[::2]:
+                z = relu(convolve(z, layer))
+            return z
         for block in modules:
             z = z + convolve(relu(convolve(z, block.first)), block.second)
         return z
 
     def encoded(z, block, stride):
-        return blocks(relu(convolve(z, block[0])[:, ::stride, ::stride]), block[2:5])
+        return blocks(relu(convolve(z, block[0])[:, ::stride, ::stride]), block[2 : 2 + count])
 
     def decoded(z, block):
-        return relu(upsampled(blocks(z, block[:3]), block[3:-1], upsampling))
+        return relu(upsampled(blocks(z, block[:count]), block[count:-1], upsampling))
 
     pyramid = [y]
     for _ in range(model.scales - 1):
@@ -506,7 +522,7 @@ def srn_by_hand(model, y, recurrence, upsampling):
         state = None if state is None else doubled(state)
         z, state = CELLS[recurrence](quarter, state, model.recurrence)
         z = decoded(decoded(z, model.dblock2) + half, model.dblock1) + full
-        z = convolve(blocks(z, model.outblock[:3]), model.outblock[3])
+        z = convolve(blocks(z, model.outblock[:count]), model.outblock[count])
         x_hats.insert(0, b + z if model.residual else z)
     return x_hats
 
@@ -520,6 +536,8 @@ def srn_by_hand(model, y, recurrence, upsampling):
         {"upsampling": "sub-pixel", "residual": True},
         {"upsampling": "bilinear", "flavour": "paper", "recurrence": "gru"},
         {"channels": 1, "residual": True, "flavour": "paper", "recurrence": "rnn"},
+        {"shortcuts": False},
+        {"kernel": 3, "upsampling": "sub-pixel"},
     ],
     ids=str,
 )
@@ -527,9 +545,10 @@ def test_srn_equals_one_written_with_scipy(rand, arguments):
     arguments = {"channels": 2, "scales": 2, **arguments}
     model = lively(srn(**arguments)).double()
     y = rand(1, arguments["channels"], 16, 32).double()
-    how = {"recurrence": "lstm", "upsampling": "deconvolution"} | arguments
+    how = {"recurrence": "lstm", "upsampling": "deconvolution", "shortcuts": True} | arguments
+    how = {key: how[key] for key in ("recurrence", "upsampling", "shortcuts")}
     x_hats = model(y)  # in training, an image a scale
-    expected = srn_by_hand(model, y[0].numpy(), how["recurrence"], how["upsampling"])
+    expected = srn_by_hand(model, y[0].numpy(), **how)
     for x_hat, wanted in zip(x_hats, expected, strict=True):
         assert np.abs(wanted).max() > 1e-2
         np.testing.assert_allclose(x_hat[0].numpy(), wanted, rtol=0, atol=1e-10)
@@ -721,13 +740,18 @@ def test_untrained_and_residual_srn_changes_nothing(rand):
     assert not torch.equal(srn().eval()(y), y)
 
 
+@pytest.mark.parametrize("kernel", [5, 7])
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_a_flavour_says_the_kernels_of_two_layers_all_others_are_5(flavour, upsampling):
+def test_a_flavour_says_the_kernels_of_two_layers_all_others_are_as_given(
+    flavour, upsampling, kernel
+):
     changing = ("dblock2.3", "dblock1.3") if upsampling == "deconvolution" else ()
-    sides = {"recurrence.conv": 3, **dict.fromkeys(changing, 4)} if flavour == "released" else {}
-    for name, layer in convolutions(srn(flavour=flavour, upsampling=upsampling)).items():
-        assert layer.kernel_size == (sides.get(name, 5),) * 2
+    released = {"recurrence.conv": 3, **dict.fromkeys(changing, 4)}
+    sides = released if flavour == "released" else dict.fromkeys(released, 5)
+    how = {"flavour": flavour, "upsampling": upsampling, "kernel": kernel}
+    for name, layer in convolutions(srn(**how)).items():
+        assert layer.kernel_size == (sides.get(name, kernel),) * 2
         assert layer.stride == ((2, 2) if name in ("eblock1.0", "eblock2.0", *changing) else (1, 1))
         assert isinstance(layer, torch.nn.ConvTranspose2d) == (name in changing)
 
@@ -780,6 +804,8 @@ def test_weights_of_another_shape_are_not_loaded(tmp_path):
         ("srn", {"flavour": "mine"}, "flavour 'mine' is none of released"),
         ("srn", {"width": 0}, "1 or more, not 0 and 3"),
         ("srn", {"scales": 0}, "1 or more, not 32 and 0"),
+        ("srn", {"kernel": 4}, "a kernel of odd side, not 4"),
+        ("srn", {"kernel": -1}, "a kernel of odd side, not -1"),
         ("autoencoder", {"width": 6}, "a multiple of 4, not 6"),
         ("autoencoder", {"width": 0}, "a multiple of 4, not 0"),
         ("autoencoder", {"upsampling": "bilinear"}, "upsampling 'bilinear' is none of source"),

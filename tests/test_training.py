@@ -130,6 +130,7 @@ def halved(z):
         ("l1", lambda d: np.mean(np.abs(d))),
         ("euclidean", lambda d: np.mean([0.5 * np.sum(one**2) for one in d])),
         ("mse-over-scales", lambda d: np.mean(d**2)),
+        ("l1-over-scales", lambda d: np.mean(np.abs(d))),
     ],
 )
 def test_losses_equal_numpys(rand, name, numpys):
@@ -138,16 +139,41 @@ def test_losses_equal_numpys(rand, name, numpys):
     assert losses.objective(name, {}).loss(x_hat, x).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_over_scales_the_mean_squared_errors_are_summed_each_to_x_halved_again(rand):
+def variation(z):
+    """Of an array: the mean differences of neighbours in rows and in columns."""
+    return sum(np.abs(np.diff(z, axis=axis)).mean() for axis in (-1, -2))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "power"),
+    [
+        ("mse-over-scales", {}, 2),
+        ("mse-over-scales", {"variation": 0.3}, 2),
+        ("l1-over-scales", {}, 1),
+    ],
+)
+def test_over_scales_the_mean_errors_are_summed_each_to_x_halved_again(
+    rand, name, arguments, power
+):
     x = rand(2, 3, 8, 16)
     x_hats = [rand(2, 3, 8 >> k, 16 >> k, seed=1 + k) for k in range(3)]
-    expected, wanted = 0, x.double().numpy()
+    expected = arguments.get("variation", 0) * variation(x_hats[0].double().numpy())
+    wanted = x.double().numpy()
     for x_hat in x_hats:
-        expected += np.mean((x_hat.double().numpy() - wanted) ** 2)
+        expected += np.mean(np.abs(x_hat.double().numpy() - wanted) ** power)
         wanted = halved(wanted)
     for given in (x_hats, tuple(x_hats)):
-        loss = losses.objective("mse-over-scales", {}).loss(given, x)
+        loss = losses.objective(name, arguments).loss(given, x)
         assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_variation_is_that_of_neighbours_none_in_a_flat_image_and_never_wanted(rand):
+    x = rand(2, 3, 5, 9)
+    expected = variation(x.double().numpy())
+    assert losses.total_variation(x).item() == pytest.approx(expected, rel=1e-6)
+    assert losses.total_variation(torch.full((1, 3, 4, 6), 0.7)) == 0
+    with pytest.raises(InputError, match="0 or more, not -1"):
+        losses.objective("mse-over-scales", {"variation": -1})
 
 
 def test_charbonniers_loss_is_weighed_by_scales_and_the_spectrum_counts_at_the_finest(rand):

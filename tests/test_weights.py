@@ -9,12 +9,13 @@ from functools import cache
 import pytest
 import torch
 
-from deblurlib import evaluation, images, metrics, models, runs
+from deblurlib import evaluation, images, machine, metrics, models, runs
 from deblurlib.data import open_images, open_pairs
 from deblurlib.errors import InputError
 from deblurlib.models import WEIGHTS
 from deblurlib.perception import grid_peaks, grid_strength
 from deblurlib.restoration import (
+    Method,
     apply_model,
     find_method,
     restore,
@@ -172,6 +173,27 @@ def test_sharp_photographs_are_tried_as_they_are():
 def test_an_unknown_measurement_is_named():
     with pytest.raises(InputError, match=r"'tile' is none of gopro_scenes, .*, tiles"):
         measured.measure({}, ["tile"])
+
+
+def test_the_speed_of_a_device_takes_the_place_of_its_own_rows_alone(monkeypatch):
+    stub = Method("srn", lambda y, kernel: y, "fast", device=torch.device("cpu"))
+    asked = []
+    monkeypatch.setattr(measured.restoration, "find_method", lambda *a: asked.append(a) or stub)
+    monkeypatch.setattr(measured, "FRAME", (8, 12))
+    other = {"device": "another", "precision": "32", "frame": [8, 12], "seconds": 9.0}
+    here = other | {"device": machine.device_name("cpu")}
+    card = {"scores": [1], "speed": [here, here | {"precision": "long ago"}, other]}
+    for bf16 in (False, True):
+        monkeypatch.setattr(measured.machine, "computes_bf16", lambda device, can=bf16: can)
+        found = measured.measure(card, ["speed"])
+        rows = found["speed"]
+        assert found == card | {"speed": rows}
+        assert [r for r in rows if r["device"] == "another"] == [other]
+        mine = {r["precision"]: r for r in rows if r["device"] == here["device"]}
+        assert len(rows) == 1 + len(mine)
+        assert mine.keys() == ({"32", "bf16"} if bf16 else {"32"})
+        assert all(0 < r["seconds"] < 9 and r["frame"] == [8, 12] for r in mine.values())
+    assert asked == 2 * [("srn", "auto")]
 
 
 # ---- what they do

@@ -108,6 +108,23 @@ def test_a_light_network_restores_the_same_and_the_model_stays_what_it_was(
     assert models.lighten(model) is light
 
 
+@pytest.mark.parametrize(
+    ("arguments", "replaced"),  # the recurrent layer's kernel is 3 in all of them
+    [({"shortcuts": False}, 37), ({"kernel": 3, "shortcuts": False}, 37), ({"kernel": 7}, 1)],
+)
+def test_of_other_networks_what_can_be_replaced_is_and_the_rest_stays(rand, arguments, replaced):
+    torch.manual_seed(0)
+    model = SRN(width=16, **arguments).eval()
+    y = rand(1, 3, 32, 48)
+    light, plain = models.lighten(model), apply_model(model, y)
+    kinds = [type(layer) for layer in light.modules()]
+    assert kinds.count(winograd.WinogradConv) == replaced
+    for kind in (winograd.ResBlock, nn.ReLU):
+        assert kinds.count(kind) == [type(layer) for layer in model.modules()].count(kind)
+    atol = 1e-4 * plain.abs().max().item()
+    torch.testing.assert_close(apply_model(light, y), plain, rtol=0, atol=atol)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_method_that_ships_gives_the_plain_network_s_pictures(threads):
     photo = images.centre_crop(open_images("sample")[2], 100, 150)[None]
