@@ -302,8 +302,8 @@ def test_every_kind_of_full_recipe_runs_for_two_steps(chapter, known, tmp_path):
     """Of small crops, for SRN takes 10 s on one of 256 pixels; whether that fits is tested too."""
     kinds = {}
     for recipe in recipes(chapter, "full", data=FULL[chapter]):
-        kind = json.dumps([recipe.model_args, recipe.loss, recipe.optimiser["name"], recipe.grey])
-        kinds.setdefault(kind, recipe)
+        kind = [recipe.model_args, recipe.loss, recipe.loss_args, recipe.optimiser["name"]]
+        kinds.setdefault(json.dumps([*kind, recipe.grey]), recipe)
     for recipe in kinds.values():
         crop = 64 if recipe.rival and recipe.rival.model == "flat" else 32  # it takes no other
         few = {"steps": 2, "every": 1, "batch": min(recipe.batch, 2), "crop": crop}
