@@ -10,7 +10,7 @@ import torch
 
 from deblurlib import degrade, models, training
 from deblurlib.losses import mse_over_scales, objective
-from deblurlib.studies.srn import shipped
+from deblurlib.studies.srn.recipes import shipped
 
 from . import timing
 

@@ -29,16 +29,16 @@ OF_SCORES = (
     ("05a", SCALES, "whole", "one-scale", "three scales less one", 1),
     ("05ba", CELL, "whole", "rnn", "ConvLSTM less the plain recurrent cell", 1),
     ("05bb", CELL, "whole", "gru", "ConvLSTM less the gated recurrent unit", 1),
-    ("05ca", LOSS, "total-variation", "whole", "with total variation less without", 0),
-    ("05cb", LOSS, "adversarial", "whole", "with a critic less without", 0),
-    ("05d", BLOCKS, "whole", "plain", "residual blocks less as many plain layers", 1),
-    ("05f", REMEMBERS, "whole", "no-recurrence", "ConvLSTM less none", 1),
+    ("05ca", LOSS, "total-variation", "whole", "with total variation, of a weight of 0.001, less without", 0),
+    ("05cb", LOSS, "adversarial", "whole", "with a critic, of a weight of 0.001, less without", 0),
+    ("05d", BLOCKS, "whole", "plain", "residual blocks less as many plain layers, a ReLU after each", 1),
+    ("05f", REMEMBERS, "whole", "no-recurrence", "ConvLSTM less no such layer", 1),
     ("05i", ABSOLUTE, "l1", "whole", "L1 less L2, at all scales", 1),
 )
 #: id, sentence, and the recipes that it takes and that no study has trained
 NOT_RUN = (
     ("05j", "we use large convolution kernels of size 5×5", "kernels of 5 less kernels of 3"),
-    ("05k", "all kernel sizes are set to 5", "S4's text less its released code"),
+    ("05k", "all kernel sizes are set to 5", "S4's text less the SRN's released code"),
 )
 #: (recipe, data, setting) -> (seed, image) -> PSNR
 Scores = Mapping[tuple[str, str, str], Mapping[tuple, float]]
