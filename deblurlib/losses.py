@@ -61,19 +61,20 @@ def euclidean(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(x_hat, x, reduction="sum") / (2 * len(x))
 
 
-def mse_over_scales(
-    x_hat: Output, x: torch.Tensor, measure: Callable[..., torch.Tensor] = F.mse_loss
-) -> torch.Tensor:
+def mse_over_scales(x_hat: Output, x: torch.Tensor) -> torch.Tensor:
     """The sum of each scale's mean squared error, ``x`` halved by averaging 2 x 2 pixels.
 
     SRN's loss, with all its weights 1. It takes a list of ``x_hat``, one a scale, the finest first;
     a single ``x_hat`` is the finest scale alone.
-
-    Args:
-        measure: of one scale, where it is not the mean squared error.
     """
+    return _over_scales(x_hat, x, F.mse_loss)
+
+
+def _over_scales(
+    x_hat: Output, x: torch.Tensor, error: Callable[..., torch.Tensor]
+) -> torch.Tensor:
     x_hats = [x_hat] if isinstance(x_hat, torch.Tensor) else x_hat
-    return sum(measure(x_hat, x) for x_hat, x in zip(x_hats, _halved(x, len(x_hats)), strict=True))
+    return sum(error(x_hat, x) for x_hat, x in zip(x_hats, _halved(x, len(x_hats)), strict=True))
 
 
 def mse_and_variation(variation: float = 0.0) -> Objective:
@@ -268,7 +269,7 @@ OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
     "l1": Objective(F.l1_loss),
     "euclidean": Objective(euclidean),
     "mse-over-scales": mse_and_variation,
-    "l1-over-scales": Objective(partial(mse_over_scales, measure=F.l1_loss)),
+    "l1-over-scales": Objective(partial(_over_scales, error=F.l1_loss)),
     "charbonnier-over-scales": charbonnier_over_scales,
     "ssim-and-l1": ssim_and_l1,
     "edges": edges_of_sharp,

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,15 +13,17 @@ from sets import write_pairs, write_set
 from test_claims import assert_valid
 
 from deblurlib import data, evaluation, models, runs, training
+from deblurlib.errors import InputError
 from deblurlib.places import MIXTURES
 from deblurlib.runs import inputs
 from deblurlib.studies import PROFILES, recipes, score
 from deblurlib.studies.claims import judge
 from deblurlib.studies.srn import claims, measuring, seeds_of
 from deblurlib.studies.srn.claims import not_run
-from deblurlib.studies.srn.measuring import LEFT_OUT, ONCE, once, score_beyond, wanted
+from deblurlib.studies.srn.measuring import LEFT_OUT, once, score_beyond, wanted
 from deblurlib.studies.srn.recipes import ENCODED, LIGHT, WIDTHS
 
+ROOT = Path(__file__).resolve().parents[1]
 #: what a name says of an argument, where that is not its value
 SAYS = {
     "one-scale": {"scales": 1},
@@ -87,8 +90,18 @@ def test_most_arms_have_all_seeds_some_one_and_what_no_study_trains_none():
     for recipe in wanted("report", [4, 5, 6], "sample"):
         seeds.setdefault(recipe.name.removeprefix("05/"), []).append(recipe.seed)
     assert seeds.keys() == by_slug("report", "sample").keys() - set(LEFT_OUT)
+    once_only = {"two-scales", "wide", "wide-no-recurrence"}
     for slug, found in seeds.items():
-        assert found == seeds_of(slug, [4, 5, 6]) == ([4] if slug in ONCE else [4, 5, 6])
+        assert found == seeds_of(slug, [4, 5, 6]) == ([4] if slug in once_only else [4, 5, 6])
+    assert sum(map(len, seeds.values())) == 36
+
+
+def test_the_recipes_are_those_of_the_published_runs():
+    proof = json.loads((ROOT / "reports/results/05_proof.json").read_text())
+    for seed in proof["seeds"]:
+        for recipe in recipes("05", proof["profile"], seed, proof["data"]):
+            ids = proof["recipes"][recipe.name]["runs"]
+            assert recipe.run_id(proof["sets"][recipe.data]) == ids[str(seed)], recipe.name
 
 
 # --- rows
@@ -140,6 +153,43 @@ def test_beyond_its_own_blur_a_run_is_scored_on_the_other_cut_and_on_recorded_pa
         for row in evaluation.evaluate([], cases):
             case = {"data": label, "channels": "rgb", "degradation": setting, "draw": 0}
             assert found[evaluation.case_of(case | row)] == row["psnr"]
+
+
+@pytest.mark.parametrize("profile", ["smoke", "report"])
+def test_new_runs_are_measured_beyond_their_own_blur_and_when_published_on_all(
+    monkeypatch, world, profile
+):
+    by_name, asked = {run.recipe.name: run for run in world.runs}, []
+
+    def scored(runs, test, **how):
+        asked.append(test)
+        return score(runs, world.test, **how)
+
+    archive = SimpleNamespace(run=lambda recipe: by_name[recipe.name], score=scored)
+    monkeypatch.setattr(measuring, "wanted", lambda *of: [run.recipe for run in world.runs])
+    monkeypatch.setattr(measuring, "claims", lambda rows, data: [])
+    monkeypatch.setattr(measuring, "PAIRS", ("clips",))
+    rows, _, test = measuring.measure(archive, profile, [0], "photos")
+    final = profile == "report"
+    assert len(test) == (2 if final else 1)
+    assert asked[0] is None if final else asked[0].names == test.names
+    made = {("photos", ENCODED), ("photos", LIGHT), ("photos-cut", ENCODED)}
+    assert {(r["data"], r["degradation"]) for r in rows} == made | (
+        {("clips", "recorded")} if final else set()
+    )
+    assert all(r["psnr"] == float(f"{r['psnr']:.6g}") for r in rows if r["data"] != "photos")
+    monkeypatch.setattr(measuring, "PAIRS", ("clips", "nowhere"))
+    if final:
+        with pytest.raises(InputError, match="recorded pairs of nowhere"):
+            measuring.measure(archive, profile, [0], "photos")
+
+
+def test_a_run_on_other_blur_than_the_study_s_is_scored_on_recorded_pairs_alone(world):
+    run = world.runs[1]
+    other = SimpleNamespace(
+        id=run.id, model=run.model, recipe=replace(run.recipe, degradation="shake")
+    )
+    assert {r["data"] for r in score_beyond(other, world.test, ["clips"])} == {"clips"}
 
 
 def test_of_rows_of_many_runs_the_identity_is_kept_once_a_case_and_all_else(world):
@@ -223,23 +273,31 @@ def test_a_seed_that_one_arm_lacks_is_left_out_of_what_is_said_of_it():
     assert found["05ba"]["verdict"] == "undecided"
 
 
+def test_of_a_claim_whose_arm_has_no_scores_at_all_the_name_is_told():
+    for method in ("05/rnn", "05/wide"):
+        with pytest.raises(InputError, match=r"claim 05[bh]a: nothing has both scores"):
+            claims([r for r in drawn_rows() if r["method"] != method], "photos")
+
+
 @pytest.mark.parametrize(
-    ("profile", "name", "verdicts"),
+    ("profile", "name", "seeds", "verdicts"),
     [
-        ("report", "bsds500", {"confirmed", "refuted", "undecided"}),
-        ("report", "photos", {None}),
-        ("quick", "bsds500", {None}),
+        ("report", "bsds500", 3, {"confirmed", "refuted", "undecided"}),
+        ("report", "bsds500", 2, {None}),
+        ("report", "photos", 3, {None}),
+        ("quick", "bsds500", 3, {None}),
     ],
 )
 def test_verdicts_are_of_the_final_study_alone_and_what_was_not_run_is_undecided(
-    monkeypatch, world, profile, name, verdicts
+    monkeypatch, world, profile, name, seeds, verdicts
 ):
     def score(runs, test, **how):
-        return [r | {"data": r["data"].replace("photos", name)} for r in drawn_rows()]
+        drawn = drawn_rows(range(seeds))
+        return [r | {"data": r["data"].replace("photos", name)} for r in drawn]
 
     archive = SimpleNamespace(run=lambda recipe: SimpleNamespace(recipe=recipe), score=score)
     monkeypatch.setattr(measuring, "open_images", lambda *of: world.test)
-    rows, found, test = measuring.measure(archive, profile, [0, 1, 2], name)
+    rows, found, test = measuring.measure(archive, profile, list(range(seeds)), name)
     assert test.names == world.test.names
     assert rows[0]["method"] == "identity"
     assert {c["verdict"] for c in found} == verdicts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ...errors import require
 from ..claims import Claim
 from .recipes import ENCODED, LIGHT
 
@@ -24,18 +25,33 @@ REMEMBERS = "A recurrent state is worth something: ConvLSTM beats none"
 ABSOLUTE = "Absolute errors beat squared ones"
 BLUR = "The way in which blur was averaged must be that of the training"
 RANKS = "A part is worth as much to a network of the published width"
-#: id, sentence, the two recipes, what they are, sign; a sentence that is no quote is ours
+OURS = (REMEMBERS, ABSOLUTE, BLUR, RANKS)  # the others are quoted from S4
+#: id, sentence, the two recipes, what they are, sign
 OF_SCORES = (
     ("05a", SCALES, "whole", "one-scale", "three scales less one", 1),
     ("05ba", CELL, "whole", "rnn", "ConvLSTM less the plain recurrent cell", 1),
     ("05bb", CELL, "whole", "gru", "ConvLSTM less the gated recurrent unit", 1),
-    ("05ca", LOSS, "total-variation", "whole", "with total variation, of a weight of 0.001, less without", 0),
+    (
+        "05ca",
+        LOSS,
+        "total-variation",
+        "whole",
+        "with total variation, of a weight of 0.001, less without",
+        0,
+    ),
     ("05cb", LOSS, "adversarial", "whole", "with a critic, of a weight of 0.001, less without", 0),
-    ("05d", BLOCKS, "whole", "plain", "residual blocks less as many plain layers, a ReLU after each", 1),
+    (
+        "05d",
+        BLOCKS,
+        "whole",
+        "plain",
+        "residual blocks less as many plain layers, a ReLU after each",
+        1,
+    ),
     ("05f", REMEMBERS, "whole", "no-recurrence", "ConvLSTM less no such layer", 1),
     ("05i", ABSOLUTE, "l1", "whole", "L1 less L2, at all scales", 1),
 )
-#: id, sentence, and the recipes that it takes and that no study has trained
+#: id, sentence, and what would be compared: the recipes are there, but no study has trained them
 NOT_RUN = (
     ("05j", "we use large convolution kernels of size 5×5", "kernels of 5 less kernels of 3"),
     ("05k", "all kernel sizes are set to 5", "S4's text less the SRN's released code"),
@@ -51,6 +67,9 @@ def claims(rows: Sequence[Mapping], data: str) -> list[Claim]:
         rows: as of :func:`deblurlib.studies.score`, and of
             :func:`deblurlib.studies.srn.measuring.score_beyond`.
         data: what the rows call the test photographs.
+
+    Raises:
+        InputError: the rows lack all that a claim is about.
     """
     scored: dict[tuple[str, str, str], dict[tuple, float]] = {}
     for row in rows:
@@ -97,7 +116,8 @@ def _others(scored: Scores, data: str) -> list[Claim]:
         label: _gain(scored, ("whole", label, ENCODED), ("identity", label, ENCODED))
         for label in (data, f"{data}-cut")
     }
-    any_size = {place: gains[data][place] - gains[f"{data}-cut"][place] for place in gains[data]}
+    cut = gains[f"{data}-cut"]
+    any_size = {place: gain - cut[place] for place, gain in gains[data].items() if place in cut}
     what = "the gain on whole photographs less that on the same, cut to multiples of 16 pixels"
     listed = [_claim("05e", SIZES, what, 0, any_size)]
     for id_, slug, words in (("05ha", "one-scale", "one scale"), ("05hb", "no-recurrence", "none")):
@@ -111,21 +131,21 @@ def _others(scored: Scores, data: str) -> list[Claim]:
 
 def _less(scored: Scores, first: tuple, second: tuple) -> dict[tuple, float]:
     """By how many dB the first is better, for each seed and image that both have."""
-    shared = scored[first].keys() & scored[second].keys()
-    return {place: scored[first][place] - scored[second][place] for place in shared}
+    one, other = scored.get(first, {}), scored.get(second, {})
+    return {place: one[place] - other[place] for place in one.keys() & other.keys()}
 
 
 def _gain(scored: Scores, method: tuple, identity: tuple) -> dict[tuple, float]:
     return {
         (seed, image): psnr - scored[identity][None, image]
-        for (seed, image), psnr in scored[method].items()
+        for (seed, image), psnr in scored.get(method, {}).items()
     }
 
 
 def _claim(id_: str, quote: str, what: str, sign: int, values: Mapping[tuple, float]) -> Claim:
+    require(bool(values), f"claim {id_}: nothing has both scores ({what})")
     places = sorted(values)
     seeds, images = zip(*places, strict=True)
-    ours = quote in (REMEMBERS, ABSOLUTE, BLUR, RANKS)
     return Claim(
         id_,
         quote,
@@ -134,5 +154,5 @@ def _claim(id_: str, quote: str, what: str, sign: int, values: Mapping[tuple, fl
         seeds,
         sign,
         scenes=images,
-        origin="ours" if ours else "source",
+        origin="ours" if quote in OURS else "source",
     )

@@ -9,6 +9,7 @@ import torch
 
 from ... import evaluation, machine, places, restoration
 from ...data import ImageSet, open_images, open_pairs
+from ...errors import InputError
 from ...evaluation import Case, case_of
 from ...runs import Recipe, Run
 from ..archive import Archive
@@ -27,7 +28,8 @@ SCORING = {
 #: test images by profile; the others score all
 COUNT = {"smoke": 1, "quick": 3}
 ENOUGH = 3  # seeds
-#: the arms that were trained once; and those that were not, for want of a GPU's time
+#: the arms that were trained once, for want of a GPU's time (of the wide ones, one scale takes
+#: least of it and has all seeds); and those that were not trained
 ONCE = ("two-scales", "wide", "wide-no-recurrence")
 LEFT_OUT = ("kernel-3", "decoder-sub-pixel", "decoder-bilinear", "paper", "direct", "wide-plain")
 LEFT_OUT += ("srn", *WIDTHS)
@@ -42,14 +44,23 @@ def measure(
 ) -> tuple[list[Mapping], list[Mapping], ImageSet]:
     """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
 
-    At `report` that is a GPU's work of eight minutes, and a processor's of days.
+    At `report` that is a GPU's work of eight minutes, and a processor's of days. Recorded pairs are
+    scored at `report` and `full` only. Claims that no study has measured are added, undecided.
+
+    Raises:
+        InputError: the recorded pairs are to be scored, and are not here.
     """
-    test = open_images(data, "test").first(COUNT.get(profile))
+    count = COUNT.get(profile)
+    test = open_images(data, "test").first(count)
     runs = [archive.run(recipe) for recipe in wanted(profile, seeds, data)]
-    rows = archive.score(runs, test, **SCORING)
-    pairs = [name for name in PAIRS if profile in FINAL and places.is_here(name)]
-    for run in runs:
-        if isinstance(run, Run) and run.recipe.name.partition("/")[2] in BEYOND:
+    pairs = PAIRS if profile in FINAL else ()
+    new = [run for run in runs if isinstance(run, Run)]
+    if new and (missing := [name for name in pairs if not places.is_here(name)]):
+        raise InputError(f"chapter 05 scores the recorded pairs of {missing[0]}: data/README.md")
+    # all images: of published runs also the rows of recorded pairs
+    rows = archive.score(runs, test if count else None, **SCORING)
+    for run in new:
+        if run.recipe.name.partition("/")[2] in BEYOND:
             rows += rounded(score_beyond(run, test, pairs))
     rows = in_order(once(rows))
     final = profile in FINAL and data == "bsds500" and len(seeds) >= ENOUGH
@@ -94,8 +105,9 @@ def score_beyond(
         device: see :func:`deblurlib.machine.device`.
     """
     recipe, rows = run.recipe, []
-    other = replace(recipe, degradation=OTHER[recipe.degradation])
-    rows += _rows(run, cases(other, test), recipe.label, other.degradation, device)
+    if recipe.degradation in OTHER:
+        other = replace(recipe, degradation=OTHER[recipe.degradation])
+        rows += _rows(run, cases(other, test), recipe.label, other.degradation, device)
     if recipe.name == "05/whole":
         label = f"{recipe.label}-cut"
         cut = _cut(cases(recipe, test), run.model().multiple)
