@@ -257,6 +257,8 @@ RECEPTIVE_FIELDS = [
     ("srn", {"scales": 2, "recurrence": "gru", "upsampling": "sub-pixel"}, 0.9),
     ("srn", {"scales": 3, "recurrence": "lstm"}, 0.9),
     ("srn", {"scales": 2, "shortcuts": False}, 0.9),
+    ("srn", {"scales": 2, "between": "deconvolution"}, 0.9),
+    ("srn", {"scales": 2, "between": "sub-pixel"}, 0.9),
     ("srn", {"scales": 2, "kernel": 3}, 0.85),
     ("srn", {"scales": 1, "kernel": 7, "upsampling": "sub-pixel"}, 0.9),
     ("srn", {"scales": 1, "kernel": 7, "upsampling": "bilinear"}, 0.9),
@@ -492,7 +494,7 @@ CELLS = {
 }
 
 
-def srn_by_hand(model, y, recurrence, upsampling, shortcuts):
+def srn_by_hand(model, y, recurrence, upsampling, shortcuts, between):
     count = 3 if shortcuts else 2 * 6  # modules: blocks, or convolutions and what follows each
 
     def blocks(z, modules):
@@ -510,16 +512,22 @@ def srn_by_hand(model, y, recurrence, upsampling, shortcuts):
     def decoded(z, block):
         return relu(upsampled(blocks(z, block[:count]), block[count:-1], upsampling))
 
+    def enlarged(z, layer):
+        if between == "bilinear":
+            return doubled(z)
+        return upsampled(z, [layer] if between == "deconvolution" else layer, between)
+
     pyramid = [y]
     for _ in range(model.scales - 1):
         (c, h, w), fine = pyramid[-1].shape, pyramid[-1]
         pyramid.append(fine.reshape(c, h // 2, 2, w // 2, 2).mean((2, 4)))
     x_hats, state = [], None
     for b in reversed(pyramid):
-        full = encoded(np.concatenate([b, doubled(x_hats[0]) if x_hats else b]), model.inblock, 1)
+        before = enlarged(x_hats[0], model.enlarge_image) if x_hats else b
+        full = encoded(np.concatenate([b, before]), model.inblock, 1)
         half = encoded(full, model.eblock1, 2)
         quarter = encoded(half, model.eblock2, 2)
-        state = None if state is None else doubled(state)
+        state = None if state is None else enlarged(state, model.enlarge_state)
         z, state = CELLS[recurrence](quarter, state, model.recurrence)
         z = decoded(decoded(z, model.dblock2) + half, model.dblock1) + full
         z = convolve(blocks(z, model.outblock[:count]), model.outblock[count])
@@ -537,7 +545,8 @@ def srn_by_hand(model, y, recurrence, upsampling, shortcuts):
         {"upsampling": "bilinear", "flavour": "paper", "recurrence": "gru"},
         {"channels": 1, "residual": True, "flavour": "paper", "recurrence": "rnn"},
         {"shortcuts": False},
-        {"kernel": 3, "upsampling": "sub-pixel"},
+        {"kernel": 3, "upsampling": "sub-pixel", "between": "deconvolution"},
+        {"between": "sub-pixel", "recurrence": "rnn"},
     ],
     ids=str,
 )
@@ -545,8 +554,8 @@ def test_srn_equals_one_written_with_scipy(rand, arguments):
     arguments = {"channels": 2, "scales": 2, **arguments}
     model = lively(srn(**arguments)).double()
     y = rand(1, arguments["channels"], 16, 32).double()
-    how = {"recurrence": "lstm", "upsampling": "deconvolution", "shortcuts": True} | arguments
-    how = {key: how[key] for key in ("recurrence", "upsampling", "shortcuts")}
+    how = {"recurrence": "lstm", "upsampling": "deconvolution", "shortcuts": True}
+    how = {key: arguments.get(key, how.get(key, "bilinear")) for key in (*how, "between")}
     x_hats = model(y)  # in training, an image a scale
     expected = srn_by_hand(model, y[0].numpy(), **how)
     for x_hat, wanted in zip(x_hats, expected, strict=True):
@@ -801,6 +810,7 @@ def test_weights_of_another_shape_are_not_loaded(tmp_path):
         ("srcnn", {"dilation": []}, "3 dilations"),
         ("srn", {"recurrence": None}, "recurrence None is none of none, rnn"),
         ("srn", {"upsampling": "nearest"}, "upsampling 'nearest' is none of deconvolution"),
+        ("srn", {"between": "nearest"}, "between 'nearest' is none of deconvolution"),
         ("srn", {"flavour": "mine"}, "flavour 'mine' is none of released"),
         ("srn", {"width": 0}, "1 or more, not 0 and 3"),
         ("srn", {"scales": 0}, "1 or more, not 32 and 0"),

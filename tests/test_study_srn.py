@@ -65,6 +65,7 @@ def test_an_arm_differs_from_the_whole_network_in_what_its_name_says(profile):
             value = arm.model_args[changed]
             assert SAYS.get(slug.removeprefix("wide-"), {changed: value}) == {changed: value}
             assert slug.removeprefix("wide-") in SAYS or value in (slug, slug.partition("-")[2])
+            assert changed == "between" if slug.startswith("between-") else changed != "between"
     assert found["light"].degradation == LIGHT
     assert found["wide"].model_args["width"] == 2 * found["whole"].model_args["width"]
 

@@ -86,3 +86,5 @@ RECURRENCES: dict[str, type[nn.Module]] = {
     "gru": ConvGRU,
     "lstm": ConvLSTM,
 }
+#: name -> how many times as many channels as its features the state has
+STATES = {"none": 0, "rnn": 1, "gru": 1, "lstm": 2}

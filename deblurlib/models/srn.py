@@ -15,7 +15,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 from ..errors import InputError
-from .recurrence import RECURRENCES
+from .recurrence import RECURRENCES, STATES
 
 #: What the paper's text and its released code say of kernel sizes and of the recurrent layer's
 #: first weights (Xavier's, or a normal distribution cut off at two deviations of 0.001).
@@ -48,6 +48,8 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         kernel: side, pixels, of all other convolutions: odd; 5 in the original.
         shortcuts: whether each residual block adds its input; without, the network is a plain
             encoder-decoder with as many weights.
+        between: how the restored image and the state are enlarged from scale to scale: the original
+            interpolates (``"bilinear"``); the others are learned.
     """
 
     margin = 0  # pixels lost at each side
@@ -63,9 +65,11 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         flavour: str = "released",
         kernel: int = 5,
         shortcuts: bool = True,
+        between: str = "bilinear",
     ):
         super().__init__()
         named = {"recurrence": (recurrence, RECURRENCES), "upsampling": (upsampling, UPSAMPLINGS)}
+        named["between"] = between, UPSAMPLINGS
         for what, (value, choices) in (named | {"flavour": (flavour, FLAVOURS)}).items():
             if value not in choices:
                 raise InputError(f"SRN {what} {value!r} is none of {', '.join(map(str, choices))}")
@@ -84,6 +88,9 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         self.outblock = nn.Sequential(*build.blocks(width), build.conv(width, channels))
         self.channels, self.scales, self.residual = channels, scales, residual
         self.kernel = kernel
+        self.enlarge_image = _enlarger(channels, between)
+        remembered = 4 * width * STATES[recurrence]
+        self.enlarge_state = _enlarger(remembered, between if remembered else "bilinear")
         self.multiple = 4 * 2 ** (scales - 1)  # of an image's sides: two strides, and the scales
         _initialise(self, sides["deviation"])
 
@@ -119,8 +126,8 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         x_hats, state = [], None
         for b in reversed(blurred):
             # no gradient flows back through the image, but it does through the state
-            before = _double(x_hats[-1].detach()) if x_hats else b
-            state = None if state is None else _double(state)
+            before = self.enlarge_image(x_hats[-1].detach()) if x_hats else b
+            state = None if state is None else self.enlarge_state(state)
             x_hat, state = self._at_one_scale(b, before, state)
             x_hats.append(x_hat)
         return x_hats[::-1] if self.training else x_hats[-1]
@@ -192,8 +199,13 @@ def _halved(far: int, around: int = 0) -> int:
     return (far + 1) // 2 + max(2, around)
 
 
-def _double(z: torch.Tensor) -> torch.Tensor:
-    return F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=False)
+def _enlarger(channels: int, how: str) -> nn.Module:
+    """Twice the size and as many channels, one of :data:`UPSAMPLINGS`."""
+    if how == "deconvolution":
+        return nn.ConvTranspose2d(channels, channels, 4, 2, 1)
+    if how == "sub-pixel":
+        return nn.Sequential(nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2))
+    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _initialise(model: SRN, deviation: float | None) -> None:

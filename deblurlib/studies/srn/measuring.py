@@ -32,7 +32,7 @@ ENOUGH = 3  # seeds
 #: least of it and has all seeds); and those that were not trained
 ONCE = ("two-scales", "wide", "wide-no-recurrence")
 LEFT_OUT = ("kernel-3", "decoder-sub-pixel", "decoder-bilinear", "paper", "direct", "wide-plain")
-LEFT_OUT += ("srn", *WIDTHS)
+LEFT_OUT += ("between-deconvolution", "between-sub-pixel", "srn", *WIDTHS)
 PAIRS = ("gopro_scenes", "reds_small")  # recorded, of real cameras
 #: the arms that are also scored on other blur than their own
 BEYOND = ("whole", "one-scale", "no-recurrence", "plain", "light")

@@ -47,6 +47,8 @@ PARTS = {
     "gru": {"recurrence": "gru"},
     "plain": {"shortcuts": False},
     "kernel-3": {"kernel": 3},
+    "between-deconvolution": {"between": "deconvolution"},
+    "between-sub-pixel": {"between": "sub-pixel"},
     "decoder-sub-pixel": {"upsampling": "sub-pixel"},
     "decoder-bilinear": {"upsampling": "bilinear"},
     "paper": {"flavour": "paper"},
