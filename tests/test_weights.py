@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import time
 from dataclasses import fields, replace
 from functools import cache
 
@@ -25,6 +26,7 @@ from deblurlib.restoration import (
     tiles,
 )
 from deblurlib.studies.srn import card as measured
+from deblurlib.studies.srn import speed
 
 every_network = pytest.mark.parametrize("name", shipped())
 every_card = pytest.mark.parametrize("name", models.shipped_networks())
@@ -176,24 +178,25 @@ def test_an_unknown_measurement_is_named():
 
 
 def test_the_speed_of_a_device_takes_the_place_of_its_own_rows_alone(monkeypatch):
-    stub = Method("srn", lambda y, kernel: y, "fast", device=torch.device("cpu"))
-    asked = []
-    monkeypatch.setattr(measured.restoration, "find_method", lambda *a: asked.append(a) or stub)
-    monkeypatch.setattr(measured, "FRAME", (8, 12))
+    calls = []
+
+    def slow_at_first(y, kernel):
+        calls.append(y.shape[-2:])
+        time.sleep(0.3 * (len(calls) == 1))
+        return y
+
+    stub = Method("srn", slow_at_first, "fast", device=torch.device("cpu"))
+    monkeypatch.setattr(speed, "FRAME", (8, 12))
     other = {"device": "another", "precision": "32", "frame": [8, 12], "seconds": 9.0}
     here = other | {"device": machine.device_name("cpu")}
     card = {"scores": [1], "speed": [here, here | {"precision": "long ago"}, other]}
     for bf16 in (False, True):
-        monkeypatch.setattr(measured.machine, "computes_bf16", lambda device, can=bf16: can)
-        found = measured.measure(card, ["speed"])
-        rows = found["speed"]
-        assert found == card | {"speed": rows}
-        assert [r for r in rows if r["device"] == "another"] == [other]
-        mine = {r["precision"]: r for r in rows if r["device"] == here["device"]}
-        assert len(rows) == 1 + len(mine)
-        assert mine.keys() == ({"32", "bf16"} if bf16 else {"32"})
-        assert all(0 < r["seconds"] < 9 and r["frame"] == [8, 12] for r in mine.values())
-    assert asked == 2 * [("srn", "auto")]
+        monkeypatch.setattr(speed.machine, "computes_bf16", lambda device, can=bf16: can)
+        rows = speed.speeds(stub)
+        assert [r["precision"] for r in rows] == ["32"] + ["bf16"] * bf16
+        assert all(0 < r["seconds"] < 0.2 and r["frame"] == [8, 12] for r in rows)
+        found = speed.with_speeds(card, rows)
+        assert found == card | {"speed": [other, *rows]}
 
 
 # ---- what they do

@@ -5,8 +5,7 @@
     DEBLURLIB_DATA=... python -m deblurlib.studies.srn.card           # all of it
     DEBLURLIB_DATA=... python -m deblurlib.studies.srn.card tiles     # or some, by their names
 
-The names are those of :data:`SCORED`, :data:`SHARP`, ``grids`` and ``tiles``; ``speed`` is measured
-where it is the only one, of the device that is used here. Numbers go into
+The names are those of :data:`SCORED`, :data:`SHARP`, ``grids`` and ``tiles``. Numbers go into
 ``card.json`` and tables into the ``README.md`` beside it; ``docs/draw_card.py`` draws the pictures.
 """
 
@@ -14,9 +13,7 @@ from __future__ import annotations
 
 import io
 import json
-import statistics
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +33,6 @@ PROTOCOL = "gaussian-rgb"
 QUALITY, NOISE = 60, 0.02  # of JPEG; of the range
 PERIODS = (2, 4, 8)  # of grids, pixels
 OUTSTANDING = 3  # a peak that photographs themselves do not have
-FRAME, TIMED = (720, 1280), 5  # pixels, as S4's running time is of; how often it is restored
 PHOTOS = "koehler_blurry"  # wider and higher than a tile
 KEPT = ("n", "ssim_protocol", "win_rate", "identity_psnr", "psnr", "psnr_gain")
 KEPT += ("identity_ssim", "ssim", "seconds")
@@ -193,30 +189,8 @@ def compare_tiles(method: Method) -> list[dict]:
     return rows
 
 
-def speeds(method: Method) -> list[dict]:
-    """The median time that a frame of :data:`FRAME` takes on the method's device, in seconds."""
-    where = machine.device_name(method.device)
-    y = torch.rand(3, *FRAME, generator=torch.Generator().manual_seed(SEED)).to(method.device)
-    precisions = ["32"] + ["bf16"] * machine.computes_bf16(method.device)
-    rows = []
-    for precision in precisions:
-        timed, taken = method.with_precision(precision), []
-        for _ in range(1 + TIMED):  # the first one is not counted
-            began = time.perf_counter()
-            restoration.restore(y, timed).cpu()  # waits for a GPU
-            taken.append(time.perf_counter() - began)
-        rows.append({"device": where, "precision": precision, "frame": list(FRAME)})
-        rows[-1] |= {"seconds": float(f"{statistics.median(taken[1:]):.3g}")}
-    return rows
-
-
 def measure(card: dict, names: Sequence[str]) -> dict:
     """The card with what was measured, or measured anew, of some names or, without any, of all."""
-    if list(names) == ["speed"]:
-        now = speeds(restoration.find_method("srn", "auto"))
-        devices = {row["device"] for row in now}
-        kept = [row for row in card.get("speed", []) if row["device"] not in devices]
-        return card | {"speed": sorted(kept + now, key=lambda r: (r["device"], r["precision"]))}
     method = restoration.find_method("srn")
     every = [*SCORED, *SHARP, "grids", "tiles"]
     if unknown := set(names) - set(every):
