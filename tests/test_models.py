@@ -89,6 +89,7 @@ def lively(model, seed=0):
         ("deblurnet", {"fourth": "sharp"}, 84275),
         ("deblurnet", {"fourth": "predicted", "edges": {}}, 84275 + 72199),
         ("deblurnet", {"width": 22}, 158447),
+        ("kernelnet", {}, 129881),
     ],
 )
 def test_networks_have_as_many_parameters_as_is_said_of_them(name, arguments, count):
