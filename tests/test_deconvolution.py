@@ -216,7 +216,7 @@ def test_candidates_are_tried_on_pairs_with_kernels_and_noise(monkeypatch):
     noises = {p.parameters[0]["noise"] for p in pairs}
     assert len(noises) == len(pairs)
     assert 0.001 <= min(noises) <= max(noises) <= 0.02
-    (recipe,) = studies.recipes("06", "report")
+    recipe = studies.find_recipe("06/denoiser", "report")
     assert recipe.holdout == choose.SHARE  # what the denoiser has not learnt from
     identity = choose.score(lambda y, k: y, pairs[0])
     case = evaluation.Case("a", "a", pairs[0].y, pairs[0].x, None)

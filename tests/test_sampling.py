@@ -238,6 +238,7 @@ PARAMETERS = {
     "s4-camera": {"length": (8, 24), "roll": (0, 1)},
     "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
     "s5-gaussian": {"sigma": (0, 30)},
+    "s5-gaussian-uniform": {"sigma": (0, 10)},
     "shake": {"length": (8, 24)},
     "noise": {"noise": (0, 0.2)},
 }
@@ -250,7 +251,7 @@ SIZES = {
     "s2-gaussian-2": 9,
     "s2-gaussian-4": 17,
     "s3-mixture": 13,
-    "s5-gaussian": 61,
+    **dict.fromkeys(("s5-gaussian", "s5-gaussian-uniform"), 61),
 }
 
 

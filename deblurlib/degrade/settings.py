@@ -156,6 +156,12 @@ def s5_gaussian(generator: torch.Generator) -> Degradation:
     return Degradation(psf.gaussian(sigma, 61), {"sigma": sigma})
 
 
+def s5_gaussian_uniform(generator: torch.Generator) -> Degradation:
+    """As S5's, but sigma uniform in [0, 10]: of S5's own, few are wide, and many hardly a blur."""
+    sigma = _between(generator, 0.0, 10.0)
+    return Degradation(psf.gaussian(sigma, 61), {"sigma": sigma})
+
+
 def shake(generator: torch.Generator) -> Degradation:
     """Camera shake as one kernel, 8 to 24 pixels long, after Boracchi and Foi; in no source."""
     return _shakes([generator])[0]
@@ -188,6 +194,7 @@ SETTINGS: dict[str, Draw] = {
     "s4-camera": s4_camera,
     "s4-camera-light": s4_camera_light,
     "s5-gaussian": s5_gaussian,
+    "s5-gaussian-uniform": s5_gaussian_uniform,
     "shake": shake,
     "noise": noise,
     "snapshot": snapshot,

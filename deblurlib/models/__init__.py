@@ -19,6 +19,7 @@ from .autoencoder import Autoencoder
 from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
+from .kernelnet import KernelNet
 from .networks import (
     DISCRIMINATORS,
     MODELS,
@@ -45,6 +46,7 @@ __all__ = [
     "Denoiser",
     "EdgeNet",
     "FlatDiscriminator",
+    "KernelNet",
     "PatchDiscriminator",
     "UNet",
     "build",

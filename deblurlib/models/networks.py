@@ -17,6 +17,7 @@ from .autoencoder import Autoencoder
 from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
+from .kernelnet import KernelNet
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
@@ -27,6 +28,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "deblurnet": DeblurNet,
     "denoiser": Denoiser,
     "edgenet": EdgeNet,
+    "kernelnet": KernelNet,
     "srcnn": SRCNN,
     "srn": SRN,
     "unet": UNet,

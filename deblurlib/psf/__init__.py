@@ -7,13 +7,16 @@ rows counted downwards. Kernels of other makers go through :func:`as_kernel`. Ta
 
 from .checking import as_kernel, check
 from .kernels import box, disk, from_path, gaussian, motion, shake, stack, transfer_function
+from .measuring import deviation, distance
 from .paths import trajectories, trajectory
 
 __all__ = [
     "as_kernel",
     "box",
     "check",
+    "deviation",
     "disk",
+    "distance",
     "from_path",
     "gaussian",
     "motion",

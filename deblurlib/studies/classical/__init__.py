@@ -1,4 +1,7 @@
-"""Chapter 06: what classical deconvolution is compared with, and the denoiser that helps it."""
+"""Chapter 06: what classical deconvolution is compared with, and the networks that help it.
+
+One denoises, one guesses the kernel.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,18 @@ SIZES = {
     "report": {"steps": 20_000, "batch": 16, "crop": 64, "every": 1_000},
     "full": {"steps": 200_000, "batch": 64, "crop": 96, "every": 5_000},
 }
+GUESSING = {  # of the network that guesses; a crop of 128 pixels is what it is to see of a patch
+    "smoke": {"steps": 2, "batch": 1, "crop": 64},
+    "quick": {"steps": 400, "batch": 16, "crop": 128},
+    "report": {"steps": 6_000, "batch": 32, "crop": 128, "every": 500},
+    "full": {"steps": 60_000, "batch": 64, "crop": 128, "every": 2_500},
+}
 
 
 def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     """The chapter's recipes for a profile."""
-    return [Recipe(**denoiser(profile), data=data, seed=seed)]
+    made = (denoiser(profile), kernelnet(profile))
+    return [Recipe(**fields, data=data, seed=seed) for fields in made]
 
 
 def denoiser(profile: str) -> dict:
@@ -31,4 +41,21 @@ def denoiser(profile: str) -> dict:
         "precision": "bf16",
         "channels_last": True,
         **SIZES[profile],
+    }
+
+
+def kernelnet(profile: str) -> dict:
+    """S5's network that guesses the kernel, of grey images and Gaussians of all widths."""
+    return {
+        "name": "06/kernelnet",
+        "model": "kernelnet",
+        "degradation": "s5-gaussian-uniform",
+        "grey": 1,
+        "loss": "sigma-of-kernel",
+        "optimiser": {"name": "adam", "lr": 2e-3},
+        "schedule": {"name": "cosine", "warmup": 50},
+        "ema": 0.99,
+        # what tells the widths apart is finer than what TF32 keeps of a pixel
+        "tf32": False,
+        **GUESSING[profile],
     }
