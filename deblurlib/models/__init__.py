@@ -32,6 +32,7 @@ from .shipping import WEIGHTS, load_shipped, shipped_networks, write_shipped
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
+from .unrolled import UnrolledRichardsonLucy
 from .winograd import lighten
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "FlatDiscriminator",
     "PatchDiscriminator",
     "UNet",
+    "UnrolledRichardsonLucy",
     "build",
     "build_discriminator",
     "lighten",

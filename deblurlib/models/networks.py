@@ -20,6 +20,7 @@ from .edge import DeblurNet, EdgeNet
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
+from .unrolled import UnrolledRichardsonLucy
 
 #: name -> class
 MODELS: dict[str, type[nn.Module]] = {
@@ -30,6 +31,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "srcnn": SRCNN,
     "srn": SRN,
     "unet": UNet,
+    "unrolled-rl": UnrolledRichardsonLucy,
 }
 #: name -> class
 DISCRIMINATORS: dict[str, type[nn.Module]] = {
