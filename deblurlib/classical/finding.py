@@ -32,7 +32,7 @@ RIDGE = 10.0  # how much a large kernel costs
 CUT = 0.1  # of its largest value: what is less is no part of a kernel
 ISLAND = 0.1  # of its light: a part of a kernel that holds less is left out
 JUDGED, JUDGED_TV = 30, 5e-4  # iterations and total variation of the restorations that judge it
-BORDER = 8  # pixels at each side that are not judged
+BORDER = 8  # pixels at each side that are not judged, of an image that has them
 DARKEST = 1e-3  # of a restoration's start
 TINY = 1e-12
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -264,12 +264,13 @@ def sparsity_gain(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     Returns:
         ``(1,)``; below 0 where no blur explains ``y`` better.
     """
+    border = min(BORDER, (min(y.shape[-2:]) - 2) // 3)
     start, none = y.clamp(min=DARKEST), torch.zeros_like(k)
     none[:, k.shape[-2] // 2, k.shape[-1] // 2] = 1
     measures = []
     for kernel in (k, none):
         x = richardson_lucy(y, kernel, JUDGED, "valid", True, tv=JUDGED_TV, start=start)
-        inner = slopes(x)[..., BORDER : -1 - BORDER, BORDER : -1 - BORDER]
+        inner = slopes(x)[..., border : -1 - border, border : -1 - border]
         measures.append(inner.abs().sum() / inner.square().sum().sqrt().clamp(min=TINY))
     with_k, without = measures
-    return (1 - with_k / without.clamp(min=TINY))[None]
+    return torch.where(without > TINY, 1 - with_k / without.clamp(min=TINY), 0.0)[None]

@@ -33,6 +33,7 @@ from .shipping import WEIGHTS, load_shipped, shipped_networks, write_shipped
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
+from .unrolled import UnrolledRichardsonLucy
 from .winograd import lighten
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "KernelNet",
     "PatchDiscriminator",
     "UNet",
+    "UnrolledRichardsonLucy",
     "build",
     "build_discriminator",
     "lighten",

@@ -21,6 +21,7 @@ from .kernelnet import KernelNet
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
+from .unrolled import UnrolledRichardsonLucy
 
 #: name -> class
 MODELS: dict[str, type[nn.Module]] = {
@@ -32,6 +33,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "srcnn": SRCNN,
     "srn": SRN,
     "unet": UNet,
+    "unrolled-rl": UnrolledRichardsonLucy,
 }
 #: name -> class
 DISCRIMINATORS: dict[str, type[nn.Module]] = {
