@@ -102,14 +102,16 @@ class KernelNet(nn.Module, PyTorchModelHubMixin):
         return WIDEST * torch.sigmoid(self.dense[-1](z)[:, 0])
 
     def guess(self, y: torch.Tensor) -> torch.Tensor:
-        """The standard deviation ``(B,)`` of what blurred images ``(B, C, H, W)``, any size.
+        """The deviations ``(B,)``, pixels, of what blurred images ``(B, C, H, W)`` of any size.
 
-        All channels are taken to be blurred alike: their mean is looked at. An image that is
-        smaller than ``least`` says nothing, and gets 0.
+        All channels are taken to be blurred alike: their mean is looked at, in float32, for what
+        tells wide blurs apart is finer than bfloat16 keeps. An image that is smaller than ``least``
+        says nothing, and gets 0.
         """
         if min(y.shape[-2:]) < self.least:
             return y.new_zeros(len(y))
-        return self(y.mean(1, keepdim=True))
+        with torch.autocast(y.device.type, enabled=False):
+            return self(y.mean(1, keepdim=True))
 
     @torch.no_grad()
     def kernel(self, y: torch.Tensor) -> torch.Tensor:
