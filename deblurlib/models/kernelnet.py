@@ -17,8 +17,8 @@ from ..errors import InputError, require
 
 WIDEST = 12.0  # pixels: the largest guess
 LEAST_BLUR = 0.3  # pixels: what is guessed to be blurred less is left as it is
-#: variance of a standardised image's detail below which it is nothing, and of a response
-FLAT, SILENT = 1e-8, 1e-4
+FLAT = 1e-8  # variance of an image that is as good as flat
+SILENT = 1e-4  # mean response that is as good as none
 #: standard deviation of what rounding to 8 bit adds: Richardson-Lucy cannot leave an exact 0
 ROUNDING = 1 / 255 / 12**0.5
 
