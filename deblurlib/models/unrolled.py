@@ -29,11 +29,11 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
     """Accelerated Richardson-Lucy from ``y``, its surroundings unknown, corrected after each step.
 
     A step is some iterations of :func:`deblurlib.classical.richardson_lucy` with the boundary
-    ``"valid"``, and a correction: a few layers without biases see the image, how it was before
-    the step, ``y`` and the noise that ``y`` seems to have, and add something. How far ahead the
-    acceleration of Biggs and Andrews looks is multiplied by a number that is learned for each step.
-    With corrections of 0, as they nearly are at first, it is exactly that algorithm. Each channel
-    is an image of its own.
+    ``"valid"``, and a correction: a few layers without biases see how the image differs from
+    ``y`` and from what it was before the step, ``y`` less its mean, and the noise that ``y`` seems
+    to have, and add something. How far ahead the acceleration of Biggs and Andrews looks is
+    multiplied by a number that is learned for each step. With corrections of 0, as they nearly are
+    at first, it is exactly that algorithm. Each channel is an image of its own.
 
     Args:
         steps: 1 or more.
@@ -94,7 +94,7 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
         shares = sensitivity(blur, torch.ones_like(y))
         around = extend(y, blur.top, blur.left, "reflect")
         noise = classical.estimate_noise(y).clamp(min=ROUNDING)[:, None, None, None]
-        noise = noise.expand(around.shape)
+        noise, mean = noise.expand(around.shape), y.mean((1, 2, 3), keepdim=True)
         x = extend(y.clamp(min=ROUNDING), blur.top, blur.left, "reflect")
         previous = change = before = None
         for i in range(self.steps):
@@ -109,8 +109,10 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
                 change, before = new - point, change
                 previous, x = x, new
             layers = self.corrections[i % len(self.corrections)]
-            added = layers(torch.cat([x, begun, around, noise], 1))
-            x = torch.maximum(x + added.to(x), KEPT * x)
+            added = layers(torch.cat([x - around, x - begun, around - mean, noise], 1))
+            corrected = torch.maximum(x + added.to(x), KEPT * x)
+            previous = previous + (corrected - x)  # a correction is no direction to go on in
+            x = corrected
         return x
 
     def restore(self, y: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:
