@@ -101,7 +101,7 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
             begun = x
             for _ in range(self.iterations):
                 point = x
-                if before is not None:  # its length is no part of the gradient: it divides by 0
+                if before is not None:  # how far ahead is a number: no gradient divides by 0 there
                     point = ahead(x, previous, change.detach(), before.detach())
                     point = torch.lerp(x, point, 1 + self.further[i]).clamp(min=0)
                 predicted = blur(point).clamp(min=LEAST)
