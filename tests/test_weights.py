@@ -28,7 +28,8 @@ from deblurlib.restoration import (
 from deblurlib.studies.srn import card as measured
 from deblurlib.studies.srn import speed
 
-every_network = pytest.mark.parametrize("name", shipped())
+#: those that need no kernel; for the others see test_unrolled.py
+every_network = pytest.mark.parametrize("name", [n for n in shipped() if find_method(n).blind])
 every_card = pytest.mark.parametrize("name", models.shipped_networks())
 PHOTOS = ("astronaut", "chelsea", "coffee", "flower", "rocket")
 SIDE = 224  # of the photographs' middle, pixels
