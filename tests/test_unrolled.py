@@ -214,6 +214,8 @@ def test_a_run_ships_and_is_a_method_that_needs_the_kernel(trained, tmp_path, mo
     assert method.tiled_psnr == card["tiled_psnr"]
     with pytest.raises(InputError, match="the method unrolled-rl needs the kernel"):
         method(y)
+    licence = (models.WEIGHTS / "denoiser" / "LICENSE").read_bytes()
+    assert (folder / "LICENSE").read_bytes() == licence
     filled = (folder / "README.md").read_text("utf-8")
     for row in card["scores"]:
         assert f"{row['psnr']['all']:.2f}" in filled

@@ -23,6 +23,7 @@ from ..errors import require
 
 ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit adds
 KEPT = 0.1  # the least share of a pixel that a correction leaves: what is 0 once would stay 0
+LOUDER = 20  # times the noise is shown to a correction, to be of the size of what else it sees
 
 
 class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
@@ -94,7 +95,7 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
         shares = sensitivity(blur, torch.ones_like(y))
         around = extend(y, blur.top, blur.left, "reflect")
         noise = classical.estimate_noise(y).clamp(min=ROUNDING)[:, None, None, None]
-        noise, mean = noise.expand(around.shape), y.mean((1, 2, 3), keepdim=True)
+        noise, mean = LOUDER * noise.expand(around.shape), y.mean((1, 2, 3), keepdim=True)
         x = extend(y.clamp(min=ROUNDING), blur.top, blur.left, "reflect")
         previous = change = before = None
         for i in range(self.steps):

@@ -22,6 +22,7 @@ from ... import files, models, psf, restoration, runs
 from ...data import ImageSet, batches, open_images
 from ...degrade import SETTINGS
 from ...errors import require
+from ...restoration import deconvolution
 from ...runs import Run
 from ..srn.card import fill_in
 from . import bridge
@@ -39,6 +40,8 @@ def ship(
 ) -> dict:
     """Write the network's files and the tables of its model card; return the card.
 
+    The licence is that of the denoiser, which learnt from the same photographs.
+
     Args:
         run: a complete run of ``06/unrolled``.
         test: photographs that it is scored on, blurred by ``known-blur``.
@@ -53,7 +56,7 @@ def ship(
     require(what == NAME, f"the run {run.id} is of the model {what}, not of {NAME}")
     folder = folder or models.WEIGHTS / NAME
     model = run.model().eval()
-    method = restoration.lookup.of_model(NAME, model, DESCRIBES)
+    method = restoration.of_model(NAME, model, DESCRIBES)
     card = {"describes": DESCRIBES, **run.origin, "contaminated": []}
     card |= {"tiled_psnr": tiled(method, photos), "licence": LICENCE}
     card |= {"parameters": models.parameter_count(model)}
@@ -61,12 +64,14 @@ def ship(
         "scored_on": {"name": test.name, "split": test.split, "fingerprint": test.fingerprint},
         "scores": score(method, test),
     }
+    licence = (models.WEIGHTS / deconvolution.DENOISER / "LICENSE").read_text("utf-8")
     page = fill_in((folder / "README.md").read_text("utf-8"), tables(card))
     models.write_shipped(model, card, folder)
     sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     card |= {"weights": {"sha256": sha256}}
     files.write_whole(folder / "card.json", json.dumps(card, indent=1) + "\n")
     files.write_whole(folder / "README.md", page)
+    files.write_whole(folder / "LICENSE", licence)
     return card
 
 
