@@ -5,9 +5,12 @@ import pytest
 import torch
 from scipy import ndimage
 
-from deblurlib import classical, degrade, models, psf
+from deblurlib import classical, degrade, images, models, psf, runs, studies
+from deblurlib.data import open_images
 from deblurlib.errors import InputError
 from deblurlib.models.unrolled import ROUNDING, disturbed
+from deblurlib.restoration import METHODS, find_method, shipped
+from deblurlib.studies.classical import bridge, choose, ship_unrolled
 
 SMALL = {"steps": 3, "iterations": 2, "width": 4, "depth": 3}
 
@@ -146,3 +149,78 @@ def test_kernels_are_wrong_in_training_only_and_as_torch_s_generator_says(rand, 
     assert not torch.equal(model(y, kernels), wrong)
     torch.set_rng_state(state)
     assert torch.equal(model(y, kernels), wrong)
+
+
+# --- beside both ends, and as a method
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """The recipe that is the bridge and the one that is its learned end, after two steps."""
+    monkeypatch.setenv("DEBLURLIB_RUNS", str(tmp_path / "runs"))
+    names = ("06/unrolled", "06/unet")
+    return [runs.train_or_load(studies.find_recipe(name, "smoke")) for name in names]
+
+
+def test_both_ends_are_trained_on_the_same_pairs_and_as_long():
+    unrolled, unet = (studies.find_recipe(f"06/{n}", "report") for n in ("unrolled", "unet"))
+    differ = {k for k, v in vars(unrolled).items() if v != getattr(unet, k)}
+    assert differ == {"name", "model", "model_args"}
+
+
+def test_a_misjudged_kernel_is_wider_and_lacks_what_is_faint():
+    k = psf.motion(9, 30, 25)
+    wrong = psf.check(bridge.misjudged(k))
+    assert 0.1 < (wrong - k).norm() / k.norm() < 0.6
+    assert wrong[wrong > 0].min() >= 0.05 * wrong.max()
+    assert (wrong > 0).sum() > (k > 0.05 * k.max()).sum()
+
+
+def test_the_table_has_both_ends_and_the_bridge_by_kernel_and_by_blur(trained, monkeypatch):
+    monkeypatch.setattr(choose, "SIDE", 40)
+    methods = bridge.ordered([find_method(run.id) for run in trained])
+    names = ["identity", "06/unet", *bridge.CLASSICAL, "06/unrolled"]
+    assert [method.name for method in methods] == names
+    pairs = choose.pairs("sample")
+    lines = [*bridge.table([methods[0], methods[3]], pairs)]
+    identity, deconvolved = ([float(c) for c in line.split("|")[2:-1]] for line in lines[2:])
+    assert identity[:3] == identity[3:]
+    assert deconvolved[0] > deconvolved[3] > identity[0]  # a wrong kernel shows
+    assert identity[0] == pytest.approx(
+        np.mean([choose.score(lambda y, k: y, pair) for pair in pairs]), abs=0.006
+    )
+
+
+def test_a_run_ships_and_is_a_method_that_needs_the_kernel(trained, tmp_path, monkeypatch):
+    run, other = trained
+    folder = tmp_path / "weights" / "unrolled-rl"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(ship_unrolled, "SIDE", 32)
+    test = open_images("sample", "test").first(1)
+    (folder / "README.md").write_text("no place for a table")
+    with pytest.raises(InputError, match="no place for scores"):
+        ship_unrolled.ship(run, test, folder=folder)
+    assert [path.name for path in folder.iterdir()] == ["README.md"]
+    page = (models.WEIGHTS / "unrolled-rl" / "README.md").read_text("utf-8")
+    (folder / "README.md").write_text(page, "utf-8")
+    photo = images.centre_crop(open_images("sample")[0], 40, 48)
+    card = ship_unrolled.ship(run, test, [photo], folder)
+    monkeypatch.setattr(models.shipping, "WEIGHTS", tmp_path / "weights")
+    assert shipped() == ["unrolled-rl"]
+    method, k = find_method("unrolled-rl"), psf.gaussian(1.0)
+    y = degrade.convolve(photo[None], k)
+    torch.testing.assert_close(method(y, k), run.model().restore(y, k), rtol=0, atol=1e-3)
+    assert not method.blind
+    assert method.tiled_psnr == card["tiled_psnr"]
+    with pytest.raises(InputError, match="the method unrolled-rl needs the kernel"):
+        method(y)
+    licence = (models.WEIGHTS / "denoiser" / "LICENSE").read_bytes()
+    assert (folder / "LICENSE").read_bytes() == licence
+    filled = (folder / "README.md").read_text("utf-8")
+    for row in card["scores"]:
+        assert f"{row['psnr']['all']:.2f}" in filled
+    assert {row["method"] for row in card["scores"]} == {*ship_unrolled.BESIDE, "unrolled-rl"}
+    assert set(ship_unrolled.BESIDE) <= set(METHODS)
+    assert f"{card['parameters']:,}" in filled
+    with pytest.raises(InputError, match="is of the model unet, not of unrolled-rl"):
+        ship_unrolled.ship(other, test, folder=folder)

@@ -29,8 +29,9 @@ from deblurlib.restoration.lookup import KERNELNET, STITCHED
 from deblurlib.studies.srn import card as measured
 from deblurlib.studies.srn import speed
 
-#: what guesses a kernel has a card of its own kind: see test_kernelnet.py
-NETWORKS = [name for name in shipped() if name not in (KERNELNET, STITCHED)]
+#: those that need a kernel or guess one have tests of their own: see test_unrolled, test_kernelnet
+OTHERS = (KERNELNET, STITCHED)
+NETWORKS = [name for name in shipped() if name not in OTHERS and find_method(name).blind]
 every_network = pytest.mark.parametrize("name", NETWORKS)
 every_card = pytest.mark.parametrize("name", models.shipped_networks())
 PHOTOS = ("astronaut", "chelsea", "coffee", "flower", "rocket")

@@ -23,17 +23,18 @@ from ..errors import require
 
 ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit adds
 KEPT = 0.1  # the least share of a pixel that a correction leaves: what is 0 once would stay 0
+LOUDER = 20  # times the noise is shown to a correction, to be of the size of what else it sees
 
 
 class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
     """Accelerated Richardson-Lucy from ``y``, its surroundings unknown, corrected after each step.
 
     A step is some iterations of :func:`deblurlib.classical.richardson_lucy` with the boundary
-    ``"valid"``, and a correction: a few layers without biases see the image, how it was before
-    the step, ``y`` and the noise that ``y`` seems to have, and add something. How far ahead the
-    acceleration of Biggs and Andrews looks is multiplied by a number that is learned for each step.
-    With corrections of 0, as they nearly are at first, it is exactly that algorithm. Each channel
-    is an image of its own.
+    ``"valid"``, and a correction: a few layers without biases see how the image differs from
+    ``y`` and from what it was before the step, ``y`` less its mean, and the noise that ``y`` seems
+    to have, and add something. How far ahead the acceleration of Biggs and Andrews looks is
+    multiplied by a number that is learned for each step. With corrections of 0, as they nearly are
+    at first, it is exactly that algorithm. Each channel is an image of its own.
 
     Args:
         steps: 1 or more.
@@ -94,14 +95,14 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
         shares = sensitivity(blur, torch.ones_like(y))
         around = extend(y, blur.top, blur.left, "reflect")
         noise = classical.estimate_noise(y).clamp(min=ROUNDING)[:, None, None, None]
-        noise = noise.expand(around.shape)
+        noise, mean = LOUDER * noise.expand(around.shape), y.mean((1, 2, 3), keepdim=True)
         x = extend(y.clamp(min=ROUNDING), blur.top, blur.left, "reflect")
         previous = change = before = None
         for i in range(self.steps):
             begun = x
             for _ in range(self.iterations):
                 point = x
-                if before is not None:  # its length is no part of the gradient: it divides by 0
+                if before is not None:  # how far ahead is a number: no gradient divides by 0 there
                     point = ahead(x, previous, change.detach(), before.detach())
                     point = torch.lerp(x, point, 1 + self.further[i]).clamp(min=0)
                 predicted = blur(point).clamp(min=LEAST)
@@ -109,8 +110,10 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
                 change, before = new - point, change
                 previous, x = x, new
             layers = self.corrections[i % len(self.corrections)]
-            added = layers(torch.cat([x, begun, around, noise], 1))
-            x = torch.maximum(x + added.to(x), KEPT * x)
+            added = layers(torch.cat([x - around, x - begun, around - mean, noise], 1))
+            corrected = torch.maximum(x + added.to(x), KEPT * x)
+            previous = previous + (corrected - x)  # a correction is no direction to go on in
+            x = corrected
         return x
 
     def restore(self, y: torch.Tensor, kernel: torch.Tensor | None = None) -> torch.Tensor:

@@ -24,7 +24,7 @@ GUESSING = {  # of the network that guesses; a crop of 128 pixels is what it is 
 BRIDGE_SIZES = {
     "smoke": {"steps": 2, "batch": 1, "crop": 16},
     "quick": {"steps": 60, "batch": 4, "crop": 48},
-    "report": {"steps": 6_000, "batch": 16, "crop": 96, "every": 500},
+    "report": {"steps": 4_000, "batch": 8, "crop": 64, "every": 400},
     "full": {"steps": 60_000, "batch": 32, "crop": 128, "every": 2_000},
 }
 
@@ -71,7 +71,7 @@ def kernelnet(profile: str) -> dict:
 
 def unrolled(profile: str) -> dict:
     """Richardson-Lucy with learned corrections, shown kernels that are up to half wrong."""
-    own = {"model": "unrolled-rl", "model_args": {"kernel_error": 0.5}}
+    own = {"model": "unrolled-rl", "model_args": {"kernel_error": 0.5, "shared": True}}
     return {"name": "06/unrolled", **own, **_bridge(profile)}
 
 
