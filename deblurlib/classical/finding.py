@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from ..errors import InputError, require
 from ..psf import transfer_function
 from ..values import as_batch
-from .blur import checked, image_by_image
+from .blur import Blur, checked, image_by_image
 from .boundaries import extend_smoothly, extended_size
 from .linear import roughness
 from .richardson_lucy import richardson_lucy
 
-COARSEST = 3  # pixels: side of the first kernel
-FINER = math.sqrt(2)  # from one scale to the next
-ROUNDS = 5  # of image and kernel, at each scale
+#: ways from coarse to fine: the first kernel's side, pixels, the factor from one scale to the next,
+#: and the rounds of image and kernel at each scale. What one way misses, another may find.
+WAYS = ((3, math.sqrt(2), 5), (5, 1.3, 4))
 EDGES, LEAST_EDGES = 8e-3, 1e-4  # what an edge costs, at first and at last
 RELAX = 1.1  # by what the cost and the threshold are divided in each round
 STEEPEST = 1e5  # the last weight of the splitting: how much the edges are held to be real
@@ -33,7 +33,6 @@ CUT = 0.1  # of its largest value: what is less is no part of a kernel
 LAST_ROUNDS, LAST_CUT = 4, 0.015
 ISLAND = 0.1  # of its light: a part of a kernel that holds less is left out
 JUDGED, JUDGED_TV = 30, 5e-4  # iterations and total variation of the restorations that judge it
-BORDER = 8  # pixels at each side that are not judged, of an image that has them
 DARKEST = 1e-3  # of a restoration's start
 TINY = 1e-12
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -58,7 +57,7 @@ def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, edges: float = EDG
     Returns:
         the kernels ``(B, size, size)``, each with its centre of mass in the middle (an image and
         its kernel can both be moved, and nobody sees it), and for each its gain ``(B,)``: by what
-        share the restored image's slopes are sparser than without it, see :func:`sparsity_gain`.
+        share the restored image's slopes are sparser than without it, see :func:`judge`.
         Where they are not, no blur was found: the kernel is a delta, and its gain 0.
 
     Raises:
@@ -66,52 +65,66 @@ def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, edges: float = EDG
     """
     y = as_batch(y)
     full, _ = checked(y, torch.ones(1, 1))
-    require(size >= COARSEST and size % 2 == 1, f"size must be odd, 3 or more, not {size}")
+    require(size >= 3 and size % 2 == 1, f"size must be odd, 3 or more, not {size}")
     require(0 < edges < math.inf, f"edges must cost more than 0, not {edges}")
     if min(y.shape[-2:]) < size:
         have = f"{y.shape[-2]} x {y.shape[-1]}"
         raise InputError(f"a kernel of {size} pixels needs a larger image than {have}")
 
     def run(y: torch.Tensor) -> Pair:
-        found = [_coarse_to_fine(one, size, edges) for one in y.mean(1, keepdim=True).split(1)]
+        found = [_best(one, size, edges) for one in y.mean(1, keepdim=True).split(1)]
         return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
     k, gain = image_by_image(run, full)
     return k.to(y.dtype), gain.to(y.dtype)
 
 
-def scales(size: int) -> list[int]:
-    """The sides of the kernels, from 3 pixels to ``size``."""
+def scales(size: int, coarsest: int, finer: float) -> list[int]:
+    """The sides of the kernels, odd, from ``coarsest`` or less to ``size``."""
     sides = [size]
-    while sides[-1] > COARSEST:
-        side = math.ceil(size / FINER ** len(sides)) // 2 * 2 + 1
-        sides.append(max(min(side, sides[-1] - 2), COARSEST))
+    while sides[-1] > coarsest:
+        side = math.ceil(size / finer ** len(sides)) // 2 * 2 + 1
+        sides.append(max(min(side, sides[-1] - 2), coarsest))
     return sides[::-1]
 
 
-def _coarse_to_fine(y: torch.Tensor, size: int, cost: float) -> Pair:
-    """The kernel of a grey image ``(1, 1, H, W)``, and its gain."""
-    k = y.new_zeros(1, COARSEST, COARSEST)
+def _best(y: torch.Tensor, size: int, cost: float) -> Pair:
+    """The kernel of a grey image ``(1, 1, H, W)``, and its gain.
+
+    Of those that several ways lead to, it is the one with which a restored image explains ``y``
+    best: a wrong kernel leaves much unexplained. No blur would leave nothing, but gains nothing.
+    """
+    none = torch.zeros(1, size, size, dtype=y.dtype, device=y.device)
+    none[:, size // 2, size // 2] = 1
+    kernels = [none] + [_coarse_to_fine(y, size, cost, *way) for way in WAYS]
+    judged = [judge(y, k) for k in kernels]
+    without = judged[0][0].clamp(min=TINY)
+    found = [(rest, sparsity, k) for k, (sparsity, rest) in zip(kernels, judged, strict=True)][1:]
+    _, sparsity, k = min(found, key=lambda one: one[0].item())
+    gain = 1 - sparsity / without if judged[0][0] > TINY else torch.zeros_like(without)
+    return (k, gain[None]) if gain > 0 else (none, torch.zeros_like(gain)[None])
+
+
+def _coarse_to_fine(
+    y: torch.Tensor, size: int, cost: float, coarsest: int, finer: float, rounds: int
+) -> torch.Tensor:
+    """The kernel ``(1, size, size)`` to which one of the :data:`WAYS` leads."""
+    k, threshold = y.new_zeros(1, 3, 3), None
     k[0, 1, :2] = 0.5  # not a delta, which explains everything
-    threshold = None
-    for side in scales(size):
+    for side in scales(size, coarsest, finer):
         shrunk = [max(side, round(n * side / size)) for n in y.shape[-2:]]
         small = F.interpolate(y, shrunk, mode="bilinear", antialias=True) if side < size else y
-        k = centred(_resized(k, side))
+        k = centred(_resized(k, side) if k.shape[-1] < side else k)
         wide = extend_smoothly(small, *extended_size(small, k))
-        for i in range(ROUNDS + (LAST_ROUNDS if side == size else 0)):
+        for i in range(rounds + (LAST_ROUNDS if side == size else 0)):
             g = slopes(sharpen(wide, k, cost))
             if threshold is None:
                 threshold = steep(g, 2 * side)
             g = torch.where(_length(g) > threshold, g, 0.0)
-            k = cleaned(fit_kernel(g, slopes(wide), k, RIDGE), CUT if i < ROUNDS else LAST_CUT)
+            k = fit_kernel(g, slopes(wide), k, RIDGE)
+            k = cleaned(k, CUT if i < rounds else LAST_CUT)
             cost, threshold = max(cost / RELAX, LEAST_EDGES), threshold / RELAX
-    k = centred(k)
-    gain = sparsity_gain(y, k)
-    if not gain > 0:
-        k = torch.zeros_like(k)
-        k[:, size // 2, size // 2] = 1
-    return k, gain.clamp(min=0)
+    return centred(k)
 
 
 def sharpen(y: torch.Tensor, k: torch.Tensor, cost: float) -> torch.Tensor:
@@ -250,28 +263,24 @@ def _resized(k: torch.Tensor, side: int) -> torch.Tensor:
     return wide / wide.sum()
 
 
-def sparsity_gain(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-    """By what share the slopes become sparser if ``y`` is restored with ``k``, not with no blur.
+def judge(y: torch.Tensor, k: torch.Tensor) -> Pair:
+    """How sparse the slopes are of ``y`` restored with ``k``, and how much of ``y`` is left.
 
-    The measure is the sum of the absolute slopes by the root of the sum of their squares (Krishnan,
+    The first is the sum of the absolute slopes by the root of the sum of their squares (Krishnan,
     Tay and Fergus, "Blind deconvolution using a normalized sparsity measure", CVPR 2011), which
-    contrast does not change: few steep slopes have a small one, a blur a larger, and the ripples of
-    a wrong kernel a larger, too. Both restorations keep the total variation small.
+    contrast does not change: it is small for few, steep slopes, larger for blurred ones, and for
+    the ripples of a wrong kernel. The second is the mean squared residual. Both restorations keep
+    the total variation small.
 
     Args:
         y: ``(1, 1, H, W)``.
         k: ``(1, h, w)``.
-
-    Returns:
-        ``(1,)``; below 0 where no blur explains ``y`` better.
     """
-    border = min(BORDER, (min(y.shape[-2:]) - 2) // 3)
-    start, none = y.clamp(min=DARKEST), torch.zeros_like(k)
-    none[:, k.shape[-2] // 2, k.shape[-1] // 2] = 1
-    measures = []
-    for kernel in (k, none):
-        x = richardson_lucy(y, kernel, JUDGED, "valid", True, tv=JUDGED_TV, start=start)
-        inner = slopes(x)[..., border : -1 - border, border : -1 - border]
-        measures.append(inner.abs().sum() / inner.square().sum().sqrt().clamp(min=TINY))
-    with_k, without = measures
-    return torch.where(without > TINY, 1 - with_k / without.clamp(min=TINY), 0.0)[None]
+    start = y.clamp(min=DARKEST)
+    x = richardson_lucy(y, k, JUDGED, "valid", True, tv=JUDGED_TV, start=start)
+    border = min(max(k.shape[-2:]), (min(y.shape[-2:]) - 2) // 3)  # there it guesses
+    inner = (..., slice(border, y.shape[-2] - border), slice(border, y.shape[-1] - border))
+    left = (Blur(k, y.shape[-2:], "reflect")(x) - y)[inner]
+    steep = slopes(x[inner])[..., :-1, :-1]
+    sparsity = steep.abs().sum() / steep.square().sum().sqrt().clamp(min=TINY)
+    return sparsity, left.square().mean()

@@ -82,7 +82,7 @@ def unet(profile: str) -> dict:
 
 
 def _bridge(profile: str) -> dict:
-    """What both are trained on, and how; in full precision, for bfloat16 would hide weak noise."""
+    """What both are trained on, and how."""
     return {
         "degradation": "known-blur",
         "grey": 1,
@@ -91,6 +91,7 @@ def _bridge(profile: str) -> dict:
         "schedule": {"name": "cosine", "warmup": 50},
         "clip": {"norm": 1.0},
         "ema": 0.99,
+        "precision": "bf16",
         "channels_last": True,
         **BRIDGE_SIZES[profile],
     }
