@@ -34,6 +34,7 @@ LAST_ROUNDS, LAST_CUT = 4, 0.015
 ISLAND = 0.1  # of its light: a part of a kernel that holds less is left out
 JUDGED, JUDGED_TV = 30, 5e-4  # iterations and total variation of the restorations that judge it
 DARKEST = 1e-3  # of a restoration's start
+CLIPPED, MOSTLY = 0.99, 0.5  # what is clipped; if this share is near it, it is looked at, too
 TINY = 1e-12
 Pair = tuple[torch.Tensor, torch.Tensor]
 
@@ -116,41 +117,64 @@ def _coarse_to_fine(
         small = F.interpolate(y, shrunk, mode="bilinear", antialias=True) if side < size else y
         k = centred(_resized(k, side) if k.shape[-1] < side else k)
         wide = extend_smoothly(small, *extended_size(small, k))
+        seen = _unclipped(y, side, small.shape[-2:], wide.shape[-2:])
         for i in range(rounds + (LAST_ROUNDS if side == size else 0)):
             g = slopes(sharpen(wide, k, cost))
             if threshold is None:
                 threshold = steep(g, 2 * side)
             g = torch.where(_length(g) > threshold, g, 0.0)
-            k = fit_kernel(g, slopes(wide), k, RIDGE)
+            k = fit_kernel(seen * g, seen * slopes(wide), k, RIDGE)
             k = cleaned(k, CUT if i < rounds else LAST_CUT)
             cost, threshold = max(cost / RELAX, LEAST_EDGES), threshold / RELAX
     return centred(k)
 
 
+def _unclipped(
+    y: torch.Tensor, side: int, size: tuple[int, int], wide: tuple[int, int]
+) -> torch.Tensor:
+    """1 where light that was clipped cannot have gone, ``(1, 1, *wide)``, else 0.
+
+    Args:
+        y: at full size.
+        side: of the kernel at the scale of ``size``.
+        wide: the size with what makes it periodic, which is kept.
+    """
+    clipped = F.adaptive_max_pool2d((y >= CLIPPED).to(y), size)
+    near = F.max_pool2d(clipped, side, 1, side // 2)
+    near = F.pad(near, (0, wide[1] - size[1], 0, wide[0] - size[0]))
+    return 1 - near if near.mean() < MOSTLY else torch.ones_like(near)
+
+
 def sharpen(y: torch.Tensor, k: torch.Tensor, cost: float) -> torch.Tensor:
     """An image of few edges that explains ``y``: ``|k * x - y|^2 + cost * (how many edges)``.
 
-    By splitting: in turn, edges that do not pay are dropped, and the image is found that has them
-    and explains ``y``, in closed form, ``(conj(K) Y + beta conj(D) G) / (|K|^2 + beta |D|^2)``;
-    with ``beta`` doubled each time.
+    By splitting: in turn, edges that do not pay are dropped, and an image is found that has the
+    others and explains ``y``, see :func:`fit_image`; with ``beta`` doubled each time.
 
     Args:
         y: ``(B, 1, H, W)``, periodic.
         k: ``(B, h, w)``.
     """
-    size = y.shape[-2:]
-    h = transfer_function(k, *size)[:, None, :, : size[1] // 2 + 1]
-    power, seen = h.abs().square(), h.conj() * torch.fft.rfft2(y)
-    rough = roughness(*size).to(y)
-    x, beta = y, 2 * cost
+    problem, x, beta = _image_problem(y, k), y, 2 * cost
     while beta < STEEPEST:
         g = slopes(x)
         g = torch.where(_length(g).square() >= cost / beta, g, 0.0)
-        x = torch.fft.irfft2(
-            (seen + beta * torch.fft.rfft2(_slopes_adjoint(g))) / (power + beta * rough), s=size
-        )
-        beta = 2 * beta
+        x, beta = fit_image(problem, g, beta), 2 * beta
     return x
+
+
+def _image_problem(y: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Transforms that :func:`fit_image` takes: of what is seen, of the blur and of slopes."""
+    size = y.shape[-2:]
+    h = transfer_function(k, *size)[:, None, :, : size[1] // 2 + 1]
+    return h.conj() * torch.fft.rfft2(y), h.abs().square(), roughness(*size).to(y)
+
+
+def fit_image(problem: tuple[torch.Tensor, ...], g: torch.Tensor, beta: float) -> torch.Tensor:
+    """The image by least squares: ``|k * x - y|^2 + beta * |slopes(x) - g|^2``, in closed form."""
+    seen, power, rough = problem
+    waves = seen + beta * torch.fft.rfft2(_slopes_adjoint(g))
+    return torch.fft.irfft2(waves / (power + beta * rough), s=g.shape[-2:])
 
 
 def slopes(x: torch.Tensor) -> torch.Tensor:
