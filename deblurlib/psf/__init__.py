@@ -6,15 +6,18 @@ rows counted downwards. Kernels of other makers go through :func:`as_kernel`. Ta
 """
 
 from .checking import as_kernel, check
-from .kernels import box, disk, from_path, gaussian, motion, shake, stack, transfer_function
+from .kernels import box, disk, extent, from_path, gaussian, motion, shake, stack, transfer_function
 from .paths import trajectories, trajectory
+from .streaks import from_streak
 
 __all__ = [
     "as_kernel",
     "box",
     "check",
     "disk",
+    "extent",
     "from_path",
+    "from_streak",
     "gaussian",
     "motion",
     "shake",
