@@ -14,10 +14,11 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from . import edges, images, metrics
+from . import edges, images, metrics, psf
 from .degrade import Pair
 from .errors import InputError, require
 
+NARROW = 0.3  # standard deviation of a blur that hardly shows, pixels
 Output = torch.Tensor | Sequence[torch.Tensor]  # of a model: one tensor, or several
 
 
@@ -226,6 +227,22 @@ def _mean_l1(x_hat: torch.Tensor, x: torch.Tensor) -> float:
     return F.l1_loss(x_hat, x).item()
 
 
+def _sigma_of_kernel(pair: Pair) -> torch.Tensor:
+    return psf.deviation(pair.kernels)
+
+
+def _log_error(sigma_hat: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """The squared difference of ``log(sigma + 0.3)``: of wide blurs, the relative error counts.
+
+    Below 0.3 pixels a blur is next to none, and how little of it there is does not matter.
+    """
+    return ((sigma_hat + NARROW).log() - (sigma + NARROW).log()).square().mean()
+
+
+def _mean_pixels_off(sigma_hat: torch.Tensor, sigma: torch.Tensor) -> float:
+    return (sigma_hat - sigma).abs().mean().item()
+
+
 def _edges_of(pair: Pair, **canny: object) -> torch.Tensor:
     return edges.canny(pair.x, **canny)
 
@@ -274,6 +291,9 @@ OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
     "ssim-and-l1": ssim_and_l1,
     "edges": edges_of_sharp,
     "mse-and-edges": image_and_edges,
+    "sigma-of-kernel": Objective(
+        _log_error, target=_sigma_of_kernel, measures={"val_sigma_error": _mean_pixels_off}
+    ),
 }
 
 #: name -> adversarial loss. ``non-saturating``: Goodfellow et al., "Generative adversarial nets",

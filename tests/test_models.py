@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import ndimage, signal
 
-from deblurlib import images, models, training
+from deblurlib import images, models, psf, training
 from deblurlib.edges import CANNY, canny
 from deblurlib.errors import InputError
 from deblurlib.models import autoencoder, srcnn
@@ -17,15 +17,17 @@ from deblurlib.models.srn import FLAVOURS, UPSAMPLINGS
 from deblurlib.studies.srn.recipes import published
 
 #: what a model takes beside ``y``
-MORE = {"denoiser": (0.1,)}
+MORE = {"denoiser": (0.1,), "unrolled-rl": (psf.motion(5, 30, 5),)}
 SMALL = {
     "autoencoder": {"width": 4, "upsampling": "sub-pixel", "skips": ["E1", "E4"]},
     "deblurnet": {"width": 4, "blocks": 2, "fourth": "predicted", "edges": {"width": 2}},
     "denoiser": {"width": 4, "depth": 3},
     "edgenet": {"width": 4, "stages": 3},
+    "kernelnet": {"width": 2, "hidden": 4},
     "srcnn": {"layers": "9-3-1-5", "channels": 3, "dilation": [1, 2, 1, 1], "residual": True},
     "srn": {"width": 4, "channels": 3, "residual": False},
     "unet": {"width": 4, "channels": 3, "residual": True},
+    "unrolled-rl": {"width": 4, "depth": 2, "steps": 2, "iterations": 2, "kernel_error": 0.5},
 }
 #: S3's table: channels taken and made, kernel, stride, side of the output
 ENCODER = [
@@ -88,6 +90,9 @@ def lively(model, seed=0):
         ("deblurnet", {"fourth": "sharp"}, 84275),
         ("deblurnet", {"fourth": "predicted", "edges": {}}, 84275 + 72199),
         ("deblurnet", {"width": 22}, 158447),
+        ("kernelnet", {}, 129881),
+        ("unrolled-rl", {}, 6 * (4 * 32 + 2 * 32 * 32 + 32) * 9 + 6),
+        ("unrolled-rl", {"shared": True}, (4 * 32 + 2 * 32 * 32 + 32) * 9 + 6),
     ],
 )
 def test_networks_have_as_many_parameters_as_is_said_of_them(name, arguments, count):
@@ -187,7 +192,7 @@ def test_the_sides_are_multiples_of_what_a_model_says(rand, name, arguments, mul
 
 
 @torch.no_grad()
-@over_models
+@pytest.mark.parametrize("name", [n for n in models.MODELS if n != "kernelnet"])
 def test_a_model_keeps_the_size_and_the_images_of_a_batch_do_not_meet(rand, name):
     model = build(name, **SMALL[name]).double().eval()
     y = rand(2, model.channels, 3 * model.multiple, 5 * model.multiple).double()
@@ -777,7 +782,7 @@ def test_files_give_back_the_same_model_to_the_bit(rand, tmp_path, capsys, name,
     (tmp_path / "README.md").write_text("a form for a model card\n")
     models.save(model, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
-    y = rand(1, model.channels, 16, 32)
+    y = rand(1, model.channels, 32, 48)
     loaded = models.load(name, tmp_path)
     assert capsys.readouterr() == ("", "")
     assert not loaded.training
@@ -824,6 +829,9 @@ def test_weights_of_another_shape_are_not_loaded(tmp_path):
         ("autoencoder", {"skips": ["E5"]}, "no skip 'E5'; there are E1"),
         ("autoencoder", {"skips": "E1"}, "no skip"),
         ("autoencoder", {"values": "imagenet", "channels": 1}, "three channels"),
+        ("unrolled-rl", {"steps": 0}, "1 or more, not 0"),
+        ("unrolled-rl", {"depth": 1}, "2 or more, not 1"),
+        ("unrolled-rl", {"kernel_error": 1.5}, r"in 0\.\.1, not 1\.5"),
         ("edgenet", {"stages": 0}, "1 or more, not 16 and 0"),
         ("deblurnet", {"width": 0}, "1 or more, not 0"),
         ("deblurnet", {"fourth": "drawn"}, "'drawn' is none of none, zero, blurred, sharp, pred"),

@@ -310,3 +310,63 @@ def test_check_refuses_what_is_no_kernel(k, named):
 def test_a_wrong_argument_is_named(make, arguments, named):
     with pytest.raises(InputError, match=named):
         make(*arguments)
+
+
+# --- measured
+
+
+def grid_of(k):
+    return torch.meshgrid(*map(torch.arange, k.shape), indexing="ij")
+
+
+@over_kernels
+def test_the_deviation_is_that_of_the_light_along_an_axis(k):
+    down, right = (
+        place.double() - side // 2 for place, side in zip(grid_of(k), k.shape, strict=True)
+    )
+    light = k.double()
+    mean = [(light * place).sum() for place in (down, right)]
+    variance = sum(
+        (light * (p - m).square()).sum() for p, m in zip((down, right), mean, strict=True)
+    )
+    torch.testing.assert_close(psf.deviation(k).double(), (variance / 2).sqrt(), atol=1e-5, rtol=0)
+    both = psf.deviation(torch.stack([k, k.mT]) if k.shape[0] == k.shape[1] else k[None])
+    torch.testing.assert_close(both, psf.deviation(k).expand(len(both)), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (3, -2), (-4, 4)])
+def test_a_gaussian_has_its_sigma_wherever_it_lies_and_a_shifted_kernel_is_not_far(place):
+    k = padded(psf.gaussian(2.0), 4)
+    moved = k.roll(place, (0, 1))
+    assert psf.deviation(moved).item() == pytest.approx(2, rel=0.01)  # cut off at three sigma
+    assert psf.distance(moved, k).item() == pytest.approx(0, abs=1e-9)
+    assert psf.distance(moved, psf.gaussian(2.0)).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_distance_is_the_least_over_all_shifts_of_a_plain_loop():
+    k_hat, k = psf.shake(seeded(1), 8, 11), torch.nn.functional.pad(SKEWED, [0, 2, 1, 1])
+    around = [11] * 4  # no shift may push light over the border of the larger one
+    wide = torch.nn.functional.pad(k_hat, around)
+    true = torch.nn.functional.pad(padded(k, 11), [3, 3, 3, 3])
+    shifts = [(i, j) for i in range(-9, 10) for j in range(-9, 10)]
+    errors = [(wide.roll(shift, (0, 1)) - true).square().sum() for shift in shifts]
+    expected = min(errors) / k.square().sum()
+    assert min(errors) < errors[len(errors) // 2]  # another than where it lies
+    torch.testing.assert_close(psf.distance(k_hat, k), expected)
+    batch = psf.distance(torch.stack([k_hat, k_hat.mT]), torch.stack([k, k]))
+    assert batch[0] == psf.distance(k_hat, k)
+    assert batch[1] == psf.distance(k_hat.mT, k) != batch[0]
+
+
+@pytest.mark.parametrize(
+    ("k_hat", "k", "named"),
+    [
+        (SKEWED, SKEWED[None], r"not \(3, 3\) and \(1, 3, 3\)"),
+        (SKEWED.expand(2, 3, 3), SKEWED.expand(3, 3, 3), r"not \(2, 3, 3\) and \(3, 3, 3\)"),
+        (SKEWED[0], SKEWED[0], r"not \(3,\) and \(3,\)"),
+        (SKEWED, 0 * SKEWED, "a kernel of zeros"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(k_hat, k, named):
+    with pytest.raises(InputError, match=named):
+        psf.distance(k_hat, k)

@@ -65,7 +65,7 @@ def test_degradations_drawn_together_are_to_the_bit_what_each_is_alone(name):
         alone = degrade.SETTINGS[name](degrade.generator(3, i))
         assert torch.equal(d.blur, alone.blur)
         assert (d.parameters, d.margin, d.noise) == (alone.parameters, alone.margin, alone.noise)
-    if name in (*CAMERAS, "shake"):
+    if name in (*CAMERAS, "shake", "known-blur"):
         assert degrade.SETTINGS[name].many
 
 
@@ -238,19 +238,23 @@ PARAMETERS = {
     "s4-camera": {"length": (8, 24), "roll": (0, 1)},
     "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
     "s5-gaussian": {"sigma": (0, 30)},
+    "s5-gaussian-uniform": {"sigma": (0, 10)},
     "shake": {"length": (8, 24)},
+    "known-blur": {"sigma": (1, 4), "length": (8, 24), "noise": (0.001, 0.02)},
     "noise": {"noise": (0, 0.2)},
 }
 
 
+SHAKEN = ("known-blur", True)  # of its two kinds the one that no parameters make again
 #: the windows of Gaussians, sides in pixels
 SIZES = {
     **dict.fromkeys(("s2-gaussian", "s2-gaussian-quiet", "s2-gaussian-noisy"), 5),
     "s2-gaussian-whole": 25,
+    "known-blur": 25,
     "s2-gaussian-2": 9,
     "s2-gaussian-4": 17,
     "s3-mixture": 13,
-    "s5-gaussian": 61,
+    **dict.fromkeys(("s5-gaussian", "s5-gaussian-uniform"), 61),
 }
 
 
@@ -266,12 +270,14 @@ def made(name, parameters):
 @over_plain_settings
 def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(name):
     for d in drawn(name)[:10]:
-        if name not in (*CAMERAS, "shake"):
+        if name not in (*CAMERAS, "shake") and (name, "length" in d.parameters) != SHAKEN:
             torch.testing.assert_close(d.blur, made(name, d.parameters))
         added = dict.fromkeys((n for n in degrade.SETTINGS if n.startswith("s2-")), 0.02)
         added |= {"s2-gaussian-quiet": 0, "s2-gaussian-noisy": 0.05}
         added |= {"noise": d.parameters.get("noise")}
-        assert (d.noise, d.quantise) == (added.get(name, 0), name not in added)
+        quantised = {"known-blur": d.parameters.get("noise")}  # it is noisy, and clipped
+        noise = (added | quantised).get(name, 0)
+        assert (d.noise, d.quantise) == (noise, name not in added)
         assert (d.photons, d.highlights) == (math.inf, 1)
         assert d.average == ("light" if name == "s4-camera-light" else "encoded")
     assert len({(d.average, d.margin, d.blur.shape) for d in drawn(name)}) == 1
@@ -280,7 +286,8 @@ def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(na
 @over_plain_settings
 def test_parameters_are_spread_over_their_whole_range(name):
     expected = PARAMETERS[name]
-    each = [d.parameters for d in drawn(name, range(100) if name == "s3-mixture" else range(50))]
+    twofold = name in ("s3-mixture", "known-blur")
+    each = [d.parameters for d in drawn(name, range(100 if twofold else 50))]
     for parameter, (low, high) in expected.items():
         values = [p[parameter] for p in each if parameter in p]
         assert low <= min(values) <= max(values) <= high
@@ -290,6 +297,11 @@ def test_parameters_are_spread_over_their_whole_range(name):
         motions = kinds.count({"length", "angle"})
         assert 35 < motions < 65
         assert motions + kinds.count({"sigma"}) == 100
+    elif name == "known-blur":  # a shaken camera for one half and a Gaussian for the other
+        kinds = [set(p) for p in each]
+        shaken = kinds.count({"length", "noise"})
+        assert 35 < shaken < 65
+        assert shaken + kinds.count({"sigma", "noise"}) == 100
     else:
         assert all(set(p) == set(expected) for p in each)
 

@@ -1,8 +1,9 @@
 """Deconvolution without learning: from a kernel that is known, or found on the way.
 
 ``linear``: by dividing Fourier transforms. ``richardson_lucy``: by repeated multiplication.
-``blind``: the kernel, too; ``finding``: the kernel, from edges. ``splitting``: with a denoiser. ``boundaries``: what lies beyond the
-image. ``stopping``: when to end, and what does not count. ``blur``: the operator that they share.
+``blind``: the kernel, too; ``finding``: the kernel, from edges. ``splitting``: with a denoiser.
+``boundaries``: what lies beyond the image. ``stopping``: when to end, and what does not count.
+``blur``: the operator that they share.
 
 Images are tensors of floats or NumPy arrays, see :func:`deblurlib.values.as_batch`, kernels what
 :func:`deblurlib.psf.as_kernel` takes; what is returned are tensors. Taught in chapter 06.

@@ -6,6 +6,7 @@ Taught in chapter 01.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -156,9 +157,24 @@ def s5_gaussian(generator: torch.Generator) -> Degradation:
     return Degradation(psf.gaussian(sigma, 61), {"sigma": sigma})
 
 
+def s5_gaussian_uniform(generator: torch.Generator) -> Degradation:
+    """As S5's, but sigma uniform in [0, 10]: of S5's own, few are wide, and many hardly a blur."""
+    sigma = _between(generator, 0.0, 10.0)
+    return Degradation(psf.gaussian(sigma, 61), {"sigma": sigma})
+
+
 def shake(generator: torch.Generator) -> Degradation:
     """Camera shake as one kernel, 8 to 24 pixels long, after Boracchi and Foi; in no source."""
     return _shakes([generator])[0]
+
+
+def known_blur(generator: torch.Generator) -> Degradation:
+    """What deconvolution with a known kernel is chosen and trained on; in no source.
+
+    A shaken camera's kernel, 8 to 24 pixels long, or a Gaussian with a sigma uniform in [1, 4],
+    equally likely, in a window of 25 pixels; noise from 0.001 to 0.02, its logarithm uniform.
+    """
+    return _known_blurs([generator])[0]
 
 
 def noise(generator: torch.Generator) -> Degradation:
@@ -188,7 +204,9 @@ SETTINGS: dict[str, Draw] = {
     "s4-camera": s4_camera,
     "s4-camera-light": s4_camera_light,
     "s5-gaussian": s5_gaussian,
+    "s5-gaussian-uniform": s5_gaussian_uniform,
     "shake": shake,
+    "known-blur": known_blur,
     "noise": noise,
     "snapshot": snapshot,
     "stored": stored,
@@ -211,6 +229,25 @@ def _shakes(generators: Sequence[torch.Generator]) -> list[Degradation]:
     ]
 
 
+def _known_blurs(generators: Sequence[torch.Generator]) -> list[Degradation]:
+    drawn = [torch.rand(3, generator=g).tolist() for g in generators]
+    shaken = [
+        (g, 8 + 16 * width)
+        for g, (kind, width, _) in zip(generators, drawn, strict=True)
+        if kind < 0.5
+    ]
+    paths = iter(psf.trajectories(*zip(*shaken, strict=True)) if shaken else ())
+    degradations = []
+    for kind, width, strength in drawn:
+        sigma = math.exp(math.log(0.001) + strength * math.log(20))
+        if kind < 0.5:
+            k, made_from = psf.from_path(next(paths), 25), {"length": 8 + 16 * width}
+        else:
+            k, made_from = psf.gaussian(1 + 3 * width, 25), {"sigma": 1 + 3 * width}
+        degradations.append(Degradation(k, made_from | {"noise": sigma}, noise=sigma))
+    return degradations
+
+
 def _cameras(generators: Sequence[torch.Generator], average: str) -> list[Degradation]:
     drawn = [(_between(g, 8.0, 24.0), _between(g, 0.0, 1.0)) for g in generators]
     paths = camera_shakes(generators, *zip(*drawn, strict=True))
@@ -222,6 +259,7 @@ def _cameras(generators: Sequence[torch.Generator], average: str) -> list[Degrad
 
 # Their walks take a loop of 2,000 steps, however many they are: see sampling.draw_each.
 shake.many = _shakes
+known_blur.many = _known_blurs
 s4_camera.many = partial(_cameras, average="encoded")
 s4_camera_light.many = partial(_cameras, average="light")
 snapshot.many = snapshots

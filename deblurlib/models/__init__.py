@@ -19,6 +19,7 @@ from .autoencoder import Autoencoder
 from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
+from .kernelnet import KernelNet
 from .networks import (
     DISCRIMINATORS,
     MODELS,
@@ -32,6 +33,7 @@ from .shipping import WEIGHTS, load_shipped, shipped_networks, write_shipped
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
+from .unrolled import UnrolledRichardsonLucy
 from .winograd import lighten
 
 __all__ = [
@@ -45,8 +47,10 @@ __all__ = [
     "Denoiser",
     "EdgeNet",
     "FlatDiscriminator",
+    "KernelNet",
     "PatchDiscriminator",
     "UNet",
+    "UnrolledRichardsonLucy",
     "build",
     "build_discriminator",
     "lighten",

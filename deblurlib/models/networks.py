@@ -17,9 +17,11 @@ from .autoencoder import Autoencoder
 from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
+from .kernelnet import KernelNet
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
+from .unrolled import UnrolledRichardsonLucy
 
 #: name -> class
 MODELS: dict[str, type[nn.Module]] = {
@@ -27,9 +29,11 @@ MODELS: dict[str, type[nn.Module]] = {
     "deblurnet": DeblurNet,
     "denoiser": Denoiser,
     "edgenet": EdgeNet,
+    "kernelnet": KernelNet,
     "srcnn": SRCNN,
     "srn": SRN,
     "unet": UNet,
+    "unrolled-rl": UnrolledRichardsonLucy,
 }
 #: name -> class
 DISCRIMINATORS: dict[str, type[nn.Module]] = {

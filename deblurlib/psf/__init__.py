@@ -6,7 +6,8 @@ rows counted downwards. Kernels of other makers go through :func:`as_kernel`. Ta
 """
 
 from .checking import as_kernel, check
-from .kernels import box, disk, extent, from_path, gaussian, motion, shake, stack, transfer_function
+from .kernels import box, disk, from_path, gaussian, motion, shake, stack, transfer_function
+from .measuring import deviation, distance, extent
 from .paths import trajectories, trajectory
 from .streaks import from_streak
 
@@ -14,7 +15,9 @@ __all__ = [
     "as_kernel",
     "box",
     "check",
+    "deviation",
     "disk",
+    "distance",
     "extent",
     "from_path",
     "from_streak",

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import InputError, require
-from .checking import check
 from .paths import trajectory
 
 
@@ -155,31 +154,6 @@ def transfer_function(k: torch.Tensor, height: int, width: int) -> torch.Tensor:
         raise InputError(f"a {h} x {w} kernel is larger than the {height} x {width} image")
     padded = F.pad(k, (0, width - w, 0, height - h))
     return torch.fft.fft2(padded.roll((-(h // 2), -(w // 2)), dims=(-2, -1)))
-
-
-def extent(k: torch.Tensor) -> tuple[float, float, float]:
-    """How far a kernel ``(h, w)`` spreads: its light's standard deviations, and a direction.
-
-    They are along the axis of the widest spread and across it, pixels; the axis is in degrees,
-    counter-clockwise from the x axis as seen on the screen, above -90 and up to 90, as the angle of
-    :func:`motion`. A line of length L has a deviation of about L / 3.5 along it.
-
-    >>> [round(value, 1) for value in extent(motion(21, 30))]
-    [6.1, 0.4, 30.0]
-    """
-    check(k)
-    mass = k.detach().cpu().double()
-    down, right = (torch.arange(side, dtype=torch.float64) for side in mass.shape)
-    down = down - (mass.sum(1) * down).sum()
-    right = right - (mass.sum(0) * right).sum()
-    of_rows, of_columns = (mass.sum(1) * down**2).sum(), (mass.sum(0) * right**2).sum()
-    both = (mass * down[:, None] * right).sum()
-    half, mean = (of_columns - of_rows) / 2, (of_columns + of_rows) / 2
-    apart = torch.hypot(half, both)
-    # screens count rows downwards
-    angle = math.degrees(math.atan2(-both, half)) / 2
-    along, across = ((mean + sign * apart).clamp(min=0).sqrt().item() for sign in (1, -1))
-    return along, across, angle if angle > -90 else 90.0
 
 
 def odd(size: int | None, default: int) -> int:

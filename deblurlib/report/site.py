@@ -73,7 +73,8 @@ def copy_pages(root: Path, source: Path) -> None:
     pages = {"data.md": root / "data" / "README.md"}
     pages |= {"speed.md": root / "benchmarks" / "results" / "README.md"}
     pages |= {"model-card.md": weights / "srn" / "README.md"}
-    pages |= {"denoiser-card.md": weights / "denoiser" / "README.md"}
+    others = [path.parent for path in weights.glob("*/card.json") if path.parent.name != "srn"]
+    pages |= {f"{folder.name}-card.md": folder / "README.md" for folder in others}
     # in the repository, pages link to these where they lie
     places = {f"../{path.relative_to(root).as_posix()}": page for page, path in pages.items()}
     for page in source.glob("*.md"):

@@ -18,7 +18,7 @@ from .finding import Candidate, find_photos
 from .jobs import Outcome, Request, Step, Watch
 from .lookup import find_method, of_model, of_run, shipped
 from .methods import METHODS, WITH_KERNEL, Method, unsharp_mask
-from .patches import restore_patches, seam_energy, seams
+from .patches import guess_and_restore, restore_patches, seam_energy, seams
 from .restoring import find_kernel, restore, telling_pixels, tile_difference
 from .settings import Setting
 from .tiles import TILE
@@ -42,6 +42,7 @@ __all__ = [
     "find_kernel",
     "find_method",
     "find_photos",
+    "guess_and_restore",
     "of_model",
     "of_run",
     "restore",

@@ -13,11 +13,19 @@ from ..errors import InputError, NoSuchRun
 from . import deconvolution
 from .applying import apply_model
 from .methods import METHODS, Method
+from .patches import guess_and_restore
+
+KERNELNET = "kernelnet-rl"  # the network that guesses a kernel, and Richardson-Lucy
+STITCHED = f"{KERNELNET}-stitched"  # the same patch by patch
 
 
 def shipped() -> list[str]:
-    """The names of the trained networks that come with the library, but for the denoiser."""
-    return [name for name in models.shipped_networks() if name != deconvolution.DENOISER]
+    """The names of the methods that are trained networks which come with the library.
+
+    The denoiser is none; that which guesses a kernel is two.
+    """
+    names = [name for name in models.shipped_networks() if name != deconvolution.DENOISER]
+    return sorted([*names, STITCHED]) if KERNELNET in names else names
 
 
 def find_method(name: str, device: torch.device | str = "cpu", store: Path | None = None) -> Method:
@@ -32,10 +40,13 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
     if name in METHODS:
         return METHODS[name]
     if name in shipped():
-        model, card = models.load_shipped(name, device)
-        with models.shipping.undamaged(models.shipping.WEIGHTS / name):
+        folder = KERNELNET if name == STITCHED else name
+        model, card = models.load_shipped(folder, device)
+        with models.shipping.undamaged(models.shipping.WEIGHTS / folder):
             options = {key: card[key] for key in ("describes", "contaminated", "tiled_psnr")}
         options["contaminated"] = tuple(options["contaminated"])
+        if name == STITCHED:
+            return stitched(model, contaminated=options["contaminated"])
         return of_model(name, model, ready=_quickest, **options)
     try:
         run = runs.find(runs.root() if store is None else store, name)
@@ -56,6 +67,24 @@ def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
     return of_model(
         run.recipe.name, run.model().to(machine.device(device)), f"run {run.id}", run=run
     )
+
+
+def stitched(model: models.KernelNet, name: str = STITCHED, **options) -> Method:
+    """The method that guesses a kernel for each patch, for a blur that varies.
+
+    See :func:`deblurlib.restoration.guess_and_restore`, also for which such blur it can undo.
+
+    Args:
+        options: further fields of the :class:`Method`.
+    """
+
+    @torch.inference_mode()
+    def restore(y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
+        return guess_and_restore(y.float(), model.kernel, model.deconvolve).to(y.dtype)
+
+    describes = f"{KERNELNET} patch by patch, for a blur that varies"
+    device = next(model.parameters()).device
+    return Method(name, restore, describes, device=device, **options)
 
 
 def _quickest(model: nn.Module, y: torch.Tensor) -> nn.Module:

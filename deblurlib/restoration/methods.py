@@ -225,8 +225,8 @@ TV = Setting(0.0005, "weight of the total variation: more is smoother", 0, 0.24)
 WITH_KERNEL = "richardson-lucy-tv"
 #: name -> method. The networks that ship and the runs are methods, too: see
 #: :mod:`deblurlib.restoration.lookup`. Of a deconvolution, ``tiled_psnr`` is the least of four
-#: photographs of 800 x 800 pixels (Koehler and others, ECCV 2012) with a kernel of 25 x 25, or of six
-#: with the kernel that was found: :mod:`deblurlib.studies.classical.tiled`.
+#: photographs of 800 x 800 pixels (Koehler and others, ECCV 2012) with a kernel of 25 x 25, or of
+#: six with the kernel that was found: :mod:`deblurlib.studies.classical.tiled`.
 METHODS: dict[str, Method] = {
     m.name: m
     for m in (

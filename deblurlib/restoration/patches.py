@@ -5,7 +5,9 @@ Taught in chapter 06.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from ..errors import InputError, require
 from ..psf import as_kernel
 from .tiles import Span, spans
 
+PATCH, OVERLAP = 128, 64  # pixels: of patches whose kernels are guessed
 NEAR = 8  # pixels: how far from a seam the differences lie that it is compared with
 
 
@@ -24,6 +27,13 @@ def restore_patches(
     overlap: int | None = None,
 ) -> torch.Tensor:
     """Cut an image into a grid of patches, restore each with its kernel, and blend them.
+
+    That undoes ``y = sum_i w_i (k_i * x)``, where a *pixel of the result* has its kernel, which is
+    ``weighted="result"`` of :func:`deblurlib.degrade.convolve_field`: then a patch in which the
+    kernel is one is what this kernel makes of ``x``. So a turning camera blurs, whose pixels gather
+    light along paths of their own. A lens does not: out of focus by its depth is the *point that
+    sends*, ``y = sum_i k_i * (w_i x)``. The two differ where the blur changes, as far as the
+    kernels reach; there, stitching makes errors that no better kernel mends.
 
     Args:
         y: ``(B, C, H, W)``.
@@ -53,6 +63,41 @@ def restore_patches(
             weight = (row.weight[:, None] * column.weight).to(y)
             x_hat[place] += restore(y[place], k) * weight
     return x_hat
+
+
+def guess_and_restore(
+    y: torch.Tensor,
+    find: Callable[[torch.Tensor], torch.Tensor],
+    restore: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    patch: int = PATCH,
+    overlap: int = OVERLAP,
+) -> torch.Tensor:
+    """Find a kernel for each patch of a grid, and :func:`restore_patches` with them.
+
+    S5's way with a blur that varies ("for a small enough local patch, the blur is constant"), which
+    it names and gives no sizes of; ours are a compromise: a larger patch tells more of its blur,
+    and holds more than one. A patch without any detail tells nothing; its kernel is a guess, which
+    hardly matters, for nothing in it changes. One patch is looked at after the other.
+
+    Args:
+        y: ``(B, C, H, W)``, of any size; a smaller one than ``patch`` is one patch.
+        find: of patches ``(B, C, h', w')``, one of each image, the kernels ``(B, h, w)``.
+        restore: of a patch ``(1, C, h', w')`` and the kernels of one patch, ``(h, w)``.
+        patch: side of a patch, pixels, at most.
+        overlap: of neighbours, less than half of ``patch`` or equal to it.
+
+    Returns:
+        ``x_hat`` ``(B, C, H, W)``.
+    """
+    require(0 <= 2 * overlap <= patch, f"patches of {patch} pixels cannot overlap by {overlap}")
+    require(patch >= 1, f"patches have 1 pixel or more, not {patch}")
+    size = y.shape[-2:]
+    grid = tuple(max(1, math.ceil((side - overlap) / (patch - overlap))) for side in size)
+    places = product(*grid_spans(size, grid, overlap))
+    found = [find(y[..., row.start : row.stop, col.start : col.stop]) for row, col in places]
+    kernels = torch.stack(found, 1).unflatten(1, grid)
+    parts = zip(y.split(1), kernels, strict=True)
+    return torch.cat([restore_patches(one, of_one, restore, overlap) for one, of_one in parts])
 
 
 def grid_spans(

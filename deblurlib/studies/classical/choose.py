@@ -11,7 +11,6 @@ training keeps back.
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -19,22 +18,13 @@ import torch
 
 from ... import classical, degrade, images, metrics, psf
 from ...data import hold_out, open_images
-from ...degrade import Degradation, Pair
+from ...degrade import Pair
 from ...restoration import deconvolution
 
 SHARE = 0.1  # of the train split: what the recipe 06/denoiser keeps back
 SIDE = 224  # pixels
 SEEDS = (0, 1, 2)  # each draws other blurs and noise
 Restore = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-def validation(generator: torch.Generator) -> Degradation:
-    """Draw a shaken camera's kernel or a Gaussian, equally likely, and noise of 0.001 to 0.02."""
-    kind, width, strength = torch.rand(3, generator=generator).tolist()
-    noise = math.exp(math.log(0.001) + strength * math.log(20))
-    shaken = psf.shake(generator, 8 + 16 * width, 25)
-    k = shaken if kind < 0.5 else psf.gaussian(1 + 3 * width, 25)
-    return Degradation(k, {"noise": noise}, noise=noise)
 
 
 def pairs(source: str) -> list[Pair]:
@@ -44,7 +34,7 @@ def pairs(source: str) -> list[Pair]:
     for seed in SEEDS:
         for i, key in enumerate(sharp.keys):
             x = images.centre_crop(sharp[i], SIDE + 24)[None]
-            blurred.append(degrade.sample(x, validation, seed, [key]))
+            blurred.append(degrade.sample(x, degrade.SETTINGS["known-blur"], seed, [key]))
     return blurred
 
 

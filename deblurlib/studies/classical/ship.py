@@ -1,8 +1,11 @@
-"""Turn a run of ``06/denoiser`` into the denoiser of the method ``plug-and-play``.
+"""Turn a run of ``06/denoiser`` or of ``06/kernelnet`` into what a method uses.
 
 ::
 
     python -m deblurlib.studies.classical.ship RUN bsds500=PATH
+
+The denoiser is that of ``plug-and-play``; the other network is the method ``kernelnet-rl``, of
+which the cards and the licence are written, too: see :mod:`.guessing`.
 """
 
 from __future__ import annotations
@@ -15,8 +18,10 @@ import torch
 
 from ... import degrade, images, metrics, models, runs
 from ...data import ImageSet, open_images
+from ...errors import InputError
 from ...restoration import deconvolution
 from ...runs import Run
+from . import guessing
 
 LEVELS = (15, 25, 50)  # of 255: the noise that denoisers are commonly scored at
 SEED = 0
@@ -53,6 +58,17 @@ def score(model: models.Denoiser, test: ImageSet, level: int) -> dict:
     return {"sigma": level, "n": len(rows), "identity_psnr": identity, "psnr": psnr}
 
 
-if __name__ == "__main__":
-    card = ship(runs.find(runs.root(), sys.argv[1]), open_images(sys.argv[2], "test"))
+SHIPS = {"06/denoiser": ship, "06/kernelnet": guessing.ship}
+
+
+def main() -> None:
+    """Ship the run that is named, scored on the test part of the set that is named."""
+    run = runs.find(runs.root(), sys.argv[1])
+    if run.recipe.name not in SHIPS:
+        raise InputError(f"{run.recipe.name} is none of {', '.join(SHIPS)}, which can be shipped")
+    card = SHIPS[run.recipe.name](run, open_images(sys.argv[2], "test"))
     print(json.dumps(card, indent=1))
+
+
+if __name__ == "__main__":
+    main()
