@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from ..files import Photo
 
-UNSURE = 0.5  # dB: a kernel that explains the edges better by less than that is none
-
 
 @app.command()
 def kernel(
@@ -122,9 +120,9 @@ def _spread(k: torch.Tensor, photo: Photo) -> str:
 
 def _certainty(gain: float) -> str:
     """How sure it is, in words."""
-    if gain < UNSURE:
-        return (
-            "explains the edges no better than no blur: there may be none, or it is not the same "
-            "everywhere"
-        )
-    return f"explains the edges {gain:.1f} dB better than no blur"
+    if gain > 0:
+        return f"with it, the edges become fewer and steeper by {gain:.0%}"
+    return (
+        "no blur was found: no kernel makes the edges fewer and steeper; there may be none, or it "
+        "is not the same everywhere"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from .. import machine, video
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..files import Photo, check_suffix, read_photo, reduce, write_kernel, write_photo
 from ..sharpness import is_sharp
 from .comparison import comparison_paths, write_comparison
@@ -201,6 +202,9 @@ def _pixels(
     method, kernel = request.method, request.kernel
     if method.find_kernel is not None:
         method, kernel = find_kernel(photo.pixels, method, request.device)
+        if kernel.amax() == 1:
+            why = f"{job.name}: no blur was found in it, so it is hardly changed"
+            warnings.warn(why, InputWarning, stacklevel=2)
         began = time.perf_counter()  # how long the tiles take is told by them alone
     pixels = restore(photo.pixels, method, kernel, request.device, request.tile, tell)
     return pixels, kernel
