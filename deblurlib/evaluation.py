@@ -223,7 +223,7 @@ def _scores(
     border: int,
     align: int,
 ) -> dict[str, float | None]:
-    border = max(border, align)
+    border = max(border, align) if align else border
     if not 0 <= 2 * border < min(x.shape[-2:]):
         raise InputError(f"a border of {border} leaves nothing of {tuple(x.shape[-2:])} pixels")
     inner = (..., slice(border, x.shape[-2] - border), slice(border, x.shape[-1] - border))
