@@ -93,6 +93,9 @@ def test_of_a_colour_image_the_mean_of_the_channels_is_looked_at(rand):
     model, y = small(), rand(2, 3, 40, 44)
     assert torch.equal(model.guess(y), model(y.mean(1, keepdim=True)))
     assert model.guess(y[..., :30]).tolist() == [0, 0]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.guess(y), model.guess(y.float()))
+        assert model.guess(y).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -233,13 +236,6 @@ def test_a_training_notes_the_guess_s_error_and_the_psnr_of_what_is_restored(run
 # --- patch by patch
 
 
-def sides(part):
-    """A kernel of each image that says the patch's size: where its one is."""
-    k = torch.zeros(len(part), 1, 255)
-    k[..., part.shape[-1] - 1] = 1
-    return k
-
-
 @pytest.mark.parametrize("size", [(1, 1), (128, 129), (200, 300), (65, 128)])
 def test_patches_cover_any_size_and_each_has_its_own_kernel(rand, size):
     y, found, given = rand(2, 3, *size), [], []
@@ -254,8 +250,7 @@ def test_patches_cover_any_size_and_each_has_its_own_kernel(rand, size):
 
     x_hat = guess_and_restore(y, find, restore)
     torch.testing.assert_close(x_hat, y)
-    sides = {side for part in found for side in part.shape[-2:]}
-    assert max(sides) <= patches.PATCH
+    assert max(max(part.shape[-2:]) for part in found) <= patches.PATCH
     assert len(given) == 2 * len(found)
     assert len(found) == math.prod(1 if n <= 128 else math.ceil((n - 64) / 64) for n in size)
     for i, (part, k) in enumerate(given):
@@ -276,7 +271,7 @@ def test_every_size_is_cut_into_patches_of_no_more_than_is_asked_for():
 @pytest.mark.parametrize(("patch", "overlap"), [(128, 65), (128, -1), (0, 0)])
 def test_patches_that_cannot_be_are_named(rand, patch, overlap):
     with pytest.raises(InputError, match="patches"):
-        guess_and_restore(rand(1, 1, 9, 9), sides, lambda y, k: y, patch, overlap)
+        guess_and_restore(rand(1, 1, 9, 9), small().kernel, lambda y, k: y, patch, overlap)
 
 
 def two_kernels(weighted):
@@ -363,7 +358,7 @@ def check_cards(folder, card):
     text = (folder / "README.md").read_text("utf-8")
     assert sum(one["n"] for one in card["scores"]) >= 2
     for one in card["scores"]:
-        row = (f"{one[name]:.2f}" for name in ("identity_psnr", "psnr", "known_psnr"))
+        row = ("" if one[name] is None else f"{one[name]:.2f}" for name in guessing.PSNRS)
         assert f"| {one['kernel_error']:.3f} | {' | '.join(row)} |" in text
         assert f"| {one['sigma'][0]} to {one['sigma'][1]} | {one['n']} |" in text
     assert f"{card['parameters']:,} parameters" in text
@@ -387,13 +382,16 @@ def test_the_weights_that_ship_have_their_cards_and_do_some_good():
     assert np.mean([row["psnr"] - row["identity_psnr"] for row in rows]) > 0.3
 
 
-def test_scores_are_means_of_those_whose_sigmas_lie_together():
-    rows = [
-        dict.fromkeys(guessing.COLUMNS, v) | {"sigma": s} for s, v in ((0.5, 1), (9, 2), (8, 4))
-    ]
-    low, high = guessing.by_width(rows)
+def test_scores_are_means_of_those_whose_sigmas_lie_together_and_perfect_ones_are_counted():
+    scored = ((0.5, 1), (9, 2), (8, 4), (8.5, 6), (3, math.inf))
+    names = (*guessing.ERRORS, *guessing.PSNRS)
+    rows = [dict.fromkeys(names, value) | {"sigma": sigma} for sigma, value in scored]
+    rows[3]["identity_psnr"] = math.inf
+    low, middle, high = guessing.by_width(rows)
     assert (low["sigma"], low["n"], low["psnr"]) == ([0, 1], 1, 1)
-    assert (high["sigma"], high["n"], high["kernel_error"]) == ([8, 10], 2, 3)
+    assert (high["sigma"], high["n"], high["perfect"]) == ([8, 10], 3, 1)
+    assert (high["kernel_error"], high["psnr"], high["identity_psnr"]) == (4, 3, 3)
+    assert (middle["n"], middle["perfect"], middle["psnr"]) == (1, 1, None)
 
 
 def test_a_score_holds_the_guess_beside_the_truth():

@@ -358,6 +358,12 @@ def test_the_distance_is_the_least_over_all_shifts_of_a_plain_loop():
     assert batch[1] == psf.distance(k_hat.mT, k) != batch[0]
 
 
+def test_a_shift_does_not_bring_back_on_one_side_what_leaves_on_the_other():
+    ends, pair = torch.zeros(1, 5), torch.zeros(1, 5)
+    ends[0, [0, 4]] = pair[0, [1, 2]] = 0.5
+    assert psf.distance(ends, pair).item() == pytest.approx(1)  # one of two points can be met
+
+
 @pytest.mark.parametrize(
     ("k_hat", "k", "named"),
     [

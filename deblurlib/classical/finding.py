@@ -30,6 +30,7 @@ RELAX = 1.1  # by what the cost and the threshold are divided in each round
 STEEPEST = 1e5  # the last weight of the splitting: how much the edges are held to be real
 RIDGE = 10.0  # how much a large kernel costs
 CUT = 0.1  # of its largest value: what is less is no part of a kernel
+LAST_ROUNDS, LAST_CUT = 4, 0.015
 ISLAND = 0.1  # of its light: a part of a kernel that holds less is left out
 JUDGED, JUDGED_TV = 30, 5e-4  # iterations and total variation of the restorations that judge it
 BORDER = 8  # pixels at each side that are not judged, of an image that has them
@@ -98,12 +99,12 @@ def _coarse_to_fine(y: torch.Tensor, size: int, cost: float) -> Pair:
         small = F.interpolate(y, shrunk, mode="bilinear", antialias=True) if side < size else y
         k = centred(_resized(k, side))
         wide = extend_smoothly(small, *extended_size(small, k))
-        for _ in range(ROUNDS):
+        for i in range(ROUNDS + (LAST_ROUNDS if side == size else 0)):
             g = slopes(sharpen(wide, k, cost))
             if threshold is None:
                 threshold = steep(g, 2 * side)
             g = torch.where(_length(g) > threshold, g, 0.0)
-            k = cleaned(fit_kernel(g, slopes(wide), k, RIDGE))
+            k = cleaned(fit_kernel(g, slopes(wide), k, RIDGE), CUT if i < ROUNDS else LAST_CUT)
             cost, threshold = max(cost / RELAX, LEAST_EDGES), threshold / RELAX
     k = centred(k)
     gain = sparsity_gain(y, k)
@@ -211,7 +212,7 @@ def conjugate_gradients(
     return x
 
 
-def cleaned(k: torch.Tensor) -> torch.Tensor:
+def cleaned(k: torch.Tensor, cut: float = CUT) -> torch.Tensor:
     """A kernel ``(1, h, w)`` without what is weak, negative or apart from the rest; sum 1.
 
     One of which nothing is left, as of an image without edges, becomes a delta.
@@ -220,7 +221,7 @@ def cleaned(k: torch.Tensor) -> torch.Tensor:
     if not values.max() > 0:
         values = np.zeros_like(values)
         values[values.shape[0] // 2, values.shape[1] // 2] = 1
-    values = np.where(values >= CUT * values.max(), values, 0)
+    values = np.where(values >= cut * values.max(), values, 0)
     values /= values.sum()
     count, parts = cv2.connectedComponents((values > 0).astype(np.uint8), connectivity=8)
     light = np.bincount(parts.ravel(), values.ravel(), count)

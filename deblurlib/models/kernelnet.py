@@ -17,8 +17,8 @@ from ..errors import InputError, require
 
 WIDEST = 12.0  # pixels: the largest guess
 LEAST_BLUR = 0.3  # pixels: what is guessed to be blurred less is left as it is
-#: variance of a standardised image's detail below which it is nothing, and of a response
-FLAT, SILENT = 1e-8, 1e-4
+FLAT = 1e-8  # variance of an image that is as good as flat
+SILENT = 1e-4  # mean response that is as good as none
 #: standard deviation of what rounding to 8 bit adds: Richardson-Lucy cannot leave an exact 0
 ROUNDING = 1 / 255 / 12**0.5
 
@@ -102,14 +102,16 @@ class KernelNet(nn.Module, PyTorchModelHubMixin):
         return WIDEST * torch.sigmoid(self.dense[-1](z)[:, 0])
 
     def guess(self, y: torch.Tensor) -> torch.Tensor:
-        """The standard deviation ``(B,)`` of what blurred images ``(B, C, H, W)``, any size.
+        """The deviations ``(B,)``, pixels, of what blurred images ``(B, C, H, W)`` of any size.
 
-        All channels are taken to be blurred alike: their mean is looked at. An image that is
-        smaller than ``least`` says nothing, and gets 0.
+        All channels are taken to be blurred alike: their mean is looked at, in float32, for what
+        tells wide blurs apart is finer than bfloat16 keeps. An image that is smaller than ``least``
+        says nothing, and gets 0.
         """
         if min(y.shape[-2:]) < self.least:
             return y.new_zeros(len(y))
-        return self(y.mean(1, keepdim=True))
+        with torch.autocast(y.device.type, enabled=False):
+            return self(y.mean(1, keepdim=True))
 
     @torch.no_grad()
     def kernel(self, y: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ SIZES = {
 GUESSING = {  # of the network that guesses; a crop of 128 pixels is what it is to see of a patch
     "smoke": {"steps": 2, "batch": 1, "crop": 64},
     "quick": {"steps": 400, "batch": 16, "crop": 128},
-    "report": {"steps": 6_000, "batch": 32, "crop": 128, "every": 500},
+    "report": {"steps": 4_000, "batch": 32, "crop": 128, "every": 400},
     "full": {"steps": 60_000, "batch": 64, "crop": 128, "every": 2_500},
 }
 BRIDGE_SIZES = {

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +19,13 @@ from ...degrade import SETTINGS, Pair
 from ...files import write_whole
 from ...restoration.lookup import KERNELNET
 from ...runs import Run
+from . import GUESSING
 
 SETTING = "s5-gaussian-uniform"
 BINS = (0, 1, 2, 4, 6, 8, 10)  # pixels: bounds of the sigmas that are scored together
 DRAWS = 4  # blurs of each image
 DESCRIBES = "a small network guesses a Gaussian kernel; Richardson-Lucy undoes it"
-COLUMNS = ("sigma_error", "kernel_error", "identity_psnr", "psnr", "known_psnr")
+ERRORS, PSNRS = ("sigma_error", "kernel_error"), ("identity_psnr", "psnr", "known_psnr")
 
 TERMS = {
     "bsds500": """Berkeley Segmentation Data Set; P. Arbelaez and others, "Contour Detection and
@@ -47,7 +49,7 @@ A small network that guesses how wide the Gaussian was that blurred an image, an
 
 ## Scores
 
-Grey photographs of `{scored}` ({split}, fingerprint `{fingerprint}`), each blurred {draws} times by `{setting}` and rounded to 8 bit, seeds 0 to {last}. By the sigma that blurred, in pixels: *off*, the mean absolute error of the guess, pixels; *kernel*, the squared error of the kernel, relative to its energy, after the best shift by whole pixels; PSNR in dB, borders included, of the blurred image (*identity*), of this method, and of the same deconvolution with the kernel that blurred (*known*).
+Grey photographs of `{scored}` ({split}, fingerprint `{fingerprint}`), each blurred {draws} times by `{setting}` and rounded to 8 bit, seeds 0 to {last}. By the sigma that blurred, in pixels: *off*, the mean absolute error of the guess, pixels; *kernel*, the squared error of the kernel, relative to its energy, after the best shift by whole pixels; PSNR in dB, borders included, of the blurred image (*identity*), of this method, and of the same deconvolution with the kernel that blurred (*known*); the means leave out images that the blur did not change after rounding, or that came back exactly.
 
 | sigma | n | off | kernel | identity | {name} | known |
 | :--- | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -63,10 +65,10 @@ writes these numbers with the weights.
 
 `KernelNet({arguments})`: {parameters:,} parameters; three convolutions, of whose responses the mean over the image is taken, and three dense layers. S5 gives no sizes; they are ours.
 
-Recipe `06/kernelnet`: {steps:,} steps of {batch} grey crops of {crop} x {crop} pixels, sigma uniform in [0, 10] in a window of 61 pixels, rounded to 8 bit; the squared difference of log(sigma + 0.3). Device: {device}; {minutes:.0f} minutes. Seed {seed}. The command, after `make install` and `source .venv/bin/activate`:
+Recipe `06/kernelnet`: {steps:,} steps of {batch} grey crops of {crop} x {crop} pixels, sigma uniform in [0, 10] in a window of 61 pixels, rounded to 8 bit; the squared difference of log(sigma + 0.3). Device: {device}; {minutes:.1f} minutes. Seed {seed}. The command, after `make install` and `source .venv/bin/activate`:
 
 ```bash
-deblur train 06/kernelnet --profile report --data {data}=PATH
+deblur train 06/kernelnet --profile {profile} --data {data}=PATH
 ```
 
 ## Data
@@ -135,19 +137,30 @@ def score(model: models.KernelNet, pair: Pair) -> dict[str, float]:
         "sigma": pair.parameters[0]["sigma"],
         "sigma_error": (psf.deviation(k_hat) - psf.deviation(k)).abs().item(),
         "kernel_error": psf.distance(k_hat, k).item(),
-        **dict(zip(("identity_psnr", "psnr", "known_psnr"), psnrs, strict=True)),
+        **dict(zip(PSNRS, psnrs, strict=True)),
     }
 
 
 def by_width(rows: Sequence[dict[str, float]]) -> list[dict]:
-    """The means of the scores whose sigmas lie within the same of :data:`BINS`, and how many."""
+    """The means of the scores whose sigmas lie within the same of :data:`BINS`, and how many.
+
+    Rounding may leave nothing of a narrow blur: means of PSNR leave out the images of which one is
+    infinite (``perfect`` says how many); ``None`` if none is left.
+    """
     found = []
     for low, high in pairwise(BINS):
         inside = [row for row in rows if low <= row["sigma"] < high]
         if inside:
-            means = {name: sum(row[name] for row in inside) / len(inside) for name in COLUMNS}
-            found.append({"sigma": [low, high], "n": len(inside), **means})
+            finite = [row for row in inside if all(math.isfinite(row[name]) for name in PSNRS)]
+            counts = {"n": len(inside), "perfect": len(inside) - len(finite)}
+            means = {name: _mean(inside, name) for name in ERRORS}
+            means |= {name: _mean(finite, name) for name in PSNRS}
+            found.append({"sigma": [low, high], **counts, **means})
     return found
+
+
+def _mean(rows: Sequence[dict[str, float]], name: str) -> float | None:
+    return sum(row[name] for row in rows) / len(rows) if rows else None
 
 
 def card_text(card: dict, model: models.KernelNet) -> str:
@@ -155,8 +168,7 @@ def card_text(card: dict, model: models.KernelNet) -> str:
     recipe, made, scored = card["recipe"], card["made_with"], card["scored_on"]
     rows = (
         f"| {one['sigma'][0]} to {one['sigma'][1]} | {one['n']} | {one['sigma_error']:.2f} "
-        f"| {one['kernel_error']:.3f} | {one['identity_psnr']:.2f} | {one['psnr']:.2f} "
-        f"| {one['known_psnr']:.2f} |"
+        f"| {one['kernel_error']:.3f} | {' | '.join(_decibels(one[name]) for name in PSNRS)} |"
         for one in card["scores"]
     )
     return README.format(
@@ -166,6 +178,7 @@ def card_text(card: dict, model: models.KernelNet) -> str:
         scored=scored["name"],
         last=scored["draws"] - 1,
         setting=SETTING,
+        profile=next((p for p, s in GUESSING.items() if s["steps"] == recipe["steps"]), "report"),
         rows="\n".join(rows),
         arguments=", ".join(f"{k}={v}" for k, v in recipe["model_args"].items()),
         parameters=card["parameters"],
@@ -175,6 +188,10 @@ def card_text(card: dict, model: models.KernelNet) -> str:
         trained_on=made["data"]["fingerprint"],
         least=model.least,
     )
+
+
+def _decibels(psnr: float | None) -> str:
+    return "" if psnr is None else f"{psnr:.2f}"
 
 
 def licence(data: str) -> str:
