@@ -28,8 +28,8 @@ def write_world(folder):
         write_pairs(folder / name, ("z",), range(2), "test", size)
     for name in ("clip.mp4", "street.mp4", "holiday.mp4"):
         save_video(folder / name, pan(30), "mp4v")
-    x = images.centre_crop(open_images("sample", "test")[2], 96, 120)[None]
-    files.write_image(folder / "photo.jpg", degrade.convolve(x, psf.motion(7, -60))[0])
+    x = images.centre_crop(open_images("sample", "test")[2], 200, 300)[None]
+    files.write_image(folder / "photo.jpg", degrade.convolve(x, psf.motion(11, -50))[0])
     lamp = torch.full((1, 1, 300, 700), 0.01)
     lamp[..., 240, 612] = 6
     files.write_image(folder / "night.jpg", degrade.convolve(lamp, psf.motion(13, 30))[0])
