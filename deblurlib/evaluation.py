@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from . import images, machine, metrics, perception, stats
+from . import alignment, images, machine, metrics, perception, stats
 from .data import ImageSet, PairSet, batches
 from .degrade import SETTINGS
 from .errors import InputError
@@ -61,6 +61,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     measures: Sequence[str] = (),
     border: int = 0,
+    align: int = 0,
 ) -> list[dict]:
     """Score methods on cases: a row an image and method, the identity's first.
 
@@ -73,6 +74,9 @@ def evaluate(
         measures: of :data:`deblurlib.perception.MEASURES` and :data:`deblurlib.perception.PROBES`.
         border: pixels along each side that are restored but not scored; methods that invent what
             lies beyond the edge are compared where they need not.
+        align: pixels by which a result, the identity's as well, may be moved to where it fits best
+            before it is scored, see :func:`deblurlib.alignment.align`; with as many pixels along
+            each side that are not scored, or ``border`` if that is more. 0: as it is.
 
     Returns:
         rows with ``method``, ``image``, ``scene``, ``psnr`` (infinite for a perfect restoration),
@@ -110,7 +114,7 @@ def evaluate(
                         f"{method.name} made {tuple(x_hat.shape)} of {case.image}; the sharp image "
                         f"is {tuple(x.shape)}"
                     )
-                scores = _scores(x_hat, x, protocols, measures, border)
+                scores = _scores(x_hat, x, protocols, measures, border, align)
             row = {"method": method.name, "image": case.image, "scene": case.scene}
             rows.append(row | scores | {"seconds": seconds})
     if not rows:
@@ -217,10 +221,14 @@ def _scores(
     protocols: Sequence[str],
     measures: Sequence[str],
     border: int,
+    align: int,
 ) -> dict[str, float | None]:
+    border = max(border, align) if align else border
     if not 0 <= 2 * border < min(x.shape[-2:]):
         raise InputError(f"a border of {border} leaves nothing of {tuple(x.shape[-2:])} pixels")
     inner = (..., slice(border, x.shape[-2] - border), slice(border, x.shape[-1] - border))
+    if align:
+        x_hat = alignment.align(images.quantise(x_hat), x, align)  # of what a file would hold
     x_hat, x = images.quantise(x_hat[inner]), x[inner]
     scores = {"psnr": metrics.psnr(x_hat, x).item()}
     scores |= {f"ssim_{p}": _ssim(x_hat, x, p) for p in protocols}

@@ -7,7 +7,8 @@ from sets import write_pairs, write_set
 from test_levin import save_npz, stored_kernel
 from test_video import pan, save_video
 
-from deblurlib import degrade, psf
+from deblurlib import degrade, files, images, psf
+from deblurlib.data import open_images
 
 IMAGES = ("bsds500", "anime-faces", "imagenet_sample", "classic", "photos_mixed")
 PAIRS = ("mine", "levin09", "gopro_scenes", "gopro_patches", "gopro_pairs", "gopro_more")
@@ -22,10 +23,16 @@ def write_world(folder):
     for name in IMAGES:
         write_set(folder / name, ["train/0.png", "train/1.png", "test/2.png"], 72, 90)
     for name in PAIRS:
-        write_pairs(folder / name, ("a", "b"), range(4), "train")
-        write_pairs(folder / name, ("z",), range(2), "test")
+        size = (40, 52) if name == "levin09" else (20, 26)  # larger than a kernel to be found
+        write_pairs(folder / name, ("a", "b"), range(4), "train", size)
+        write_pairs(folder / name, ("z",), range(2), "test", size)
     for name in ("clip.mp4", "street.mp4", "holiday.mp4"):
         save_video(folder / name, pan(30), "mp4v")
+    x = images.centre_crop(open_images("sample", "test")[2], 200, 300)[None]
+    files.write_image(folder / "photo.jpg", degrade.convolve(x, psf.motion(11, -50))[0])
+    lamp = torch.full((1, 1, 300, 700), 0.01)
+    lamp[..., 240, 612] = 6
+    files.write_image(folder / "night.jpg", degrade.convolve(lamp, psf.motion(13, 30))[0])
     kernel = psf.gaussian(1.5).numpy()
     np.save(folder / "kernel.npy", kernel)
     Image.fromarray(np.round(255 * kernel / kernel.max()).astype(np.uint8)).save(folder / "psf.png")

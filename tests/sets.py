@@ -15,11 +15,11 @@ def write_set(folder, names, height=24, width=30):
     return str(folder)
 
 
-def write_pairs(folder, scenes=("a", "b"), kernels=(0,), split="test"):
+def write_pairs(folder, scenes=("a", "b"), kernels=(0,), split="test", size=(20, 26)):
     """A set of pairs, two a scene; those of the numbers in ``kernels`` have a kernel."""
     for number in range(2 * len(scenes)):
         scene, stem = folder / split / scenes[number // 2], str(number)
-        sharp = torch.rand(1, 3, 20, 26, generator=torch.Generator().manual_seed(number))
+        sharp = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(number))
         kernel = psf.gaussian(0.5 + number)
         for side, image in (("blur", degrade.convolve(sharp, kernel)), ("sharp", sharp)):
             (scene / side).mkdir(parents=True, exist_ok=True)

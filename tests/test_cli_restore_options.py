@@ -245,7 +245,7 @@ def test_settings_are_those_of_the_method_and_may_be_given_as_text_or_numbers(de
     assert METHODS["richardson-lucy"].with_settings(iterations=9).tiled_psnr is None
     assert METHODS["unsharp-mask"].with_settings(amount=2).receptive_field == 13
     assert METHODS["unsharp-mask"].with_settings(amount=1.0) == METHODS["unsharp-mask"]
-    y, k = rand(1, 3, 30, 30), torch.full((3, 3), 1 / 9)
+    y, k = rand(1, 3, 64, 64), torch.full((3, 3), 1 / 9)
     for method in METHODS.values():
         for name, setting in method.settings.items():
             if not setting.choices:

@@ -26,6 +26,7 @@ LAYERS = [
     "data",
     "video",
     "metrics",
+    "alignment",
     "perception",
     "stats",
     "edges",

@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     confirm,
     data,
     evaluate,
+    kernel,
     lab,
     methods,
     pairs,

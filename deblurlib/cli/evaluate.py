@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..errors import InputError
+from ..errors import InputError, require
 from .command import Device, Seed, Settings, app, choose_device, parse_settings, show
 
 
@@ -33,6 +33,13 @@ def evaluate(
     ] = None,
     settings: Settings = None,
     ssim: Annotated[str, typer.Option(help="The SSIM's protocol.")] = "gaussian-rgb",
+    align: Annotated[
+        int,
+        typer.Option(
+            help="Score after the best shift of up to so many pixels, with as many left out along "
+            "each side: for methods that find the kernel."
+        ),
+    ] = 0,
     device: Device = "auto",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all scores there, each image's too.")
@@ -45,6 +52,7 @@ def evaluate(
 
     if (pairs is None) == (images is None) or (images is None) != (degradation is None):
         raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")
+    require(align >= 0, f"--align needs 0 pixels or more, not {align}")
     on = choose_device(device)
     if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
         raise InputError(f"{json_file}: is a folder, or in one that is not there")
@@ -55,13 +63,18 @@ def evaluate(
     else:
         scored = _open(open_images, register(images), split)
         cases, drawn = evaluation.cases_of_images(scored, degradation, seed), seed
-    rows = evaluation.evaluate([chosen], cases, (ssim,), on)
+    rows = evaluation.evaluate([chosen], cases, (ssim,), on, align=align)
     line = evaluation.summary(rows, ssim)[-1]
     results = line | {"run": chosen.run.id if chosen.run else None}
     results |= {"settings": {name: s.value for name, s in chosen.settings.items()}}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
     results |= {"contaminated": chosen.has_seen(scored.name)}
-    results |= {"degradation": degradation, "seed": drawn, "versions": machine.versions()}
+    results |= {
+        "degradation": degradation,
+        "seed": drawn,
+        "align": align,
+        "versions": machine.versions(),
+    }
     results |= {"device": machine.device_name(on), "images": _by_image(rows, ssim)}
     if json_file is not None:
         text = json.dumps(results, indent=1, ensure_ascii=False)
@@ -147,6 +160,8 @@ def _print(results: dict, method) -> None:
         print(f"run {method.run.id} was made with {standing}: deblur train says if it still stands")
     if results["contaminated"]:
         print(f"{method.name} was trained on such images of {results['data']}: this is no test")
+    if results["align"]:
+        print(f"after the best shift of up to {results['align']} pixels; as many left out at edges")
     part = f", {results['split'] or 'all'}"
     seed = "" if results["seed"] is None else f", seed {results['seed']}"
     print(f"{results['data']}{part}; {results['degradation']}{seed}; on {results['device']}")

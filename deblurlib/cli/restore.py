@@ -194,6 +194,8 @@ def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
         print(text + (f"  without {', '.join(outcome.lost)}" if outcome.lost else ""))
         if outcome.compared:
             print(f"  before and after: {', '.join(map(printable, outcome.compared))}")
+        if outcome.kernels:
+            print(f"  its kernel: {', '.join(map(printable, outcome.kernels))}")
         if outcome.mapped and dry_run:
             print(f"  a map of trust: {printable(outcome.mapped)}")
         if outcome.trust:

@@ -1,15 +1,14 @@
 """The only readers and writers of pictures and kernels; files that are there whole or not at all.
 
 ``decoding``: pictures are read. ``encoding``: pictures are written. ``reducing``: pictures are made
-smaller. ``png`` and ``tiff``: what is special to these formats. ``kernels``: kernels are read.
-``matlab``: arrays in MATLAB's files. ``whole``: bytes, with errors that name the file, written
-whole or not at all.
-Taught in chapter 05.
+smaller. ``png`` and ``tiff``: what is special to these formats. ``kernels``: kernels are read and
+written. ``matlab``: arrays in MATLAB's files. ``whole``: bytes, with errors that name the file,
+written whole or not at all. Taught in chapter 05.
 """
 
 from .decoding import FORMATS, MAX_PIXELS, SUFFIXES, Photo, decode, read, read_image, read_photo
 from .encoding import check_suffix, write_image, write_photo
-from .kernels import decode_kernel, read_kernel
+from .kernels import decode_kernel, read_kernel, write_kernel
 from .reducing import reduce
 from .whole import read_bytes, reading, unreadable, write_whole
 
@@ -30,6 +29,7 @@ __all__ = [
     "reduce",
     "unreadable",
     "write_image",
+    "write_kernel",
     "write_photo",
     "write_whole",
 ]

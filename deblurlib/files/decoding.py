@@ -58,6 +58,13 @@ class Photo:
             array = array[::-1]
         return np.ascontiguousarray(array)
 
+    def as_stored(self, array: np.ndarray) -> np.ndarray:
+        """An upright array ``(h, w)``, such as a kernel of :meth:`upright`, turned back."""
+        turn = orientation(self.exif)
+        array = array[::-1] if turn in (3, 4, 7, 8) else array
+        array = array[:, ::-1] if turn in (2, 3, 6, 7) else array
+        return np.ascontiguousarray(array.T if turn in (5, 6, 7, 8) else array)
+
 
 def orientation(exif: bytes) -> int:
     """EXIF's code, 1 to 8, of how a picture is to be turned; 1 is not at all, and the default."""

@@ -1,19 +1,20 @@
-"""Kernels from files of any kind. Taught in chapter 06."""
+"""Kernels from files of any kind, and written as numbers and as a picture. Taught in chapter 06."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import tifffile
 import torch
 
 from ..errors import InputError, require
-from ..psf import as_kernel
+from ..psf import as_kernel, check
 from . import decoding, matlab, png
-from .whole import read_bytes
+from .whole import read_bytes, write_whole
 
 #: The suffixes of files that may hold a kernel; what is in one is judged by its content.
 SUFFIXES = (".npy", ".npz", ".png", ".tif", ".tiff", ".csv", ".txt", ".mat")
@@ -21,6 +22,8 @@ EXPECTED = "a .npy, an .npz or a .mat of one array, a grey PNG or TIFF, or numbe
 ZIPPED, NUMPY = b"PK\x03\x04", b"\x93NUMPY"
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LONGEST_TEXT = 10_000_000  # bytes
+PICTURE = 400  # side of a kernel's picture at most, pixels
+ENLARGED = b"Enlarged\0"  # begins the text in which the picture says by how much it is
 
 
 def read_kernel(path: str | os.PathLike) -> torch.Tensor:
@@ -57,6 +60,33 @@ def decode_kernel(data: bytes, name: str) -> torch.Tensor:
     return as_kernel(array, name)
 
 
+def write_kernel(path: str | os.PathLike, k: torch.Tensor) -> tuple[Path, Path]:
+    """Write a kernel ``(h, w)`` as ``NAME.npy``, and beside it ``NAME.png``, to look at.
+
+    The picture has 16 bits, the brightest pixel white, and is enlarged by repeating pixels, to 400
+    at most; a text in it says by how much, so :func:`read_kernel` reads the same kernel of both,
+    but for rounding. Files that are there are replaced, each whole or not at all.
+
+    Args:
+        path: its suffix does not count.
+
+    Raises:
+        InputError: a kernel is not (h, w), or a file cannot be written.
+    """
+    require(k.ndim == 2, f"a kernel to write is (h, w), not {tuple(k.shape)}")
+    numbers, picture = (Path(path).with_suffix(suffix) for suffix in (".npy", ".png"))
+    array = check(k).detach().cpu().float().numpy()
+    file = io.BytesIO()
+    np.save(file, array)
+    write_whole(numbers, file.getvalue())
+    factor = max(PICTURE // max(array.shape), 1)
+    pixels = np.rint(array.astype(np.float64) / array.max() * 65535).astype(np.uint16)
+    file = io.BytesIO()
+    png.write_deep(file, pixels.repeat(factor, 0).repeat(factor, 1)[..., None], b"", b"")
+    write_whole(picture, png.insert(file.getvalue(), {b"tEXt": ENLARGED + b"%d" % factor}))
+    return numbers, picture
+
+
 def _array(data: bytes, name: str) -> np.ndarray:
     if data.startswith(NUMPY):
         return np.load(io.BytesIO(data), allow_pickle=False)
@@ -88,7 +118,21 @@ def _of_picture(data: bytes, name: str) -> np.ndarray:
     opaque = channels in (1, 3) or np.ptp(pixels[..., -1]) == 0
     if not opaque or (colours != colours[..., :1]).any():
         raise InputError(f"{name}: a picture of a kernel is grey, without transparency")
-    return colours[..., 0]
+    return _reduced(colours[..., 0], data)
+
+
+def _reduced(array: np.ndarray, data: bytes) -> np.ndarray:
+    """A kernel as it was before :func:`write_kernel` enlarged it; any other stays as it is."""
+    chunks, _ = png.split(data) if data.startswith(png.SIGNATURE) else ([], True)
+    texts = [png.content(chunk) for name, chunk in chunks if name == b"tEXt"]
+    said = next((t.removeprefix(ENLARGED) for t in texts if t.startswith(ENLARGED)), b"")
+    factor = max(int(said), 1) if said.isdigit() else 1
+    if not said.isdigit() or any(side % factor for side in array.shape):
+        return array
+    small = array[::factor, ::factor]
+    if not np.array_equal(small.repeat(factor, 0).repeat(factor, 1), array):  # edited since
+        return array
+    return small / max(small.sum(), 1)
 
 
 def _of_tiff(data: bytes, name: str) -> np.ndarray:

@@ -7,8 +7,9 @@ rows counted downwards. Kernels of other makers go through :func:`as_kernel`. Ta
 
 from .checking import as_kernel, check
 from .kernels import box, disk, from_path, gaussian, motion, shake, stack, transfer_function
-from .measuring import deviation, distance
+from .measuring import deviation, distance, extent
 from .paths import trajectories, trajectory
+from .streaks import from_streak
 
 __all__ = [
     "as_kernel",
@@ -17,7 +18,9 @@ __all__ = [
     "deviation",
     "disk",
     "distance",
+    "extent",
     "from_path",
+    "from_streak",
     "gaussian",
     "motion",
     "shake",

@@ -62,14 +62,14 @@ def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.T
     require(least > 0, f"{name}: holds nothing but zeros")
     if off >= ROUNDING:
         worst = least if 1 - least > most - 1 else most
-        _warn(f"{name}: its sum was {worst:.6g}, so it was divided by it")
+        warn(f"{name}: its sum was {worst:.6g}, so it was divided by it")
         wide = wide / wide.amax((-2, -1), keepdim=True)  # of large numbers, the sum is infinite
         wide = wide / wide.sum((-2, -1), keepdim=True)
     down, right = (1 - side % 2 for side in wide.shape[-2:])
     if down or right:
         was = f"{wide.shape[-2]} x {wide.shape[-1]}"
         wide = F.pad(wide, (0, right, 0, down))
-        _warn(f"{name}: zeros were added, for {wide.shape[-2]} x {wide.shape[-1]} from {was}")
+        warn(f"{name}: zeros were added, for {wide.shape[-2]} x {wide.shape[-1]} from {was}")
     return wide.to(kind)
 
 
@@ -88,7 +88,7 @@ def check(k: torch.Tensor) -> torch.Tensor:
     return k
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
     """Warn as from the line that called the library."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(LIBRARY):

@@ -23,7 +23,7 @@ def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
             cuts the Gaussian off, as OpenCV's ``GaussianBlur(x, (size, size), sigma)`` does.
     """
     require(0 <= sigma < math.inf, f"sigma must be 0 or more, not {sigma}")
-    size = _odd(size, 2 * math.ceil(3 * sigma) + 1)
+    size = odd(size, 2 * math.ceil(3 * sigma) + 1)
     if sigma == 0:
         profile = (_coordinates(size) == 0).double()
     else:
@@ -33,7 +33,7 @@ def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
 
 def box(size: int) -> torch.Tensor:
     """Mean over a ``size`` x ``size`` square (odd). PIL's ``BoxBlur(r)`` is ``box(2 * r + 1)``."""
-    size = _odd(size, size)
+    size = odd(size, size)
     return _normalised(torch.ones(size, size, dtype=torch.float64))
 
 
@@ -156,7 +156,8 @@ def transfer_function(k: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return torch.fft.fft2(padded.roll((-(h // 2), -(w // 2)), dims=(-2, -1)))
 
 
-def _odd(size: int | None, default: int) -> int:
+def odd(size: int | None, default: int) -> int:
+    """A kernel's side, or the default; an error unless it is odd."""
     size = default if size is None else size
     odd = isinstance(size, Integral) and size > 0 and size % 2 == 1
     require(odd, f"size must be odd, not {size}")
@@ -176,7 +177,7 @@ def _fit(k: torch.Tensor, size: int | None, what: str) -> torch.Tensor:
     centre = k.shape[0] // 2
     lit = np.flatnonzero((k.numpy() > 1e-12).any(0) | (k.numpy() > 1e-12).any(1))
     half = int(np.abs(lit - centre).max())
-    size = _odd(size, 2 * half + 1)
+    size = odd(size, 2 * half + 1)
     require(size >= 2 * half + 1, f"{what} needs a kernel of {2 * half + 1}, not {size}, pixels")
     trimmed = k[centre - half : centre + half + 1, centre - half : centre + half + 1]
     return F.pad(_normalised(trimmed), [(size - 2 * half - 1) // 2] * 4)

@@ -2,12 +2,13 @@
 
 ``methods``: functions from a blurred image to a restored one; ``settings``: what may be set of
 them; ``lookup``: which one a name means, networks and runs, too. ``applying``: a network on images
-of any size. ``restoring``: images of any kind. ``tiles``: a large image piece by piece.
-``patches``: the same, each piece with its own kernel. ``finding``: which files are meant, and where
-results go. ``jobs``: what is to be done, and what came of it. ``batch``: many files. ``videos``: a
-whole video. ``comparison``: before and after. ``trusting``: where a result contradicts what it was
-made from; ``trust_map``: the same as a picture. Taught in chapters 01 (what a method may know), 05
-(tiles, files, trust), 06 (patches, settings) and 07.
+of any size. ``restoring``: images of any kind. ``telling``: the part of a photograph that its
+kernel is found in. ``tiles``: a large image piece by piece. ``patches``: the same, each piece with
+its own kernel. ``finding``: which files are meant, and where results go. ``jobs``: what is to be
+done, and what came of it. ``batch``: many files. ``videos``: a whole video. ``comparison``: before
+and after. ``trusting``: where a result contradicts what it was made from; ``trust_map``: the same
+as a picture. Taught in chapters 01 (what a method may know), 05 (tiles, files, trust), 06 (patches,
+settings, kernels that are found) and 07.
 """
 
 from .applying import apply_model
@@ -18,7 +19,7 @@ from .jobs import Outcome, Request, Step, Watch
 from .lookup import find_method, of_model, of_run, shipped
 from .methods import METHODS, WITH_KERNEL, Method, unsharp_mask
 from .patches import guess_and_restore, restore_patches, seam_energy, seams
-from .restoring import restore, tile_difference
+from .restoring import find_kernel, restore, telling_pixels, tile_difference
 from .settings import Setting
 from .tiles import TILE
 from .trust_map import TrustMap, write_trust
@@ -38,6 +39,7 @@ __all__ = [
     "TrustMap",
     "Watch",
     "apply_model",
+    "find_kernel",
     "find_method",
     "find_photos",
     "guess_and_restore",
@@ -50,6 +52,7 @@ __all__ = [
     "seam_energy",
     "seams",
     "shipped",
+    "telling_pixels",
     "tile_difference",
     "trust",
     "unsharp_mask",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from .. import machine, video
-from ..errors import InputError
-from ..files import Photo, check_suffix, read_photo, reduce, write_photo
+from ..errors import InputError, InputWarning
+from ..files import Photo, check_suffix, read_photo, reduce, write_kernel, write_photo
 from ..sharpness import is_sharp
 from .comparison import comparison_paths, write_comparison
-from .finding import beside, find_photos, kind
+from .finding import beside, find_photos, kernel_paths, kind
 from .jobs import (
     Job,
     Outcome,
@@ -29,7 +31,7 @@ from .jobs import (
     is_there,
     places_of,
 )
-from .restoring import restore
+from .restoring import find_kernel, restore
 from .trust_map import TrustMap, trust_path, write_trust
 from .videos import restore_video
 
@@ -149,15 +151,17 @@ def _restored(
         beside = {
             "compared": comparison_paths(job.target) if request.compare else (),
             "mapped": trust_path(job.target) if request.trust else None,
+            "kernels": kernel_paths(job.target) if request.method.find_kernel else (),
         }
         if request.dry_run:
             return Outcome(job.name, job.target, None, *sizes, **beside)
-        restored = replace(photo, pixels=_pixels(photo, job, request, watch))
+        pixels, kernel = _pixels(photo, job, request, watch)
+        restored = replace(photo, pixels=pixels)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         if is_there(job, request):  # made by another meanwhile
             return Outcome(job.name, job.target, skipped=True)
         lost = write_photo(job.target, restored)
-        trust, error = _written_beside(job.target, photo, restored, request)
+        trust, error = _written_beside(job.target, photo, restored, request, kernel)
         seconds = time.perf_counter() - began
         return Outcome(job.name, job.target, error, *sizes, seconds, lost, trust=trust, **beside)
 
@@ -165,10 +169,12 @@ def _restored(
 
 
 def _written_beside(
-    target: Path, before: Photo, after: Photo, request: Request
+    target: Path, before: Photo, after: Photo, request: Request, kernel: torch.Tensor | None
 ) -> tuple[TrustMap | None, str | None]:
     """Write what is to lie beside a result; what the map shows, and why not all was written."""
     try:
+        if request.method.find_kernel:
+            write_kernel(kernel_paths(target)[0], kernel)
         if request.compare:
             write_comparison(target, before, after, request.method.title)
         return write_trust(target, before, after) if request.trust else None, None
@@ -181,7 +187,10 @@ def _written_beside(
         return None, f"{target} is there, but {why}"
 
 
-def _pixels(photo: Photo, job: Job, request: Request, watch: Watch) -> np.ndarray:
+def _pixels(
+    photo: Photo, job: Job, request: Request, watch: Watch
+) -> tuple[np.ndarray, torch.Tensor | None]:
+    """The restored pixels, and the kernel that they were restored with."""
     began, size = time.perf_counter(), photo.pixels.shape[1::-1]
     name = Path(job.name).name
 
@@ -190,4 +199,12 @@ def _pixels(photo: Photo, job: Job, request: Request, watch: Watch) -> np.ndarra
         watch(Step(name, job.number, job.count, size, share, seconds))
 
     tell(0.0)
-    return restore(photo.pixels, request.method, request.kernel, request.device, request.tile, tell)
+    method, kernel = request.method, request.kernel
+    if method.find_kernel is not None:
+        method, kernel = find_kernel(photo.pixels, method, request.device)
+        if kernel.amax() == 1:
+            why = f"{job.name}: no blur was found in it, so it is hardly changed"
+            warnings.warn(why, InputWarning, stacklevel=2)
+        began = time.perf_counter()  # how long the tiles take is told by them alone
+    pixels = restore(photo.pixels, method, kernel, request.device, request.tile, tell)
+    return pixels, kernel

@@ -20,6 +20,9 @@ RESULT = "_deblurred"  # what is added to the name of a file or folder, if no ou
 EARLIER = "from an earlier run"
 COMPARED = "_compare"  # what is added to the name of a result, for its comparison with what it was
 MAPPED = "_trust"  # the same, for the map of where it contradicts what it was
+#: the same, for the kernel that was found; also added to the name of a photograph itself
+FOUND = "_kernel"
+KERNEL_SUFFIXES = (".npy", ".png")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,14 @@ def beside(path: Path) -> Path:
     return folder.with_name(folder.name + RESULT)
 
 
+def kernel_paths(path: Path) -> tuple[Path, ...]:
+    """Where the kernel found of a photograph goes, as numbers and as a picture.
+
+    ``a.jpg`` gives ``a_kernel.npy`` and ``a_kernel.png``.
+    """
+    return tuple(path.with_name(f"{path.stem}{FOUND}{suffix}") for suffix in KERNEL_SUFFIXES)
+
+
 def result_suffix(path: Path) -> str:
     """That of the file; of a video of a kind that cannot be written, ``.mp4``."""
     writable = kind(path) != "video" or path.suffix.lower() in CONTAINERS
@@ -164,6 +175,8 @@ def _is_result(path: Path) -> bool:
     stem = path.name if path.is_dir() else path.stem
     if stem.endswith(COMPARED) and path.suffix in (".jpg", ".html"):
         return all(path.with_suffix(suffix).exists() for suffix in (".jpg", ".html"))
+    if stem.endswith(FOUND) and path.suffix in KERNEL_SUFFIXES:
+        return all(path.with_suffix(suffix).exists() for suffix in KERNEL_SUFFIXES)
     if stem.endswith(MAPPED) and path.suffix == ".png":
         there = path.parent.glob(f"{glob.escape(stem.removesuffix(MAPPED))}.*")
         return any(one.suffix.lower() in FORMATS for one in there)

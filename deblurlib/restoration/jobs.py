@@ -15,6 +15,7 @@ import torch
 from .. import machine
 from ..errors import InputError, require
 from .comparison import comparison_paths
+from .finding import kernel_paths
 from .methods import Method
 from .trust_map import TrustMap, trust_path
 
@@ -55,6 +56,7 @@ class Outcome:
     skipped: bool = False  # its result was there
     passed_over: str | None = None  # what it is, see Candidate
     compared: tuple[Path, ...] = ()  # the comparison's picture and page
+    kernels: tuple[Path, ...] = ()  # the kernel that was found, as numbers and as a picture
     mapped: Path | None = None  # where the map of trust goes
     trust: TrustMap | None = None  # what it shows
     frames: int | None = None  # of a video
@@ -115,7 +117,8 @@ def places_of(job: Job, request: Request) -> list[Path]:
     """All files that a picture's restoration writes, the result first."""
     compared = comparison_paths(job.target) if request.compare else ()
     mapped = (trust_path(job.target),) if request.trust else ()
-    return [job.target, *compared, *mapped]
+    found = kernel_paths(job.target) if request.method.find_kernel else ()
+    return [job.target, *compared, *mapped, *found]
 
 
 def check_targets(

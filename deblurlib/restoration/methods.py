@@ -21,6 +21,7 @@ from ..psf import as_kernel
 from ..values import as_batch, check_restorable
 from . import deconvolution
 from .settings import Setting
+from .telling import telling_part
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Method:
     function: Callable[..., torch.Tensor]  # of y, the kernel or None, and the settings by name
     describes: str  # one line for a reader
     blind: bool = True  # it needs no kernel, and is given none
+    #: of y and all settings by name: the kernels ``(B, h, w)`` that ``function`` is given instead
+    find_kernel: Callable[..., torch.Tensor] | None = None
     run: runs.Run | None = None  # the run that it comes from
     #: side of the square of input pixels that an output pixel depends on; None: it may on all
     receptive_field: int | None = None
@@ -95,10 +98,37 @@ class Method:
     def _restored(
         self, y: torch.Tensor, kernel: torch.Tensor | None, sharp: torch.Tensor | None = None
     ) -> torch.Tensor:
-        values = {name: setting.value for name, setting in self.settings.items()}
-        values |= {"sharp": sharp} if self.oracle else {}
+        if self.find_kernel is not None:
+            known, kernel = self.for_image(y)
+            return known._restored(y, kernel)
+        values = self._values() | ({"sharp": sharp} if self.oracle else {})
         with machine.tf32(False):
             return self.function(y, None if self.blind else kernel, **values)
+
+    def _values(self) -> dict[str, int | float | str]:
+        return {name: setting.value for name, setting in self.settings.items()}
+
+    def for_image(
+        self, y: torch.Tensor, kernel: torch.Tensor | None = None
+    ) -> tuple[Method, torch.Tensor | None]:
+        """What restores images, or any part of them, and the kernel that it needs for that.
+
+        Of a method that finds the kernel, it is found here, once, in the part of each image that
+        tells most of it (:func:`deblurlib.restoration.telling.telling_part`), and the method that
+        comes back needs a kernel. Any other method comes back as it is. Taught in chapter 06.
+
+        Args:
+            y: ``(B, C, H, W)``, floats about in [0, 1].
+            kernel: what is known of it; a method that finds the kernel makes no use of it.
+
+        Returns:
+            the method and the kernels, ``(B, h, w)`` if they were found, else ``kernel``.
+        """
+        if self.find_kernel is None:
+            return self, kernel
+        with machine.tf32(False), torch.no_grad():
+            found = self.find_kernel(telling_part(y), **self._values())
+        return replace(self, blind=False, find_kernel=None), found
 
     def with_settings(self, **values: float | str) -> Method:
         """The method with other values of some of its settings, such as ``iterations=20``.
@@ -190,12 +220,13 @@ def unsharp_mask(y: torch.Tensor, sigma: float = 2.0, amount: float = 1.0) -> to
 #: Settings that several methods have.
 STEPS = Setting(1, "steps: each sharpens, and raises noise", 1, 10_000)
 NOISE = Setting(1.0, "how many times the noise that the image seems to have", 1e-3, 1e3)
+TV = Setting(0.0005, "weight of the total variation: more is smoother", 0, 0.24)
 #: The method for a kernel that is known: the best on measured blur (docs/deconvolution.md).
 WITH_KERNEL = "richardson-lucy-tv"
 #: name -> method. The networks that ship and the runs are methods, too: see
 #: :mod:`deblurlib.restoration.lookup`. Of a deconvolution, ``tiled_psnr`` is the least of four
-#: photographs of 800 x 800 pixels (Koehler and others, ECCV 2012) with a kernel of 25 x 25:
-#: :mod:`deblurlib.studies.classical.tiled`.
+#: photographs of 800 x 800 pixels (Koehler and others, ECCV 2012) with a kernel of 25 x 25, or of
+#: six with the kernel that was found: :mod:`deblurlib.studies.classical.tiled`.
 METHODS: dict[str, Method] = {
     m.name: m
     for m in (
@@ -266,7 +297,7 @@ METHODS: dict[str, Method] = {
             tiled_psnr=58.7,
             settings={
                 "iterations": replace(STEPS, value=80),
-                "tv": Setting(0.0005, "weight of the total variation: more is smoother", 0, 0.24),
+                "tv": TV,
             },
         ),
         Method(
@@ -287,6 +318,20 @@ METHODS: dict[str, Method] = {
             settings={
                 "size": Setting(5, "side of the kernel, pixels", 3, 99),
                 "iterations": replace(STEPS, value=3),
+            },
+        ),
+        Method(
+            "blind-edges",
+            lambda y, kernel, size, **settings: deconvolution.fast_richardson_lucy(
+                y, kernel, **settings
+            ),
+            f"find one kernel by the edges of the whole image, then {WITH_KERNEL}",
+            find_kernel=lambda y, size, **settings: classical.find_kernel(y, size)[0],
+            tiled_psnr=50.2,
+            settings={
+                "size": Setting(31, "side of the kernel, pixels", 3, 99, odd=True),
+                "iterations": replace(STEPS, value=80),
+                "tv": TV,
             },
         ),
         Method(

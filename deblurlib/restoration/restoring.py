@@ -5,6 +5,8 @@ Taught in chapter 05.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from PIL import Image
@@ -14,10 +16,12 @@ from ..errors import InputError
 from ..psf import as_kernel
 from .lookup import find_method
 from .methods import Method
+from .telling import find_part
 from .tiles import Progress, in_tiles
 
 KINDS = (np.uint8, np.uint16)
 FLOATS = (np.float16, np.float32, np.float64)
+Take = Callable[[slice, slice], torch.Tensor]  # a part of an image, ``(B, C, h, w)`` in [0, 1]
 
 
 def restore(
@@ -29,6 +33,9 @@ def restore(
     progress: Progress = lambda share: None,
 ) -> torch.Tensor | np.ndarray | Image.Image:
     """Restore one image of any size; what comes back is of its size and kind.
+
+    A method that finds the kernel, such as ``blind-edges``, finds it once, of the whole image; and
+    then restores in tiles with it. :func:`find_kernel` gives the kernel.
 
     Args:
         image: a tensor ``(C, H, W)`` or ``(B, C, H, W)`` of 1 or 3 channels; an array ``(H, W)`` or
@@ -62,6 +69,39 @@ def restore(
     raise InputError(f"an image is a tensor, an array or a Pillow image, not {type(image)}")
 
 
+def find_kernel(
+    image: np.ndarray, method: Method, device: torch.device | str | None = None
+) -> tuple[Method, torch.Tensor | None]:
+    """The kernel of one image, and the method that restores it with that.
+
+    ``restore(image, *find_kernel(image, method))`` is ``restore(image, method)`` of a method that
+    finds the kernel. Taught in chapter 06.
+
+    Args:
+        image: an array as :func:`restore` takes it.
+        device: see :func:`restore`.
+
+    Returns:
+        as :meth:`deblurlib.restoration.Method.for_image` gives them; the kernel ``(h, w)``, or
+        ``None`` if the method finds none.
+    """
+    if method.find_kernel is None:
+        return method, None
+    seen = _seen(image)
+    method, device, _ = _ready(method, device or machine.device(), device, None)
+    method, kernels = _found(method, _taker(seen, device), seen.shape[:2])
+    return method, kernels[0]
+
+
+def telling_pixels(pixels: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The part ``(1, C, h, w)`` of a photograph's pixels ``(H, W, C)`` that tells most of its blur.
+
+    See :func:`deblurlib.restoration.telling.find_part`; alpha is left out.
+    """
+    take = _taker(_seen(pixels), device)
+    return take(*find_part(take, pixels.shape[:2]))
+
+
 def tile_difference(
     image: torch.Tensor,
     method: Method,
@@ -88,6 +128,15 @@ def _ready(method, best, asked, kernel) -> tuple[Method, torch.device | str, tor
     return method, device, None if kernel is None else as_kernel(kernel).to(device)
 
 
+def _found(
+    method: Method, take: Take, size: tuple[int, int], kernel: torch.Tensor | None = None
+) -> tuple[Method, torch.Tensor | None]:
+    """The method and the kernel that restore any tile of an image; see ``Method.for_image``."""
+    if method.find_kernel is None:
+        return method, kernel
+    return method.for_image(take(*find_part(take, size)))
+
+
 def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tensor:
     floats = image.is_floating_point()
     supported = floats or image.dtype in values.LEVELS
@@ -110,6 +159,9 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
     def put(rows: slice, band: torch.Tensor) -> None:
         x_hat[..., rows, :] = band.clamp(0, 1)
 
+    if method.find_kernel is not None:
+        whole = values.as_floats(batch).to(device, torch.float32)
+        method, kernel = method.for_image(whole)
     in_tiles(method, take, put, batch.shape[-2:], kernel, tile, progress)
     x_hat = x_hat.view(image.shape)
     return (x_hat if floats else values.as_levels(x_hat, image.dtype)).to(image)
@@ -121,6 +173,28 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
         native = image.astype(image.dtype.newbyteorder("="))
         restored = _restore_array(native, method, device, kernel, tile, progress)
         return restored.astype(image.dtype)
+    seen = _seen(image)
+    method, device, kernel = _ready(method, device or machine.device(), device, kernel)
+    x_hat = image.copy()  # alpha stays
+    target = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
+
+    def put(rows: slice, band: torch.Tensor) -> None:
+        pixels = band[0].clamp(0, 1).permute(1, 2, 0)
+        floats = image.dtype in FLOATS
+        levels = pixels if floats else values.as_levels(pixels, getattr(torch, image.dtype.name))
+        target[rows] = levels.numpy()
+
+    take = _taker(seen, device)
+    method, kernel = _found(method, take, image.shape[:2], kernel)
+    in_tiles(method, take, put, image.shape[:2], kernel, tile, progress)
+    return x_hat
+
+
+def _seen(image: np.ndarray) -> np.ndarray:
+    """The values of an array that are restored, ``(H, W, C)``, without alpha, if it is an image."""
+    channels = image.shape[-1] if image.ndim > 2 else 1
+    if not image.dtype.isnative:
+        image = image.astype(image.dtype.newbyteorder("="))
     if image.dtype not in (*KINDS, *FLOATS) or image.ndim not in (2, 3) or channels > 4:
         raise InputError(
             "an image array is of floats, uint8 or uint16, (H, W) or (H, W, C) with 1 to 4 "
@@ -129,23 +203,18 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
     if image.size == 0:
         raise InputError("the image is empty")
     seen = (image[..., None] if image.ndim == 2 else image)[..., : channels - (channels in (2, 4))]
-    floats = image.dtype in FLOATS
-    if floats:
+    if image.dtype in FLOATS:
         values.check_restorable(torch.from_numpy(np.array(seen, order="C")))
-    method, device, kernel = _ready(method, device or machine.device(), device, kernel)
-    x_hat = image.copy()  # alpha stays
-    target = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
+    return seen
+
+
+def _taker(seen: np.ndarray, device: torch.device | str) -> Take:
+    """What gives parts of an array ``(H, W, C)`` as tensors."""
 
     def take(rows: slice, columns: slice) -> torch.Tensor:
         part = seen[rows, columns]
-        if floats:
+        if seen.dtype in FLOATS:
             return torch.from_numpy(part.transpose(2, 0, 1).astype(np.float32))[None].to(device)
         return images.to_tensor(part)[None].to(device)
 
-    def put(rows: slice, band: torch.Tensor) -> None:
-        pixels = band[0].clamp(0, 1).permute(1, 2, 0)
-        levels = pixels if floats else values.as_levels(pixels, getattr(torch, image.dtype.name))
-        target[rows] = levels.numpy()
-
-    in_tiles(method, take, put, image.shape[:2], kernel, tile, progress)
-    return x_hat
+    return take

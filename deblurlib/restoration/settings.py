@@ -21,6 +21,7 @@ class Setting:
     most: float = math.inf
     choices: tuple[str, ...] = ()  # of a word
     reaches: bool = True  # whether the method's receptive field depends on it
+    odd: bool = False  # of a whole number: whether it must be, as a kernel's side
 
     def with_value(self, name: str, given: float | str) -> Setting:
         """The setting with another value: a number, or text that says it.
@@ -36,11 +37,13 @@ class Setting:
             return replace(self, value=given)
         whole = isinstance(self.value, int)
         upper = "or more" if self.most == math.inf else f"to {self.most:g}"
-        wanted = f"a {'whole ' * whole}number, {self.least:g} {upper}"
+        form = "an odd " if self.odd else "a whole " if whole else "a "
+        wanted = f"{form}number, {self.least:g} {upper}"
         try:
             value = int(given) if whole else float(given)
         except (TypeError, ValueError, OverflowError):
             raise InputError(f"{name} must be {wanted}, not {str(given)[:40]!r}") from None
         fits = self.least <= value <= self.most and math.isfinite(value)
+        fits = fits and (value % 2 == 1 or not self.odd)
         require(fits and value == float(given), f"{name} must be {wanted}, not {given}")
         return replace(self, value=value)

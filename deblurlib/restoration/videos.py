@@ -34,6 +34,11 @@ def restore_video(
         for option, given in (("--compare", request.compare), ("--trust", request.trust)):
             cure = f"--frames 0 {option} does it for its first frame"
             require(not given, f"{job.name}: {option} is for pictures; {cure}")
+        # a hand shakes otherwise from frame to frame, and each kernel is found up to a shift: the
+        # result would jitter, and one kernel for all would be wrong for most
+        why = f"{request.method.name} finds the blur of one picture, which no other frame has"
+        cure = "--frames 3,10-20 restores single frames"
+        require(request.method.find_kernel is None, f"{job.name}: {why}; {cure}")
         if is_there(job, request):
             return Outcome(job.name, job.target, skipped=True)
         clip = video.examine(job.name)

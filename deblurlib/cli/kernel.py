@@ -1,0 +1,128 @@
+"""``deblur kernel``: what blurred a photograph, found in it, or cut from a lamp's streak."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError, require
+from .command import Device, app, choose_device, printable
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..files import Photo
+
+
+@app.command()
+def kernel(
+    photo: Annotated[Path, typer.Argument(help="An image file.")],
+    size: Annotated[int, typer.Option(help="Side of the kernel, pixels: odd.")] = 31,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The .npy file, or a folder; by default photo_kernel.npy beside photo.jpg. "
+            "A picture of it, .png, lies beside it.",
+        ),
+    ] = None,
+    from_point: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y",
+            help="Cut it from the streak of a lamp there: pixels from the left, and from the top.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Find the kernel that blurred a photograph, for deblur restore --kernel.
+
+    By its edges, or with --from-point by the streak of one lamp. It is written as numbers, which
+    are the ones to use, and as a picture to look at.
+    """
+    from .. import classical, files, restoration
+    from ..restoration.jobs import check_place
+
+    on = choose_device(device)
+    require(size >= 3 and size % 2 == 1, f"--size must be odd and 3 or more, not {size}")
+    point = None if from_point is None else _parse_point(from_point)
+    read = files.read_photo(photo)
+    targets = _targets(photo, out)
+    check_place(targets[0])
+    _check_free(targets, overwrite)
+    if point is None:
+        seen = restoration.telling_pixels(read.pixels, on)
+        kernels, gains = classical.find_kernel(seen, size)
+        k, sure = kernels[0].cpu(), _certainty(gains[0].item())
+    else:
+        k, sure = _cut(read, *point, size), f"the streak at {from_point}"
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
+    files.write_kernel(targets[0], k)
+    print(", ".join(map(printable, targets)))
+    print(f"  {_spread(k, read)}")
+    print(f"  {sure}")
+
+
+def _parse_point(text: str) -> tuple[int, int]:
+    """``"120,80"`` -> ``(120, 80)``."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(p.isdecimal() and len(p) < 10 for p in parts):
+        raise InputError(f"a point is two whole numbers such as 120,80, not {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def _targets(photo: Path, out: Path | None) -> tuple[Path, ...]:
+    """Where the numbers and the picture go."""
+    from ..restoration.finding import kernel_paths
+
+    if out is None:
+        return kernel_paths(photo)
+    if out.is_dir():
+        return kernel_paths(out / photo.name)
+    known = out.suffix in (".npy", ".png")
+    require(known, f"{out}: a kernel goes to NAME.npy, with NAME.png beside it, or to a folder")
+    return out.with_suffix(".npy"), out.with_suffix(".png")
+
+
+def _check_free(targets: tuple[Path, ...], overwrite: bool) -> None:
+    for target in targets:
+        require(not target.is_dir(), f"{target}: is a folder")
+        there = os.path.lexists(target) and not overwrite
+        require(not there, f"{target}: exists; --overwrite replaces it")
+
+
+def _cut(photo: Photo, x: int, y: int, size: int) -> torch.Tensor:
+    """The kernel of the pixels as stored, of a place in the upright picture."""
+    import torch
+
+    from .. import images, psf
+
+    k = psf.from_streak(images.to_tensor(photo.upright()), y, x, size)
+    return torch.from_numpy(photo.as_stored(k.numpy()))
+
+
+def _spread(k: torch.Tensor, photo: Photo) -> str:
+    from .. import psf
+    from ..files.decoding import orientation
+
+    along, across, angle = psf.extent(k)
+    text = f"{k.shape[1]} x {k.shape[0]} pixels; its light spreads by {along:.1f} pixels"
+    # a round one has no direction
+    way = f", at {angle:.0f} degrees, and by {across:.1f} across" if along > 1.1 * across else ""
+    turned = ", before a viewer turns the picture" if orientation(photo.exif) != 1 else ""
+    return f"{text}{way} (standard deviations{turned})"
+
+
+def _certainty(gain: float) -> str:
+    """How sure it is, in words."""
+    if gain > 0:
+        return f"with it, the edges become fewer and steeper by {gain:.0%}"
+    return (
+        "no blur was found: no kernel makes the edges fewer and steeper; there may be none, or it "
+        "is not the same everywhere"
+    )
