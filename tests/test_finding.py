@@ -1,5 +1,6 @@
 """The kernel found from a photograph's edges: that it is found, and what each step of it solves."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from scipy.signal import convolve2d
 
-from deblurlib import degrade, images, metrics, psf
+from deblurlib import alignment, degrade, images, metrics, psf
 from deblurlib.classical import find_kernel, finding, richardson_lucy
 from deblurlib.data import open_images
 from deblurlib.errors import InputError
@@ -51,57 +52,57 @@ def test_a_known_kernel_is_found_and_restores_nearly_as_well(number, k):
         1,
     ):  # light's centre in the middle, within the half pixel that whole steps leave
         assert abs((found.sum(axis) * places).sum()) <= 0.51
-    inner = (..., slice(24, -24), slice(24, -24))
-    best = max(
-        metrics.psnr(restored(y, found).roll((down, right), (-2, -1))[inner], x[inner]).item()
-        for down in range(-2, 3)
-        for right in range(-2, 3)
-    )
-    assert best > metrics.psnr(y[inner], x[inner]).item() + 1.5
+    inner = (..., slice(16, -16), slice(16, -16))
+    moved = alignment.align(restored(y, found), x, 8)  # it is known up to a shift
+    better = metrics.psnr(moved[inner], x[inner]) - metrics.psnr(y[inner], x[inner])
+    assert better > 1.5
 
 
-@pytest.mark.parametrize("split, number", [("train", 1), ("train", 3), ("test", 0)])
+@pytest.mark.parametrize(("split", "number"), [("train", 0), ("test", 1), ("test", 2)])
 def test_without_blur_there_is_a_delta_and_no_gain(split, number):
     x = photo(number, split=split)
     for y in (x, degrade.add_noise(x, 0.01, 0, [0])):
         (k,), (gain,) = find_kernel(y, 15)
         assert gain == 0
-        assert k[7, 7] == 1 and k.sum() == 1
+        assert k.sum() == k[7, 7] == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 40, 37), (2, 3, 9, 12)])
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_an_image_without_edges_says_nothing(shape, value):
     k, gain = find_kernel(torch.full(shape, value), 9)
-    assert k.shape == (shape[0], 9, 9) and gain.tolist() == [0.0] * shape[0]
-    assert (k[:, 4, 4] == 1).all() and (k.sum((-2, -1)) == 1).all()
+    assert gain.tolist() == [0.0] * shape[0]
+    assert k.sum((-2, -1)).tolist() == k[:, 4, 4].tolist() == [1.0] * shape[0]
 
 
-def test_noise_makes_it_worse_and_clipped_lamps_are_not_looked_at(monkeypatch):
-    k, x = shake(1), 0.7 * photo(0)
-    distances = []
-    for noise in (0.002, 0.05):
-        (found,), _ = find_kernel(blurred(x, k, noise)[0], 21)
-        distances.append(psf.distance(found, k).item())
+def test_more_noise_makes_it_worse():
+    k, x = shake(1), photo(0)
+    distances = [psf.distance(find_kernel(blurred(x, k, n)[0], 21)[0][0], k) for n in (0.002, 0.05)]
     assert distances[0] < distances[1]
-    x = x.clone()
-    for row, column in ((40, 50), (60, 130), (90, 70), (120, 110), (140, 60)):
-        x[..., row : row + 4, column : column + 4] = 6.0
-    y = images.quantise(blurred(x, k)[0])
-    assert 0 < (y == 1).float().mean() < 0.05
-    (found,), _ = find_kernel(y, 21)
-    monkeypatch.setattr(finding, "CLIPPED", 2.0)
-    (fooled,), _ = find_kernel(y, 21)
-    assert psf.distance(found, k) < 0.4 < psf.distance(fooled, k)
+
+
+def test_clipped_lamps_are_not_looked_at(monkeypatch):
+    k, distances = shake(1), []
+    for number, side in ((0, 220), (3, 160)):
+        x, places = 0.7 * photo(number, side), torch.Generator().manual_seed(0)
+        for row, column in torch.randint(20, side, (10, 2), generator=places).tolist():
+            x[..., row : row + 5, column : column + 5] = 6.0
+        y = images.quantise(blurred(x, k)[0])
+        assert 0 < (y == 1).float().mean() < 0.05
+        for clipped in (finding.CLIPPED, 2.0):
+            with monkeypatch.context() as changed:
+                changed.setattr(finding, "CLIPPED", clipped)
+                distances.append(psf.distance(find_kernel(y, 21)[0][0], k))
+    assert distances[0] + distances[2] < distances[1] + distances[3] - 0.05
 
 
 def test_each_image_has_its_own_kernel_and_its_channels_share_one():
     y = torch.cat([blurred(photo(n, 96), shake(n + 1))[0] for n in (0, 3)])
     k, gain = find_kernel(y, 15)
     for i in range(2):
-        alone = find_kernel(y[i : i + 1].expand(1, 3, -1, -1), 15)
-        torch.testing.assert_close(alone[0][0], k[i], atol=1e-4, rtol=0)
-        torch.testing.assert_close(alone[1][0], gain[i], atol=1e-4, rtol=0)
+        alone = find_kernel(y[i : i + 1].expand(1, 2, -1, -1), 15)  # their mean is exactly y
+        assert torch.equal(alone[0][0], k[i])
+        assert torch.equal(alone[1][0], gain[i])
 
 
 # ---- the steps
@@ -126,7 +127,8 @@ def test_the_kernel_step_is_the_least_squares_solution_of_the_whole_system(rand)
 def test_the_image_step_is_the_least_squares_solution_of_the_whole_system(rand):
     size, beta = (8, 9), 0.7
     y, g = rand(1, 1, *size).double(), rand(1, 2, *size).double() - 0.5
-    k = psf.as_kernel(rand(3, 5).double())[None]
+    k = rand(1, 3, 5).double()
+    k = k / k.sum()
     units = torch.eye(72, dtype=torch.float64).view(72, 1, *size)
     wide = [
         convolve2d(np.pad(u[0], ((1, 1), (2, 2)), mode="wrap"), k[0], "valid")
@@ -146,18 +148,20 @@ def test_an_image_of_few_edges_keeps_its_steps_and_loses_its_texture():
     step[..., 8:24, 8:24] = 0.6
     rough = step + 0.02 * torch.randn(step.shape, generator=torch.Generator().manual_seed(0))
     x = finding.sharpen(rough, torch.ones(1, 1, 1), 8e-3)
-    edges = finding.slopes(x).square().sum(1).sqrt() > 0.01
-    true = finding.slopes(step).square().sum(1).sqrt() > 0.01
-    assert torch.equal(edges, true)
+    edges, rough, true = (finding.slopes(z).norm(dim=1) > 0.01 for z in (x, rough, step))
+    assert edges[true].all()
+    assert rough[~true].float().mean() > 0.8
+    assert edges[~true].float().mean() < 0.05
 
 
 @pytest.mark.parametrize("size", [3, 5, 21, 31, 63])
 def test_scales_grow_to_the_size_by_odd_sides(size):
     for coarsest, finer, _ in finding.WAYS:
         sides = finding.scales(size, coarsest, finer)
-        assert sides[-1] == size and sides[0] <= max(coarsest, 3)
+        assert sides[-1] == size
+        assert sides[0] <= coarsest
         assert all(side % 2 == 1 for side in sides)
-        assert all(a < b <= max(a * 1.7, a + 2) for a, b in zip(sides, sides[1:], strict=False))
+        assert all(a < b <= max(a * 1.7, a + 2) for a, b in itertools.pairwise(sides))
 
 
 def test_what_is_weak_or_apart_is_no_kernel():
@@ -165,7 +169,8 @@ def test_what_is_weak_or_apart_is_no_kernel():
     k[0, 4, 3:6] = torch.tensor([0.5, 1.0, 0.5])
     k[0, 0, 0], k[0, 4, 6], k[0, 8, 8] = 0.19, 0.05, -1.0
     cleaned = finding.cleaned(k, 0.1)
-    assert cleaned[0, 4, 3:6].tolist() == [0.25, 0.5, 0.25] and cleaned.sum() == 1
+    assert cleaned[0, 4, 3:6].tolist() == [0.25, 0.5, 0.25]
+    assert cleaned.sum() == 1
 
 
 @pytest.mark.parametrize(

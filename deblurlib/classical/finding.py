@@ -35,6 +35,7 @@ ISLAND = 0.1  # of its light: a part of a kernel that holds less is left out
 JUDGED, JUDGED_TV = 30, 5e-4  # iterations and total variation of the restorations that judge it
 DARKEST = 1e-3  # of a restoration's start
 CLIPPED, MOSTLY = 0.99, 0.5  # what is clipped; if this share is near it, it is looked at, too
+LEAST_GAIN = 0.02  # what gains less is no blur: sharp photographs gain that by chance
 TINY = 1e-12
 Pair = tuple[torch.Tensor, torch.Tensor]
 
@@ -59,7 +60,7 @@ def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, edges: float = EDG
         the kernels ``(B, size, size)``, each with its centre of mass in the middle (an image and
         its kernel can both be moved, and nobody sees it), and for each its gain ``(B,)``: by what
         share the restored image's slopes are sparser than without it, see :func:`judge`.
-        Where they are not, no blur was found: the kernel is a delta, and its gain 0.
+        Where that is less than 0.02, no blur was found: the kernel is a delta, and its gain 0.
 
     Raises:
         InputError: an argument is not as said here; the image is smaller than the kernel.
@@ -103,7 +104,7 @@ def _best(y: torch.Tensor, size: int, cost: float) -> Pair:
     found = [(rest, sparsity, k) for k, (sparsity, rest) in zip(kernels, judged, strict=True)][1:]
     _, sparsity, k = min(found, key=lambda one: one[0].item())
     gain = 1 - sparsity / without if judged[0][0] > TINY else torch.zeros_like(without)
-    return (k, gain[None]) if gain > 0 else (none, torch.zeros_like(gain)[None])
+    return (k, gain[None]) if gain >= LEAST_GAIN else (none, torch.zeros_like(gain)[None])
 
 
 def _coarse_to_fine(
