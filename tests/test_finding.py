@@ -9,7 +9,7 @@ import torch
 from scipy.signal import convolve2d
 
 from deblurlib import alignment, degrade, images, metrics, psf
-from deblurlib.classical import find_kernel, finding, richardson_lucy
+from deblurlib.classical import Search, find_kernel, finding, richardson_lucy
 from deblurlib.data import open_images
 from deblurlib.errors import InputError
 
@@ -156,7 +156,7 @@ def test_an_image_of_few_edges_keeps_its_steps_and_loses_its_texture():
 
 @pytest.mark.parametrize("size", [3, 5, 21, 31, 63])
 def test_scales_grow_to_the_size_by_odd_sides(size):
-    for coarsest, finer, _ in finding.WAYS:
+    for coarsest, finer, _ in Search().ways:
         sides = finding.scales(size, coarsest, finer)
         assert sides[-1] == size
         assert sides[0] <= coarsest
@@ -174,15 +174,16 @@ def test_what_is_weak_or_apart_is_no_kernel():
 
 
 @pytest.mark.parametrize(
-    ("shape", "size", "options", "said"),
+    ("shape", "size", "said"),
     [
-        ((1, 1, 40, 40), 4, {}, "size must be odd, 3 or more, not 4"),
-        ((1, 1, 40, 40), 1, {}, "size must be odd"),
-        ((1, 1, 40, 8), 9, {}, "a kernel of 9 pixels needs a larger image than 40 x 8"),
-        ((1, 1, 40, 40), 9, {"edges": 0.0}, "edges must cost more than 0"),
-        ((40, 40), 9, {}, "images must be"),
+        ((1, 1, 40, 40), 4, "size must be odd, 3 or more, not 4"),
+        ((1, 1, 40, 40), 1, "size must be odd"),
+        ((1, 1, 40, 8), 9, "a kernel of 9 pixels needs a larger image than 40 x 8"),
+        ((40, 40), 9, "images must be"),
     ],
 )
-def test_bad_input_gets_one_sentence(shape, size, options, said):
+def test_bad_input_gets_one_sentence(shape, size, said):
     with pytest.raises(InputError, match=said):
-        find_kernel(torch.zeros(shape), size, **options)
+        find_kernel(torch.zeros(shape), size)
+    with pytest.raises(InputError, match="must cost more than 0"):
+        Search(edges=0.0)

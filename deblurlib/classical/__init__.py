@@ -11,7 +11,7 @@ Images are tensors of floats or NumPy arrays, see :func:`deblurlib.values.as_bat
 
 from .blind import blind_richardson_lucy
 from .boundaries import PERIODIC, extend_smoothly, make_periodic, taper
-from .finding import find_kernel
+from .finding import Search, find_kernel
 from .linear import PENALTIES, inverse, tikhonov, wiener
 from .richardson_lucy import richardson_lucy
 from .splitting import half_quadratic_splitting
@@ -20,6 +20,7 @@ from .stopping import discrepancy, estimate_noise, settled, unsaturated
 __all__ = [
     "PENALTIES",
     "PERIODIC",
+    "Search",
     "blind_richardson_lucy",
     "discrepancy",
     "estimate_noise",

@@ -8,6 +8,7 @@ the blurred ones. Taught in chapter 06.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -22,15 +23,9 @@ from .boundaries import extend_smoothly, extended_size
 from .linear import roughness
 from .richardson_lucy import richardson_lucy
 
-#: ways from coarse to fine: the first kernel's side, pixels, the factor from one scale to the next,
-#: and the rounds of image and kernel at each scale. What one way misses, another may find.
-WAYS = ((3, math.sqrt(2), 5), (5, 1.3, 4))
-EDGES, LEAST_EDGES = 8e-3, 1e-4  # what an edge costs, at first and at last
+LEAST_EDGES = 1e-4  # what an edge costs at last
 RELAX = 1.1  # by what the cost and the threshold are divided in each round
 STEEPEST = 1e5  # the last weight of the splitting: how much the edges are held to be real
-RIDGE = 10.0  # how much a large kernel costs
-CUT = 0.1  # of its largest value: what is less is no part of a kernel
-LAST_ROUNDS, LAST_CUT = 4, 0.015
 ISLAND = 0.1  # of its light: a part of a kernel that holds less is left out
 JUDGED, JUDGED_TV = 30, 5e-4  # iterations and total variation of the restorations that judge it
 DARKEST = 1e-3  # of a restoration's start
@@ -38,9 +33,32 @@ CLIPPED, MOSTLY = 0.99, 0.5  # what is clipped; if this share is near it, it is 
 LEAST_GAIN = 0.02  # what gains less is no blur: sharp photographs gain that by chance
 TINY = 1e-12
 Pair = tuple[torch.Tensor, torch.Tensor]
+Way = tuple[int, float, int]
 
 
-def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, edges: float = EDGES) -> Pair:
+@dataclass(frozen=True)
+class Search:
+    """How :func:`find_kernel` looks: chosen in :mod:`deblurlib.studies.classical.choose_search`."""
+
+    #: from coarse to fine: the side of the first kernel, pixels, the factor from one scale to the
+    #: next, and the rounds of image and kernel at each. What one way misses, another may find.
+    ways: tuple[Way, ...] = ((3, math.sqrt(2), 5), (5, 1.3, 4))
+    edges: float = 8e-3  # what an edge costs, at first; more means fewer edges
+    ridge: float = 10.0  # how much a large kernel costs
+    cut: float = 0.1  # of a kernel's largest value: what is less is no part of it
+    last_cut: float = 0.015  # the same in the last rounds, for faint tails
+    last_rounds: int = 4  # further ones, at the full size
+
+    def __post_init__(self) -> None:
+        require(bool(self.ways), "a search needs a way")
+        positive = 0 < self.edges < math.inf and 0 < self.ridge < math.inf
+        require(positive, "edges and large kernels must cost more than 0")
+
+
+SEARCH = Search()
+
+
+def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, search: Search = SEARCH) -> Pair:
     """The kernels that blurred images, and how much better than no blur they explain them.
 
     After Xu, Zheng and Jia, "Unnatural L0 sparse representation for natural image deblurring", CVPR
@@ -48,13 +66,13 @@ def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, edges: float = EDG
     2009, for the kernel: by least squares from the steepest edges alone. The scales, the factors by
     which costs and thresholds fall, and what is cut off a kernel are as in the code of Pan, Hu, Su
     and Yang ("Deblurring text images via L0-regularized intensity and gradient prior", CVPR 2014);
-    ``edges``, the weight of large kernels and the cut are ours, chosen on training photographs.
+    what differs from it in :class:`Search` is ours, chosen on training photographs.
 
     Args:
         y: blurred images ``(B, C, H, W)``, of values in [0, 1]; the channels share a kernel.
         size: odd, 3 or more: the side of the kernels. It must hold the blur, and should not be much
             larger.
-        edges: what an edge costs, at first: larger means fewer edges.
+        search: how to look.
 
     Returns:
         the kernels ``(B, size, size)``, each with its centre of mass in the middle (an image and
@@ -68,13 +86,14 @@ def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, edges: float = EDG
     y = as_batch(y)
     full, _ = checked(y, torch.ones(1, 1))
     require(size >= 3 and size % 2 == 1, f"size must be odd, 3 or more, not {size}")
-    require(0 < edges < math.inf, f"edges must cost more than 0, not {edges}")
     if min(y.shape[-2:]) < size:
         have = f"{y.shape[-2]} x {y.shape[-1]}"
         raise InputError(f"a kernel of {size} pixels needs a larger image than {have}")
 
     def run(y: torch.Tensor) -> Pair:
-        found = [_best(one, size, edges) for one in y.mean(1, keepdim=True).split(1)]
+        clipped = (y >= CLIPPED).any(1, keepdim=True).to(y)
+        both = zip(y.mean(1, keepdim=True).split(1), clipped.split(1), strict=True)
+        found = [_best(*one, size, search) for one in both]
         return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
     k, gain = image_by_image(run, full)
@@ -90,15 +109,15 @@ def scales(size: int, coarsest: int, finer: float) -> list[int]:
     return sides[::-1]
 
 
-def _best(y: torch.Tensor, size: int, cost: float) -> Pair:
-    """The kernel of a grey image ``(1, 1, H, W)``, and its gain.
+def _best(y: torch.Tensor, clipped: torch.Tensor, size: int, search: Search) -> Pair:
+    """The kernel of a grey image ``(1, 1, H, W)``, and its gain; ``clipped`` is 1 where it is.
 
     Of those that several ways lead to, it is the one with which a restored image explains ``y``
     best: a wrong kernel leaves much unexplained. No blur would leave nothing, but gains nothing.
     """
     none = torch.zeros(1, size, size, dtype=y.dtype, device=y.device)
     none[:, size // 2, size // 2] = 1
-    kernels = [none] + [_coarse_to_fine(y, size, cost, *way) for way in WAYS]
+    kernels = [none] + [_coarse_to_fine(y, clipped, size, search, way) for way in search.ways]
     judged = [judge(y, k) for k in kernels]
     without = judged[0][0].clamp(min=TINY)
     found = [(rest, sparsity, k) for k, (sparsity, rest) in zip(kernels, judged, strict=True)][1:]
@@ -108,39 +127,40 @@ def _best(y: torch.Tensor, size: int, cost: float) -> Pair:
 
 
 def _coarse_to_fine(
-    y: torch.Tensor, size: int, cost: float, coarsest: int, finer: float, rounds: int
+    y: torch.Tensor, clipped: torch.Tensor, size: int, search: Search, way: Way
 ) -> torch.Tensor:
-    """The kernel ``(1, size, size)`` to which one of the :data:`WAYS` leads."""
-    k, threshold = y.new_zeros(1, 3, 3), None
+    """The kernel ``(1, size, size)`` to which one of the ways leads."""
+    coarsest, finer, rounds = way
+    k, threshold, cost = y.new_zeros(1, 3, 3), None, search.edges
     k[0, 1, :2] = 0.5  # not a delta, which explains everything
     for side in scales(size, coarsest, finer):
         shrunk = [max(side, round(n * side / size)) for n in y.shape[-2:]]
         small = F.interpolate(y, shrunk, mode="bilinear", antialias=True) if side < size else y
         k = centred(_resized(k, side) if k.shape[-1] < side else k)
         wide = extend_smoothly(small, *extended_size(small, k))
-        seen = _unclipped(y, side, small.shape[-2:], wide.shape[-2:])
-        for i in range(rounds + (LAST_ROUNDS if side == size else 0)):
+        seen = _unclipped(clipped, side, small.shape[-2:], wide.shape[-2:])
+        for i in range(rounds + (search.last_rounds if side == size else 0)):
             g = slopes(sharpen(wide, k, cost))
             if threshold is None:
                 threshold = steep(g, 2 * side)
             g = torch.where(_length(g) > threshold, g, 0.0)
-            k = fit_kernel(seen * g, seen * slopes(wide), k, RIDGE)
-            k = cleaned(k, CUT if i < rounds else LAST_CUT)
+            k = fit_kernel(seen * g, seen * slopes(wide), k, search.ridge)
+            k = cleaned(k, search.cut if i < rounds else search.last_cut)
             cost, threshold = max(cost / RELAX, LEAST_EDGES), threshold / RELAX
     return centred(k)
 
 
 def _unclipped(
-    y: torch.Tensor, side: int, size: tuple[int, int], wide: tuple[int, int]
+    clipped: torch.Tensor, side: int, size: tuple[int, int], wide: tuple[int, int]
 ) -> torch.Tensor:
     """1 where light that was clipped cannot have gone, ``(1, 1, *wide)``, else 0.
 
     Args:
-        y: at full size.
+        clipped: 1 where light was clipped, at full size.
         side: of the kernel at the scale of ``size``.
         wide: the size with what makes it periodic, which is kept.
     """
-    clipped = F.adaptive_max_pool2d((y >= CLIPPED).to(y), size)
+    clipped = F.adaptive_max_pool2d(clipped, size)
     near = F.max_pool2d(clipped, side, 1, side // 2)
     near = F.pad(near, (0, wide[1] - size[1], 0, wide[0] - size[0]))
     return 1 - near if near.mean() < MOSTLY else torch.ones_like(near)
@@ -250,7 +270,7 @@ def conjugate_gradients(
     return x
 
 
-def cleaned(k: torch.Tensor, cut: float = CUT) -> torch.Tensor:
+def cleaned(k: torch.Tensor, cut: float) -> torch.Tensor:
     """A kernel ``(1, h, w)`` without what is weak, negative or apart from the rest; sum 1.
 
     One of which nothing is left, as of an image without edges, becomes a delta.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ..files import Photo
 
+HARDLY = 0.7  # pixels: a kernel whose light spreads by less is found in sharp photographs, too
+
 
 @app.command()
 def kernel(
@@ -58,7 +60,8 @@ def kernel(
     if point is None:
         seen = restoration.telling_pixels(read.pixels, on)
         kernels, gains = classical.find_kernel(seen, size)
-        k, sure = kernels[0].cpu(), _certainty(gains[0].item())
+        k = kernels[0].cpu()
+        sure = _certainty(gains[0].item(), k)
     else:
         k, sure = _cut(read, *point, size), f"the streak at {from_point}"
     targets[0].parent.mkdir(parents=True, exist_ok=True)
@@ -118,11 +121,16 @@ def _spread(k: torch.Tensor, photo: Photo) -> str:
     return f"{text}{way} (standard deviations{turned})"
 
 
-def _certainty(gain: float) -> str:
+def _certainty(gain: float, k: torch.Tensor) -> str:
     """How sure it is, in words."""
-    if gain > 0:
-        return f"with it, the edges become fewer and steeper by {gain:.0%}"
-    return (
-        "no blur was found: no kernel makes the edges fewer and steeper; there may be none, or it "
-        "is not the same everywhere"
-    )
+    from .. import psf
+
+    if gain == 0:
+        return (
+            "no blur was found: no kernel makes the edges fewer and steeper; there may be none, or "
+            "it is not the same everywhere"
+        )
+    text = f"with it, the edges become fewer and steeper by {gain:.0%}"
+    if psf.deviation(k) < HARDLY:
+        text += "; but that is hardly a blur: sharp photographs look so, too"
+    return text

@@ -33,6 +33,19 @@ def blindly_restored(y: torch.Tensor, start: torch.Tensor, iterations: int) -> t
     return classical.blind_richardson_lucy(y, start, iterations)[0]
 
 
+def kernel_by_edges(y: torch.Tensor, size: int) -> torch.Tensor:
+    """The kernels of :func:`deblurlib.classical.find_kernel`, ``(B, h, h)``.
+
+    An image that ``size`` is too large for is asked for a kernel that it is twice as large as, and
+    one of less than 6 pixels for none.
+    """
+    half = min(y.shape[-2:]) // 2
+    side = size if size <= min(y.shape[-2:]) else half - 1 + half % 2
+    if side < 3:
+        return torch.ones(len(y), 1, 1, dtype=y.dtype, device=y.device)
+    return classical.find_kernel(y, side)[0]
+
+
 def plug_and_play(y: torch.Tensor, k: torch.Tensor, factor: float = 1.0) -> torch.Tensor:
     """Half-quadratic splitting with the denoiser that ships, for ``factor`` times the noise."""
     denoiser, _ = models.load_shipped(DENOISER, y.device)

@@ -326,7 +326,7 @@ METHODS: dict[str, Method] = {
                 y, kernel, **settings
             ),
             f"find one kernel by the edges of the whole image, then {WITH_KERNEL}",
-            find_kernel=lambda y, size, **settings: classical.find_kernel(y, size)[0],
+            find_kernel=lambda y, size, **settings: deconvolution.kernel_by_edges(y, size),
             tiled_psnr=50.2,
             settings={
                 "size": Setting(31, "side of the kernel, pixels", 3, 99, odd=True),
