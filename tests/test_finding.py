@@ -156,7 +156,7 @@ def test_an_image_of_few_edges_keeps_its_steps_and_loses_its_texture():
 
 @pytest.mark.parametrize("size", [3, 5, 21, 31, 63])
 def test_scales_grow_to_the_size_by_odd_sides(size):
-    for coarsest, finer, _ in Search().ways:
+    for coarsest, finer, *_ in Search().ways:
         sides = finding.scales(size, coarsest, finer)
         assert sides[-1] == size
         assert sides[0] <= coarsest

@@ -25,7 +25,8 @@ from .richardson_lucy import richardson_lucy
 
 LEAST_EDGES = 1e-4  # what an edge costs at last
 RELAX = 1.1  # by what the cost and the threshold are divided in each round
-STEEPEST = 1e5  # the last weight of the splitting: how much the edges are held to be real
+#: how much edges are held to be real, in the splitting: by what it grows, and up to what
+STEEPER, STEEPEST = 2, 1e5
 ISLAND = 0.1  # of its light: a part of a kernel that holds less is left out
 JUDGED, JUDGED_TV = 30, 5e-4  # iterations and total variation of the restorations that judge it
 DARKEST = 1e-3  # of a restoration's start
@@ -33,7 +34,7 @@ CLIPPED, MOSTLY = 0.99, 0.5  # what is clipped; if this share is near it, it is 
 LEAST_GAIN = 0.02  # what gains less is no blur: sharp photographs gain that by chance
 TINY = 1e-12
 Pair = tuple[torch.Tensor, torch.Tensor]
-Way = tuple[int, float, int]
+Way = tuple[int, float, int, float]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Search:
     """How :func:`find_kernel` looks: chosen in :mod:`deblurlib.studies.classical.choose_search`."""
 
     #: from coarse to fine: the side of the first kernel, pixels, the factor from one scale to the
-    #: next, and the rounds of image and kernel at each. What one way misses, another may find.
-    ways: tuple[Way, ...] = ((3, math.sqrt(2), 5), (5, 1.3, 4))
+    #: next, the rounds of image and kernel at each, and the largest side as a share of ``size``, for
+    #: in too large a kernel a short blur is lost. What one way misses, another may find.
+    ways: tuple[Way, ...] = ((3, 2**0.5, 5, 1.0), (5, 1.3, 4, 1.0), (3, 2**0.5, 5, 0.5))
     edges: float = 8e-3  # what an edge costs, at first; more means fewer edges
     ridge: float = 10.0  # how much a large kernel costs
     cut: float = 0.1  # of a kernel's largest value: what is less is no part of it
@@ -130,7 +132,8 @@ def _coarse_to_fine(
     y: torch.Tensor, clipped: torch.Tensor, size: int, search: Search, way: Way
 ) -> torch.Tensor:
     """The kernel ``(1, size, size)`` to which one of the ways leads."""
-    coarsest, finer, rounds = way
+    coarsest, finer, rounds, share = way
+    whole, size = size, max(int(share * size) // 2 * 2 + 1, 3) if share < 1 else size
     k, threshold, cost = y.new_zeros(1, 3, 3), None, search.edges
     k[0, 1, :2] = 0.5  # not a delta, which explains everything
     for side in scales(size, coarsest, finer):
@@ -147,7 +150,7 @@ def _coarse_to_fine(
             k = fit_kernel(seen * g, seen * slopes(wide), k, search.ridge)
             k = cleaned(k, search.cut if i < rounds else search.last_cut)
             cost, threshold = max(cost / RELAX, LEAST_EDGES), threshold / RELAX
-    return centred(k)
+    return F.pad(centred(k), [(whole - size) // 2] * 4)
 
 
 def _unclipped(
@@ -170,7 +173,7 @@ def sharpen(y: torch.Tensor, k: torch.Tensor, cost: float) -> torch.Tensor:
     """An image of few edges that explains ``y``: ``|k * x - y|^2 + cost * (how many edges)``.
 
     By splitting: in turn, edges that do not pay are dropped, and an image is found that has the
-    others and explains ``y``, see :func:`fit_image`; with ``beta`` doubled each time.
+    others and explains ``y``, see :func:`fit_image`; ``beta`` grows each time.
 
     Args:
         y: ``(B, 1, H, W)``, periodic.
@@ -180,7 +183,7 @@ def sharpen(y: torch.Tensor, k: torch.Tensor, cost: float) -> torch.Tensor:
     while beta < STEEPEST:
         g = slopes(x)
         g = torch.where(_length(g).square() >= cost / beta, g, 0.0)
-        x, beta = fit_image(problem, g, beta), 2 * beta
+        x, beta = fit_image(problem, g, beta), STEEPER * beta
     return x
 
 

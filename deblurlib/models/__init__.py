@@ -9,7 +9,9 @@ small images says the ``least`` side.
 A model that takes more than ``y`` says what in ``takes``: names of fields of a
 :class:`deblurlib.degrade.Pair`, such as ``("y", "noise")``. It must also have a method
 ``restore(y, kernel)``, for images of any size; so must one whose output is no image, if it is to be
-a method. The kernel is ``None``, unless the model says that it is not ``blind``.
+a method. The kernel is ``None``, unless the model says that it is not ``blind``. One that finds a
+kernel also has ``kernel(y)``, which gives those of images, ``(B, h, w)``, and ``deconvolve(y,
+kernels)``: of a large image the kernel is found once, and the image then restored in tiles.
 
 :data:`DISCRIMINATORS` are trained beside a model, to tell its images from real ones. They say how
 many ``channels`` they take, and the ``least`` side of an image.

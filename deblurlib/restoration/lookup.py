@@ -112,11 +112,17 @@ def of_model(
         options: further fields of the :class:`Method`.
     """
     first = next(model.parameters(), None)
+    if hasattr(model, "deconvolve"):  # of the whole image, it finds one kernel
+        options["find_kernel"] = lambda y: model.kernel(y.float())
+
+    def restore(y: torch.Tensor, kernel: torch.Tensor | None, sharp=None) -> torch.Tensor:
+        if hasattr(model, "deconvolve"):
+            return model.deconvolve(y.float(), kernel).to(y.dtype)
+        return apply_model(ready(model, y), y.float(), kernel, sharp).to(y.dtype)
+
     return Method(
         name,
-        lambda y, kernel, sharp=None: apply_model(ready(model, y), y.float(), kernel, sharp).to(
-            y.dtype
-        ),
+        restore,
         describes,
         # what a model does of its own may look at the whole image, for its noise or its kernel
         receptive_field=None if hasattr(model, "restore") else model.receptive_field,
