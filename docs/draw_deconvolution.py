@@ -2,7 +2,9 @@
 
 ::
 
-    python docs/draw_deconvolution.py levin09=PATH
+    python docs/draw_deconvolution.py levin09=PATH PHOTO...
+
+The photographs are Koehler's (ECCV 2012), whose restorations are shown; without any they stay.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ from pathlib import Path
 
 import torch
 
-from deblurlib import classical, degrade, evaluation, images, machine, metrics, plots, psf
+from deblurlib import classical, degrade, evaluation, files, images, machine, metrics, plots, psf
 from deblurlib import restoration as r
 from deblurlib.data import open_images, open_pairs
 
 OUT = Path(__file__).parent / "deconvolution"
 PAGE = Path(__file__).parent / "deconvolution.md"
-BEGIN, END = "<!-- written by draw_deconvolution.py -->", "<!-- until here -->"
+BEGIN, END = "<!-- written by draw_deconvolution.py: {} -->", "<!-- until here -->"
+SHIFT = 8  # pixels by which the results of methods that find the kernel are moved to fit
+FINDING = ("blind-richardson-lucy", "blind-richardson-lucy-gaussian", "kernelnet-rl", "srn")
+FINDING += ("blind-edges", "richardson-lucy-tv")
 SHOWN = ("wiener", "richardson-lucy", "richardson-lucy-tv", "plug-and-play")
 SHOWN += ("blind-richardson-lucy",)
 CASES = ("im02_ker06", "im03_ker04")
@@ -33,6 +38,11 @@ def main() -> None:
     save(saturation(), "saturation")
     save(patches(), "patches")
     scores(pairs)
+    found = [r.METHODS["blind-edges"].for_image(images.grey(y)[None])[1][0] for y, _ in pairs]
+    save(found_kernels(pairs, found), "found")
+    blind_scores(pairs, found)
+    if len(sys.argv) > 2:
+        save(shaken([Path(name) for name in sys.argv[2:]]), "shaken")
 
 
 def save(fig, name: str) -> None:
@@ -166,20 +176,88 @@ def scores(pairs) -> None:
     rows += ["| :--- | :--- | ---: | ---: | ---: | ---: | ---: |"]
     for line in lines:
         kernel = "" if r.find_method(line["method"]).blind else "known"
-        gain, better = f"{line['psnr_gain']:+.2f}", f"{line['win_rate']:.0%}"
-        if line["method"] == "identity":
-            gain = better = ""
-        cells = [f"`{line['method']}`", kernel, f"{line['psnr']:.2f}", gain]
-        cells += [f"{line['ssim']:.4f}", better, f"{line['seconds']:.2f}"]
+        cells = [f"`{line['method']}`", kernel, *told(line), f"{line['seconds']:.2f}"]
         rows.append(f"| {' | '.join(cells)} |")
+    write(pairs, "levin", rows, lines)
+
+
+def told(line: dict) -> list[str]:
+    """PSNR, gain, SSIM and the share of images that are better, as text."""
+    gain, better = f"{line['psnr_gain']:+.2f}", f"{line['win_rate']:.0%}"
+    if line["method"] == "identity":
+        gain = better = ""
+    return [f"{line['psnr']:.2f}", gain, f"{line['ssim']:.4f}", better]
+
+
+def blind_scores(pairs, found: list[torch.Tensor]) -> None:
+    """The methods that are not told the kernel, after the best shift, and how far off they are."""
+    methods = [r.find_method(name) for name in FINDING]
+    rows = evaluation.evaluate(methods, evaluation.cases_of_pairs(pairs), align=SHIFT)
+    lines = evaluation.summary(rows)
+    errors = kernel_errors(pairs, found)
+    text = ["| method | kernel error | PSNR | gain | SSIM | images better |"]
+    text += ["| :--- | ---: | ---: | ---: | ---: | ---: |"]
+    for line in lines:
+        known = "0 (known)" if line["method"] == "richardson-lucy-tv" else ""
+        line["kernel_error"] = errors.get(line["method"])
+        error = known if line["kernel_error"] is None else f"{line['kernel_error']:.2f}"
+        cells = [f"`{line['method']}`", error, *told(line)]
+        text.append(f"| {' | '.join(cells)} |")
+    write(pairs, "found", text, lines)
+
+
+def kernel_errors(pairs, found: list[torch.Tensor]) -> dict[str, float]:
+    """The mean relative squared error of the kernels, by method; of no blur for the identity."""
+    errors: dict[str, list[float]] = {}
+    network = r.find_method("kernelnet-rl")
+    for i, k in enumerate(found):
+        y, true = images.grey(pairs[i][0])[None], pairs.kernel(i)
+        kernels = {"identity": torch.ones(1, 1), "blind-edges": k}
+        kernels["kernelnet-rl"] = network.for_image(y)[1][0]
+        for name, start in {
+            "blind-richardson-lucy": torch.ones(5, 5),
+            "blind-richardson-lucy-gaussian": psf.gaussian(1.0),
+        }.items():
+            kernels[name] = classical.blind_richardson_lucy(y, start, 3)[1][0]
+        for name, kernel in kernels.items():
+            errors.setdefault(name, []).append(psf.distance(kernel, true).item())
+    return {name: sum(values) / len(values) for name, values in errors.items()}
+
+
+def found_kernels(pairs, found: list[torch.Tensor]):
+    """Levin's kernels, and those that were found in each picture."""
+    count = len(found) // 3
+    shown = {f"kernel {n + 1}": shown_kernel(pairs.kernel(n)) for n in range(count)}
+    for i, k in enumerate(found):
+        error = psf.distance(k, pairs.kernel(i)).item()
+        shown[f"picture {i // count + 1}: {error:.2f}" + " " * (i % count)] = shown_kernel(k)
+    return plots.show(shown, columns=count)
+
+
+def shaken(photos: list[Path]):
+    """A detail of each photograph, restored, and the kernel that was found."""
+    method, rows = r.METHODS["blind-edges"], ({}, {}, {})
+    for n, path in enumerate(photos):
+        y = files.read_image(path)
+        known, kernels = method.for_image(y[None])
+        x_hat = r.restore(y, known, kernels[0])
+        detail = (slice(None), slice(300, 500), slice(300, 500))
+        rows[0][path.stem] = y[detail]
+        rows[1]["restored" + " " * n] = x_hat[detail]
+        rows[2]["its kernel" + " " * n] = shown_kernel(kernels[0])
+    return plots.show(rows[0] | rows[1] | rows[2], columns=len(photos))
+
+
+def write(pairs, name: str, rows: list[str], lines: list[dict]) -> None:
+    """Put a table into the page, and its numbers beside it."""
+    begin = BEGIN.format(name)
+    before, _, rest = PAGE.read_text("utf-8").partition(begin)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{begin}\n{chr(10).join(rows)}\n{END}{after}", "utf-8")
     stamp = {"data": pairs.name, "fingerprint": pairs.fingerprint, "n": len(pairs)}
     stamp |= {"device": machine.device_name("cpu"), "versions": machine.versions()}
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{chr(10).join(rows)}\n{END}{after}", "utf-8")
     results = json.dumps(stamp | {"summary": lines}, indent=1)
-    (OUT / "levin.json").write_text(results + "\n", "utf-8")
+    (OUT / f"{name}.json").write_text(results + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ class Search:
     """How :func:`find_kernel` looks: chosen in :mod:`deblurlib.studies.classical.choose_search`."""
 
     #: from coarse to fine: the side of the first kernel, pixels, the factor from one scale to the
-    #: next, the rounds of image and kernel at each, and the largest side as a share of ``size``, for
-    #: in too large a kernel a short blur is lost. What one way misses, another may find.
+    #: next, the rounds of image and kernel at each, and the largest side as a share of ``size``:
+    #: a short blur is lost in too large a kernel. What one way misses, another may find.
     ways: tuple[Way, ...] = ((3, 2**0.5, 5, 1.0), (5, 1.3, 4, 1.0), (3, 2**0.5, 5, 0.5))
     edges: float = 8e-3  # what an edge costs, at first; more means fewer edges
     ridge: float = 10.0  # how much a large kernel costs

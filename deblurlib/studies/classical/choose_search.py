@@ -63,8 +63,7 @@ def searches() -> Iterator[tuple[str, Search]]:
         "edges": (4e-3, 1.6e-2),
         "ridge": (2.0, 40.0),
         "cut": (0.05, 0.15),
-        "last_cut": (0.005, 0.05),
-        "last_rounds": (0, 8),
+        "last_rounds": (0,),
     }.items():
         for value in values:
             yield f"{name} {value:g}", replace(used, **{name: value})
