@@ -184,11 +184,11 @@ def test_the_table_has_both_ends_and_the_bridge_by_kernel_and_by_blur(trained, m
     pairs = choose.pairs("sample")
     lines = [*bridge.table([methods[0], methods[3]], pairs)]
     identity, deconvolved = ([float(c) for c in line.split("|")[2:-1]] for line in lines[2:])
-    assert identity[:3] == identity[3:]
+    assert identity[:3] == identity[3:6] == identity[6:]
     assert deconvolved[0] > deconvolved[3] > identity[0]  # a wrong kernel shows
-    assert identity[0] == pytest.approx(
-        np.mean([choose.score(lambda y, k: y, pair) for pair in pairs]), abs=0.006
-    )
+    assert identity[0] == pytest.approx(np.mean([bridge.score(p.y, p) for p in pairs]), abs=0.006)
+    moved = pairs[0].y.roll((2, -3), (-2, -1))
+    assert abs(bridge.score(moved, pairs[0]) - bridge.score(pairs[0].y, pairs[0])) < 0.02
 
 
 def test_a_run_ships_and_is_a_method_that_needs_the_kernel(trained, tmp_path, monkeypatch):

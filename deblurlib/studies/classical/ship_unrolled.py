@@ -30,6 +30,7 @@ from . import bridge
 NAME = "unrolled-rl"  # of the method, its folder, and the model
 DESCRIBES = "Richardson-Lucy with learned corrections, for a kernel that is known"
 LICENCE = "research and education; see LICENSE"
+TOLD = ("true kernel", "wrong kernel")  # see :data:`deblurlib.studies.classical.bridge.KERNELS`
 BESIDE = ("identity", "richardson-lucy-tv", "plug-and-play")
 SEED, SIDE = 0, 224  # of the degradations; of the middles of photographs that are scored, pixels
 KINDS = ("all", "camera shake", "Gaussian")
@@ -76,11 +77,12 @@ def ship(
 
 
 def score(method: restoration.Method, test: ImageSet) -> list[dict]:
-    """Mean PSNR in dB of each method, by the kernel that it is told, over all pairs and kinds."""
+    """Mean PSNR in dB, see ``bridge.means``, by method and by the kernel that it is told."""
     pairs = [*batches.evaluation_pairs(test, SETTINGS["known-blur"], SEED, most=SIDE + 24)]
+    known = {name: [bridge.KERNELS[name](pair) for pair in pairs] for name in TOLD}
     rows = []
     for one in (*map(restoration.find_method, BESIDE), method):
-        for kernel, psnrs in bridge.means(one, pairs).items():
+        for kernel, psnrs in bridge.means(one, pairs, known).items():
             row = {"method": one.name, "kernel": kernel, "n": len(pairs)}
             rows.append(row | {"psnr": dict(zip(KINDS, psnrs, strict=True))})
     return rows
