@@ -39,7 +39,7 @@ PHOTOS = {
     "4000 x 3000, `--size 1600`": (3000, 4000, "--size", "1600"),
     "4000 x 3000": (3000, 4000),
 }
-METHODS = ("srn", restoration.WITH_KERNEL, "unsharp-mask")
+METHODS = ("srn", "blind-edges", restoration.WITH_KERNEL, "unsharp-mask")
 SIDES = (256, 768)  # of squares, pixels
 TOLERANCE = 0.1  # between tiles and whole; on average it is far less
 #: VmHWM, for ru_maxrss begins with what the process had that started this one

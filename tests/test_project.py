@@ -18,7 +18,7 @@ from deblurlib import models, places, report
 from deblurlib.models import WEIGHTS
 from deblurlib.report import site
 from deblurlib.report.keys import KEY, find_pages
-from deblurlib.restoration import METHODS
+from deblurlib.restoration import METHODS, shipped
 from deblurlib.studies.rows import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -209,9 +209,11 @@ def test_the_code_on_deconvolution_runs():
     assert made["k_hat"].sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_the_table_of_methods_holds_what_was_measured_the_identity_first():
-    summary = json.loads((DOCS / "deconvolution" / "levin.json").read_text("utf-8"))["summary"]
-    table = PAGE.partition("written by draw_deconvolution.py -->")[2].partition("<!--")[0]
+@pytest.mark.parametrize("name", ["levin", "found"])
+def test_the_tables_of_methods_hold_what_was_measured_the_identity_first(name):
+    stored = (DOCS / "deconvolution" / f"{name}.json").read_text("utf-8")
+    summary = json.loads(stored)["summary"]
+    table = PAGE.partition(f"draw_deconvolution.py: {name} -->")[2].partition("<!--")[0]
     rows = [cells(line) for line in table.strip().splitlines()[2:]]
     assert rows[0][0] == "identity"
     for row, line in zip(rows, summary, strict=True):
@@ -221,11 +223,13 @@ def test_the_table_of_methods_holds_what_was_measured_the_identity_first():
         if row[0] != "identity":
             assert row[3] == f"{line['psnr_gain']:+.2f}"
             assert row[5] == f"{line['win_rate']:.0%}"
+        if line.get("kernel_error") is not None:
+            assert row[1] == f"{line['kernel_error']:.2f}"
 
 
 def test_the_page_names_every_method_that_is_measured_and_no_other():
     named = {cells(line)[0] for line in PAGE.splitlines() if line.startswith("| `")}
-    assert set(METHODS) <= named <= {*METHODS, "srn"}
+    assert {*METHODS, *shipped()} - {"kernelnet-rl-stitched"} <= named <= {*METHODS, *shipped()}
 
 
 def test_scores_in_the_text_are_among_the_candidates(candidates):
