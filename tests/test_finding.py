@@ -176,8 +176,9 @@ def test_what_is_weak_or_apart_is_no_kernel():
 @pytest.mark.parametrize(
     ("shape", "size", "said"),
     [
-        ((1, 1, 40, 40), 4, "size must be odd, 3 or more, not 4"),
-        ((1, 1, 40, 40), 1, "size must be odd"),
+        ((1, 1, 40, 40), 4, "size must be an odd whole number, 3 or more, not 4"),
+        ((1, 1, 40, 40), 1, "size must be an odd"),
+        ((1, 1, 40, 40), 9.0, "size must be an odd"),
         ((1, 1, 40, 8), 9, "a kernel of 9 pixels needs a larger image than 40 x 8"),
         ((40, 40), 9, "images must be"),
     ],
@@ -185,5 +186,22 @@ def test_what_is_weak_or_apart_is_no_kernel():
 def test_bad_input_gets_one_sentence(shape, size, said):
     with pytest.raises(InputError, match=said):
         find_kernel(torch.zeros(shape), size)
-    with pytest.raises(InputError, match="must cost more than 0"):
-        Search(edges=0.0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"edges": 0.0},
+        {"ridge": math.inf},
+        {"cut": 2.0},
+        {"last_cut": 0.5},
+        {"ways": ()},
+        {"ways": ((4, 1.3, 1, 1.0),)},
+        {"ways": ((3, 1.0, 1, 1.0),)},
+        {"last_rounds": -1},
+    ],
+    ids=str,
+)
+def test_a_search_that_cannot_be_is_refused(wrong):
+    with pytest.raises(InputError):
+        Search(**wrong)
