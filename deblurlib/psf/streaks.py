@@ -55,9 +55,8 @@ def from_streak(
 
     def cut(top: int, left: int, high: int, wide: int) -> tuple[np.ndarray, np.ndarray]:
         """The values ``(C, h, w)`` of a window, and its light; a photograph is much in float64."""
-        part = (
-            y[:, top : top + high, left : left + wide].detach().cpu().double().clamp(0, 1).numpy()
-        )
+        part = y[:, top : top + high, left : left + wide].detach().cpu()
+        part = part.double().clamp(0, 1).numpy()
         return part, (_light(part) if encoded else part).mean(0)
 
     if not (0 <= row < height and 0 <= column < width):

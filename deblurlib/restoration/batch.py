@@ -201,9 +201,8 @@ def _pixels(
     tell(0.0)
     method, kernel = request.method, request.kernel
     if method.find_kernel is not None:
-        with machine.memory_for(
-            job.name, "--size needs less"
-        ):  # it is found before there are tiles
+        # it is found before there are tiles, so a smaller --tile would not help
+        with machine.memory_for(job.name, "--size needs less"):
             method, kernel = with_found_kernel(photo.pixels, method, request.device)
         if psf.deviation(kernel) < psf.HARDLY:
             why = f"{job.name}: hardly a blur was found in it, or none: it may be sharp already"
