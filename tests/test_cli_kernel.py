@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,17 @@ from test_cli_restore_options import contents
 from test_streaks import night
 from test_video import pan, save_video
 
-from deblurlib import classical, degrade, images, psf, restoration
+from deblurlib import classical, degrade, images, models, psf, restoration
 from deblurlib.data import open_images
-from deblurlib.files import png, read_kernel, read_photo, write_image, write_kernel
+from deblurlib.files import (
+    Photo,
+    png,
+    read_kernel,
+    read_photo,
+    write_image,
+    write_kernel,
+    write_photo,
+)
 from deblurlib.restoration import METHODS, restore
 
 deblur = test_cli_restore.deblur  # the fixture
@@ -75,7 +84,78 @@ def test_where_no_blur_is_found_both_commands_say_so(kernel, command, monkeypatc
     assert "  no blur was found: no kernel makes the edges fewer and steeper; there may be" in out
     assert "spreads by 0.0 pixels (standard deviations)" in out  # which has no direction
     code, _, err = command("restore", "a.png", *BLIND)
-    assert (code, err) == (0, "deblur: a.png: no blur was found in it, so it is hardly changed\n")
+    told = "hardly a blur was found in it, or none: it may be sharp already"
+    assert (code, err) == (0, f"deblur: a.png: {told}\n")
+
+
+def test_of_a_network_that_guesses_next_to_no_blur_it_is_said_too(deblur, monkeypatch):
+    for sigma, said in ((0.2, True), (0.9, True), (1.2, False)):
+        guess = psf.gaussian(sigma, 9)[None]
+        monkeypatch.setattr(models.KernelNet, "kernel", lambda self, y, guess=guess: guess)
+        picture("a.png", 40, 50)
+        code, _, err = deblur("a.png", "--method", "kernelnet-rl", "--overwrite")
+        assert code == 0
+        assert ("a.png: hardly a blur was found in it, or none" in err) is said
+
+
+@pytest.mark.parametrize(
+    ("angle", "said"), [(-0.3, "0"), (0.3, "0"), (-89.8, "90"), (89.8, "90"), (-45, "-45")]
+)
+def test_a_direction_is_a_whole_number_of_one_sign(kernel, monkeypatch, angle, said):
+    picture("a.png", 40, 50)
+    found = psf.motion(9, angle)[None], torch.tensor([0.1])
+    monkeypatch.setattr(classical, "find_kernel", lambda y, size: found)
+    assert f" at {said} degrees" in kernel("a.png", "--size", 9)[1]
+
+
+def test_a_16_bit_grey_picture_with_alpha_is_looked_at_without_it(kernel):
+    grey = images.luma(blurred("a.png"))[0, 0]
+    alpha = torch.linspace(0, 1, grey.shape[1]).expand_as(grey)
+    deep = (torch.stack([grey, alpha], -1) * 65535).round().numpy().astype(np.uint16)
+    write_photo("a.png", Photo(deep))
+    assert kernel("a.png", "--size", 9)[0] == 0
+    y = images.to_tensor(deep[..., :1])[None]
+    assert torch.equal(read_kernel("a_kernel.npy"), classical.find_kernel(y, 9)[0][0])
+
+
+@pytest.mark.parametrize(
+    ("given", "out"), [("a.png", "a.npy"), ("a.png", "link.npy"), ("link.png", "a.npy")]
+)
+def test_the_photograph_is_never_replaced_by_its_kernel(kernel, given, out):
+    picture("a.png", 40, 50)
+    os.symlink("a.png", "link.png")
+    before = contents()
+    refused = kernel(given, "--size", 9, "-o", out, "--overwrite")
+    assert_refused(*refused, "png would be written over; choose another folder with -o")
+    assert contents() == before
+
+
+def test_a_lack_of_memory_while_the_kernel_is_looked_for_says_what_helps(deblur, monkeypatch):
+    def lacks(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(classical, "find_kernel", lacks)
+    picture("a.png", 40, 50)
+    assert_refused(*deblur("a.png", *BLIND), "a.png: not enough memory; --size needs less")
+    assert files() == ["a.png"]
+
+
+def test_the_time_that_is_told_never_goes_back(tmp_path, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(restoration.batch.time, "perf_counter", lambda: float(next(clock)))
+    photo, steps = tmp_path / "a.png", []
+    picture(photo, 40, 50)
+
+    def finds(y, **_):
+        restoration.batch.time.perf_counter()
+        return psf.gaussian(2.0, 9)[None]
+
+    method = replace(METHODS["blind-edges"].with_settings(iterations=1), find_kernel=finds)
+    list(restoration.restore_files(photo, restoration.Request(method), watch=steps.append))
+    seconds = [step.seconds for step in steps]
+    assert len(seconds) > 1
+    assert seconds == sorted(set(seconds))
+    assert seconds[1] - seconds[0] > 1  # the search is part of it
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".png"])
@@ -143,6 +223,7 @@ def test_a_clipped_streak_gives_a_kernel_and_a_warning(kernel):
         ("k.npy", ["k.npy", "k.png"]),
         ("new/k.png", ["new/k.npy", "new/k.png"]),
         ("there", ["there/a_kernel.npy", "there/a_kernel.png"]),
+        ("new/", ["new/a_kernel.npy", "new/a_kernel.png"]),
     ],
 )
 def test_it_goes_where_it_is_said(kernel, out, made):
@@ -161,7 +242,7 @@ def test_it_goes_where_it_is_said(kernel, out, made):
     ("arguments", "message"),
     [
         (["a.png", "--size", "30"], "--size must be odd and 3 or more, not 30"),
-        (["a.png", "--size", "51"], "a kernel of 51 pixels needs a larger image than 40 x 50"),
+        (["a.png", "--size", "51"], "a.png: a kernel of 51 pixels needs a larger image than"),
         (["b.png"], "b.png: no such file"),
         (["a.txt"], "a.txt: not an image file that can be read"),
         (["a.png", "-o", "k.mat"], "k.mat: a kernel goes to NAME.npy, with NAME.png beside it"),

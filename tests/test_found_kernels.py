@@ -5,11 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from deblurlib import classical, degrade, images, psf
+from deblurlib import classical, degrade, images, psf, values
 from deblurlib.data import open_images
 from deblurlib.errors import InputError
-from deblurlib.restoration import METHODS, Method, find_kernel, restore, tile_difference, tiles
+from deblurlib.restoration import (
+    METHODS,
+    Method,
+    restore,
+    tile_difference,
+    tiles,
+    with_found_kernel,
+)
 from deblurlib.restoration.settings import Setting
 from deblurlib.restoration.telling import CELL, find_part, telling_part
 
@@ -56,11 +64,15 @@ def test_what_restores_is_the_method_that_it_is_said_to_be_with_the_kernel_found
     assert torch.equal(QUICK(y, psf.box(3)), QUICK(y))
     assert torch.equal(QUICK.with_strength(0.5)(y), torch.lerp(y, QUICK(y).clamp(0, 1), 0.5))
     array = images.to_array(photo)
-    method, k = find_kernel(array, QUICK)
+    method, k = with_found_kernel(array, QUICK)
     assert torch.equal(k, kernels[0])
     assert (method.blind, method.find_kernel) == (False, None)
     assert np.array_equal(restore(array, method, k), restore(array, QUICK))
-    assert find_kernel(array, known) == (known, None)
+    assert with_found_kernel(array, known) == (known, None)
+    assert with_found_kernel(array, "richardson-lucy-tv")[0] is METHODS["richardson-lucy-tv"]
+    for other in (photo, Image.fromarray(array)):
+        with pytest.raises(InputError, match="an image to find a kernel in is an array, not"):
+            with_found_kernel(other, QUICK)
     assert known.for_image(y, k)[1] is k
 
 
@@ -172,6 +184,31 @@ def test_a_large_photograph_is_shown_to_the_finder_in_part(rand):
     method = replace(QUICK, find_kernel=corner)
     y = torch.full((1, 1500, 1100), 0.5)
     y[:, 1000:1200, 700:900] = rand(200, 200)
-    found = [find_kernel(y.permute(1, 2, 0).numpy(), method), method.for_image(y[None])]
+    found = [with_found_kernel(y.permute(1, 2, 0).numpy(), method), method.for_image(y[None])]
     assert sizes == 2 * [(1, 1, 1024, 1024)]
     assert torch.equal(found[0][1], found[1][1][0])
+
+
+def test_of_a_batch_of_integers_only_parts_become_floats(rand, monkeypatch):
+    sizes, as_floats = [], values.as_floats
+    monkeypatch.setattr(values, "as_floats", lambda z: sizes.append(z.numel()) or as_floats(z))
+    y = torch.zeros(3, 1, 1500, 1100, dtype=torch.uint8)
+    for i, row in enumerate((100, 600, 1200)):
+        y[i, :, row : row + 200, 300:500] = (rand(200, 200, seed=i) * 255).byte()
+    seen = []
+
+    def corner(z, **_):
+        seen.append(z[:, 0, -SIZE:, -SIZE:])
+        return seen[-1]
+
+    def known(z, kernel, **_):
+        kernels.append(kernel)
+        return z
+
+    kernels = []
+    method = replace(QUICK, find_kernel=corner, function=known)
+    assert torch.equal(restore(y, method, tile=512), y)
+    assert max(sizes) < y.numel() / 2
+    assert all(torch.equal(k, torch.cat(seen)) for k in kernels)
+    expected = method.for_image(as_floats(y))[1]
+    assert torch.equal(kernels[0], expected)

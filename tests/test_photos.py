@@ -143,6 +143,15 @@ def test_a_jpeg_is_written_with_all_its_colour_and_grey_as_grey(tmp_path):
         assert opened(tmp_path / "x.jpg").mode == MODES[array.shape[-1]]
 
 
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_what_was_made_of_the_upright_picture_is_turned_back_to_the_stored_one(turn):
+    exif = Image.Exif()
+    exif[ORIENTATION] = turn
+    photo = Photo(pixels(np.uint8, 1), exif.tobytes())
+    assert same(photo.upright(), np.repeat(turned(photo.pixels, turn), 3, -1))
+    assert same(photo.as_stored(photo.upright()[..., 0]), photo.pixels[..., 0])
+
+
 @pytest.mark.parametrize("channels", [2, 4])
 def test_a_jpeg_is_written_without_alpha(tmp_path, channels):
     array = pixels(np.uint8, channels)

@@ -74,6 +74,24 @@ def test_where_there_is_no_kernel_to_cut_one_sentence_says_why(place, size, mess
         psf.from_streak(y, *place, size)
 
 
+def test_integers_and_a_streak_that_comes_to_no_middle_are_refused(monkeypatch):
+    y = night(psf.motion(19, 0, 21), [(60, 80, 5)], noise=0)
+    with pytest.raises(InputError, match=r"values are floats in \[0, 1\], not torch.uint8"):
+        psf.from_streak((y * 255).byte(), 60, 80, SIZE)
+    monkeypatch.setattr(psf.streaks, "MOVES", 1)
+    with pytest.raises(InputError, match="the point 71,60: no window has its streak in the middle"):
+        psf.from_streak(y, 60, 71, SIZE)
+
+
+def test_only_the_window_of_a_photograph_is_made_light(monkeypatch):
+    sizes, light = [], psf.streaks._light
+    monkeypatch.setattr(psf.streaks, "_light", lambda z: sizes.append(z.shape) or light(z))
+    k = shaken()
+    psf.from_streak(night(k, [(60, 80, 0.8 / k.max())]), 60, 80, SIZE)
+    assert sizes[0] == (3, 7, 7)
+    assert set(sizes[1:]) == {(3, SIZE, SIZE)}
+
+
 def test_a_streak_that_is_clipped_is_warned_of():
     k = shaken()
     with pytest.warns(InputWarning, match="the point 80,60: its streak is clipped"):

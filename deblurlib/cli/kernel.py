@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from ..files import Photo
 
-HARDLY = 0.7  # pixels: a kernel whose light spreads by less is found in sharp photographs, too
-
 
 @app.command()
 def kernel(
@@ -48,18 +46,22 @@ def kernel(
     are the ones to use, and as a picture to look at.
     """
     from .. import classical, files, restoration
-    from ..restoration.jobs import check_place
+    from ..restoration.jobs import check_place, check_targets, identity
 
     on = choose_device(device)
     require(size >= 3 and size % 2 == 1, f"--size must be odd and 3 or more, not {size}")
     point = None if from_point is None else _parse_point(from_point)
     read = files.read_photo(photo)
     targets = _targets(photo, out)
+    check_targets(photo, targets, {}, {identity(photo): photo})
     check_place(targets[0])
     _check_free(targets, overwrite)
     if point is None:
         seen = restoration.telling_pixels(read.pixels, on)
-        kernels, gains = classical.find_kernel(seen, size)
+        try:
+            kernels, gains = classical.find_kernel(seen, size)
+        except InputError as error:
+            raise InputError(f"{photo}: {error}") from None
         k = kernels[0].cpu()
         sure = _certainty(gains[0].item(), k)
     else:
@@ -85,7 +87,7 @@ def _targets(photo: Path, out: Path | None) -> tuple[Path, ...]:
 
     if out is None:
         return kernel_paths(photo)
-    if out.is_dir():
+    if out.is_dir() or not out.suffix:  # made if need be, as by deblur restore
         return kernel_paths(out / photo.name)
     known = out.suffix in (".npy", ".png")
     require(known, f"{out}: a kernel goes to NAME.npy, with NAME.png beside it, or to a folder")
@@ -94,7 +96,6 @@ def _targets(photo: Path, out: Path | None) -> tuple[Path, ...]:
 
 def _check_free(targets: tuple[Path, ...], overwrite: bool) -> None:
     for target in targets:
-        require(not target.is_dir(), f"{target}: is a folder")
         there = os.path.lexists(target) and not overwrite
         require(not there, f"{target}: exists; --overwrite replaces it")
 
@@ -114,9 +115,11 @@ def _spread(k: torch.Tensor, photo: Photo) -> str:
     from ..files.decoding import orientation
 
     along, across, angle = psf.extent(k)
+    degrees = round(angle)  # a whole number is neither -0 nor, as an axis has two ends, -90
+    degrees = 90 if degrees == -90 else degrees
     text = f"{k.shape[1]} x {k.shape[0]} pixels; its light spreads by {along:.1f} pixels"
     # a round one has no direction
-    way = f", at {angle:.0f} degrees, and by {across:.1f} across" if along > 1.1 * across else ""
+    way = f", at {degrees} degrees, and by {across:.1f} across" if along > 1.1 * across else ""
     turned = ", before a viewer turns the picture" if orientation(photo.exif) != 1 else ""
     return f"{text}{way} (standard deviations{turned})"
 
@@ -131,6 +134,6 @@ def _certainty(gain: float, k: torch.Tensor) -> str:
             "it is not the same everywhere"
         )
     text = f"with it, the edges become fewer and steeper by {gain:.0%}"
-    if psf.deviation(k) < HARDLY:
+    if psf.deviation(k) < psf.HARDLY:
         text += "; but that is hardly a blur: sharp photographs look so, too"
     return text

@@ -7,11 +7,12 @@ rows counted downwards. Kernels of other makers go through :func:`as_kernel`. Ta
 
 from .checking import as_kernel, check
 from .kernels import box, disk, from_path, gaussian, motion, shake, stack, transfer_function
-from .measuring import deviation, distance, extent
+from .measuring import HARDLY, deviation, distance, extent
 from .paths import trajectories, trajectory
 from .streaks import from_streak
 
 __all__ = [
+    "HARDLY",
     "as_kernel",
     "box",
     "check",

@@ -9,6 +9,10 @@ import torch
 from ..errors import InputError
 from .checking import check
 
+#: Pixels: a kernel found in a photograph whose :func:`deviation` is below is hardly a blur, for
+#: sharp photographs get such kernels, too.
+HARDLY = 1.0
+
 
 def deviation(k: torch.Tensor) -> torch.Tensor:
     """The standard deviation, in pixels, of a kernel's light along an axis.

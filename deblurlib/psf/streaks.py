@@ -44,23 +44,33 @@ def from_streak(
         ``(size, size)``, float32.
 
     Raises:
-        InputError: a place outside the image, or too near to its edge for the window; nothing
-            bright there; a streak that leaves the window. Of one that is clipped, it warns: where
-            the sensor was full, the kernel is too weak.
+        InputError: integers; a place outside the image, or too near to its edge for the window;
+            nothing bright there; a streak that leaves the window, or is in the middle of none.
+            Of one that is clipped, it warns: where the sensor was full, the kernel is too weak.
     """
     size = odd(size, size)
     require(y.ndim == 3, f"an image is (C, H, W), not {tuple(y.shape)}")
-    values = y.detach().cpu().double().clamp(0, 1).numpy()
-    light = (_light(values) if encoded else values).mean(0)
-    (height, width), place = light.shape, f"the point {column},{row}"
+    require(y.is_floating_point(), f"an image's values are floats in [0, 1], not {y.dtype}")
+    (height, width), place = y.shape[-2:], f"the point {column},{row}"
+
+    def cut(top: int, left: int, high: int, wide: int) -> tuple[np.ndarray, np.ndarray]:
+        """The values ``(C, h, w)`` of a window, and its light; a photograph is much in float64."""
+        part = y[:, top : top + high, left : left + wide].detach().cpu()
+        part = part.double().clamp(0, 1).numpy()
+        return part, (_light(part) if encoded else part).mean(0)
+
     if not (0 <= row < height and 0 <= column < width):
         raise InputError(f"{place} is outside of the picture of {width} x {height} pixels")
-    start, middle = _brightest(light, row, column), (row, column)
+    corner = max(row - NEAR, 0), max(column - NEAR, 0)
+    _, light = cut(*corner, row + NEAR + 1 - corner[0], column + NEAR + 1 - corner[1])
+    brightest = np.unravel_index(light.argmax(), light.shape)
+    start = [int(near) + first for near, first in zip(brightest, corner, strict=True)]
+    middle = row, column
     for _ in range(MOVES):
         top, left = (centre - size // 2 for centre in middle)
         inside = 0 <= top <= height - size and 0 <= left <= width - size
         require(inside, f"{place}: a window of {size} pixels around its streak leaves the picture")
-        window = light[top : top + size, left : left + size]
+        values, window = cut(top, left, size, size)
         streak, lit = _streak(window, start[0] - top, start[1] - left, place)
         mass = streak / streak.sum()
         after = tuple(
@@ -70,10 +80,12 @@ def from_streak(
         if after == middle:
             break
         middle = after
+    else:
+        raise InputError(f"{place}: no window has its streak in the middle; take another lamp")
     border = np.concatenate([lit[0], lit[-1], lit[:, 0], lit[:, -1]])
     if border.any():
         raise InputError(f"{place}: its streak leaves the window of {size} pixels; take a larger")
-    full = values.max(0)[top : top + size, left : left + size] >= FULL
+    full = values.max(0) >= FULL
     if (full & lit).any():
         warn(f"{place}: its streak is clipped, so the kernel is wrong; take a fainter one")
     return torch.from_numpy(mass).float()
@@ -82,14 +94,6 @@ def from_streak(
 def _light(values: np.ndarray) -> np.ndarray:
     """Light, of values of sRGB, both in [0, 1]."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def _brightest(light: np.ndarray, row: int, column: int) -> tuple[int, int]:
-    """The brightest pixel near a place."""
-    top, left = max(row - NEAR, 0), max(column - NEAR, 0)
-    near = light[top : row + NEAR + 1, left : column + NEAR + 1]
-    down, right = np.unravel_index(near.argmax(), near.shape)
-    return top + int(down), left + int(right)
 
 
 def _streak(window: np.ndarray, row: int, column: int, place: str) -> tuple[np.ndarray, np.ndarray]:

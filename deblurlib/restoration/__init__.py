@@ -19,7 +19,7 @@ from .jobs import Outcome, Request, Step, Watch
 from .lookup import find_method, of_model, of_run, shipped
 from .methods import METHODS, WITH_KERNEL, Method, unsharp_mask
 from .patches import guess_and_restore, restore_patches, seam_energy, seams
-from .restoring import find_kernel, restore, telling_pixels, tile_difference
+from .restoring import restore, telling_pixels, tile_difference, with_found_kernel
 from .settings import Setting
 from .tiles import TILE
 from .trust_map import TrustMap, write_trust
@@ -39,7 +39,6 @@ __all__ = [
     "TrustMap",
     "Watch",
     "apply_model",
-    "find_kernel",
     "find_method",
     "find_photos",
     "guess_and_restore",
@@ -56,6 +55,7 @@ __all__ = [
     "tile_difference",
     "trust",
     "unsharp_mask",
+    "with_found_kernel",
     "write_comparison",
     "write_trust",
 ]

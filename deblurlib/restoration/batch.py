@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import machine, video
+from .. import machine, psf, video
 from ..errors import InputError, InputWarning
 from ..files import Photo, check_suffix, read_photo, reduce, write_kernel, write_photo
 from ..sharpness import is_sharp
@@ -31,7 +31,7 @@ from .jobs import (
     is_there,
     places_of,
 )
-from .restoring import find_kernel, restore
+from .restoring import restore, with_found_kernel
 from .trust_map import TrustMap, trust_path, write_trust
 from .videos import restore_video
 
@@ -201,10 +201,11 @@ def _pixels(
     tell(0.0)
     method, kernel = request.method, request.kernel
     if method.find_kernel is not None:
-        method, kernel = find_kernel(photo.pixels, method, request.device)
-        if kernel.amax() == 1:
-            why = f"{job.name}: no blur was found in it, so it is hardly changed"
+        # it is found before there are tiles, so a smaller --tile would not help
+        with machine.memory_for(job.name, "--size needs less"):
+            method, kernel = with_found_kernel(photo.pixels, method, request.device)
+        if psf.deviation(kernel) < psf.HARDLY:
+            why = f"{job.name}: hardly a blur was found in it, or none: it may be sharp already"
             warnings.warn(why, InputWarning, stacklevel=2)
-        began = time.perf_counter()  # how long the tiles take is told by them alone
     pixels = restore(photo.pixels, method, kernel, request.device, request.tile, tell)
     return pixels, kernel

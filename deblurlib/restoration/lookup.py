@@ -112,7 +112,7 @@ def of_model(
         options: further fields of the :class:`Method`.
     """
     first = next(model.parameters(), None)
-    if hasattr(model, "deconvolve"):  # of the whole image, it finds one kernel
+    if hasattr(model, "deconvolve"):  # it finds one kernel for the whole image
         options["find_kernel"] = lambda y: model.kernel(y.float())
 
     def restore(y: torch.Tensor, kernel: torch.Tensor | None, sharp=None) -> torch.Tensor:

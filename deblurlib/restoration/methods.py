@@ -325,7 +325,7 @@ METHODS: dict[str, Method] = {
             lambda y, kernel, size, **settings: deconvolution.fast_richardson_lucy(
                 y, kernel, **settings
             ),
-            f"find one kernel by the edges of the whole image, then {WITH_KERNEL}",
+            f"find one kernel for the whole image by its edges, then {WITH_KERNEL}",
             find_kernel=lambda y, size, **settings: deconvolution.kernel_by_edges(y, size),
             tiled_psnr=50.2,
             settings={

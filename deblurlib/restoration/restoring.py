@@ -6,6 +6,7 @@ Taught in chapter 05.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -34,8 +35,9 @@ def restore(
 ) -> torch.Tensor | np.ndarray | Image.Image:
     """Restore one image of any size; what comes back is of its size and kind.
 
-    A method that finds the kernel, such as ``blind-edges``, finds it once, of the whole image; and
-    then restores in tiles with it. :func:`find_kernel` gives the kernel.
+    A method that finds the kernel, such as ``blind-edges``, finds it once, in the whole image or
+    its most telling megapixel; and then restores in tiles with it. :func:`with_found_kernel` gives
+    the kernel.
 
     Args:
         image: a tensor ``(C, H, W)`` or ``(B, C, H, W)`` of 1 or 3 channels; an array ``(H, W)`` or
@@ -69,26 +71,31 @@ def restore(
     raise InputError(f"an image is a tensor, an array or a Pillow image, not {type(image)}")
 
 
-def find_kernel(
-    image: np.ndarray, method: Method, device: torch.device | str | None = None
+def with_found_kernel(
+    image: np.ndarray, method: str | Method, device: torch.device | str | None = None
 ) -> tuple[Method, torch.Tensor | None]:
-    """The kernel of one image, and the method that restores it with that.
+    """The method that restores one image with the kernel that was found in it, and that kernel.
 
-    ``restore(image, *find_kernel(image, method))`` is ``restore(image, method)`` of a method that
-    finds the kernel. Taught in chapter 06.
+    ``restore(image, *with_found_kernel(image, method))`` is ``restore(image, method)`` of a method
+    that finds the kernel. Taught in chapter 06.
 
     Args:
         image: an array as :func:`restore` takes it.
-        device: see :func:`restore`.
+        method, device: see :func:`restore`.
 
     Returns:
         as :meth:`deblurlib.restoration.Method.for_image` gives them; the kernel ``(h, w)``, or
         ``None`` if the method finds none.
+
+    Raises:
+        InputError: the image is no array, or not such a one.
     """
-    if method.find_kernel is None:
-        return method, None
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"an image to find a kernel in is an array, not {type(image)}")
     seen = _seen(image)
     method, device, _ = _ready(method, device or machine.device(), device, None)
+    if method.find_kernel is None:
+        return method, None
     method, kernels = _found(method, _taker(seen, device), seen.shape[:2])
     return method, kernels[0]
 
@@ -153,15 +160,17 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
     batch = image if image.ndim == 4 else image[None]
     x_hat = torch.empty(batch.shape)
 
-    def take(rows: slice, columns: slice) -> torch.Tensor:
-        return values.as_floats(batch[..., rows, columns]).to(device, torch.float32)
+    def take(rows: slice, columns: slice, some: slice = slice(None)) -> torch.Tensor:
+        return values.as_floats(batch[some, :, rows, columns]).to(device, torch.float32)
 
     def put(rows: slice, band: torch.Tensor) -> None:
         x_hat[..., rows, :] = band.clamp(0, 1)
 
     if method.find_kernel is not None:
-        whole = values.as_floats(batch).to(device, torch.float32)
-        method, kernel = method.for_image(whole)
+        # each in its own part, so that never all images are floats at once
+        takers = [partial(take, some=slice(i, i + 1)) for i in range(len(batch))]
+        found = [_found(method, one, batch.shape[-2:]) for one in takers]
+        method, kernel = found[0][0], torch.cat([kernels for _, kernels in found])
     in_tiles(method, take, put, batch.shape[-2:], kernel, tile, progress)
     x_hat = x_hat.view(image.shape)
     return (x_hat if floats else values.as_levels(x_hat, image.dtype)).to(image)
