@@ -16,6 +16,8 @@ from .errors import InputError, require
 #: documentation gives them
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
+ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit adds, :func:`quantise`
+
 
 def to_tensor(array: np.ndarray) -> torch.Tensor:
     """Array ``(H, W)`` or ``(H, W, C)``, uint8 or uint16 -> float32 tensor ``(C, H, W)`` in [0, 1].

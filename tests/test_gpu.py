@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 
 from deblurlib import (
+    alignment,
     classical,
     degrade,
     evaluation,
@@ -282,6 +283,21 @@ def test_a_blind_deconvolution_gives_what_it_gives_on_the_processor(crops):
     there = classical.blind_richardson_lucy(y.to(DEVICE), start.to(DEVICE))
     assert psnr(there[0], here[0]) > 60
     torch.testing.assert_close(there[1].cpu(), here[1], rtol=0, atol=1e-3)
+
+
+def test_a_kernel_is_found_and_an_image_aligned_as_on_the_processor(crops):
+    y = degrade.convolve(crops, psf.motion(7, 30))
+    find = restoration.METHODS["blind-edges"].with_settings(size=11)
+    (_, here), (_, there) = (find.for_image(z) for z in (y, y.to(DEVICE)))
+    assert there.device.type == torch.device(DEVICE).type
+    # it is looked for in many rounds, each of which takes the last one's roundings further
+    assert psf.distance(there.cpu(), here).max() < 0.02
+    moved = [alignment.move(z, 2.25, -3.5) for z in (crops, crops.to(DEVICE))]
+    here, there = (
+        alignment.align(z, x, 5) for z, x in zip(moved, (crops, crops.to(DEVICE)), strict=True)
+    )
+    torch.testing.assert_close(there.cpu(), here, rtol=0, atol=1e-5)
+    assert psnr(here[..., 5:-5, 5:-5], crops[..., 5:-5, 5:-5]) > 30
 
 
 def test_an_evaluation_gives_the_processor_s_scores():

@@ -110,3 +110,8 @@ def test_the_extent_of_a_line_is_its_length_and_direction(angle):
     along, across, _ = psf.extent(psf.gaussian(2.0))
     assert (along, across) == (pytest.approx(2, rel=0.02), pytest.approx(2, rel=0.02))
     assert psf.extent(psf.box(1))[:2] == (0, 0)
+
+
+def test_the_extent_of_a_batch_is_refused():
+    with pytest.raises(InputError, match=r"of one kernel \(h, w\), not of \(2, 3, 3\)"):
+        psf.extent(psf.box(3).expand(2, -1, -1))

@@ -14,13 +14,12 @@ from torch import nn
 
 from .. import classical, psf
 from ..errors import InputError, require
+from ..images import ROUNDING
 
 WIDEST = 12.0  # pixels: the largest guess
 LEAST_BLUR = 0.3  # pixels: what is guessed to be blurred less is left as it is
 FLAT = 1e-8  # variance of an image that is as good as flat
 SILENT = 1e-4  # mean response that is as good as none
-#: standard deviation of what rounding to 8 bit adds: Richardson-Lucy cannot leave an exact 0
-ROUNDING = 1 / 255 / 12**0.5
 
 
 class KernelNet(nn.Module, PyTorchModelHubMixin):
@@ -109,9 +108,9 @@ class KernelNet(nn.Module, PyTorchModelHubMixin):
         says nothing, and gets 0.
         """
         if min(y.shape[-2:]) < self.least:
-            return y.new_zeros(len(y))
+            return torch.zeros(len(y), device=y.device)
         with torch.autocast(y.device.type, enabled=False):
-            return self(y.mean(1, keepdim=True))
+            return self(y.float().mean(1, keepdim=True))
 
     @torch.no_grad()
     def kernel(self, y: torch.Tensor) -> torch.Tensor:
@@ -130,14 +129,16 @@ class KernelNet(nn.Module, PyTorchModelHubMixin):
 
         Args:
             y: ``(B, C, H, W)``.
-            kernels: one for each image, ``(B, h, w)``, or one for all, ``(h, w)``.
+            kernels: one for each image, ``(B, h, w)``, or one for all, ``(h, w)`` or ``(1, h, w)``.
         """
+        kernels = kernels[0] if kernels.ndim == 3 and len(kernels) == 1 else kernels
         blurred = psf.deviation(kernels).expand(len(y)) >= LEAST_BLUR
         x_hat = y.clone()
         if blurred.any():
             seen, k = y[blurred], kernels if kernels.ndim == 2 else kernels[blurred]
+            start = seen.clamp(min=ROUNDING)  # Richardson-Lucy cannot leave an exact 0
             x_hat[blurred] = classical.richardson_lucy(
-                seen, k, self.iterations, "valid", True, start=seen.clamp(min=ROUNDING)
+                seen, k, self.iterations, "valid", True, start=start
             )
         return x_hat
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,9 +55,15 @@ def undamaged(folder: Path) -> Iterator[None]:
         raise files.unreadable(folder, error) or damaged from None
 
 
-def write_shipped(model: nn.Module, card: Mapping[str, object], folder: Path) -> None:
-    """Write ``config.json``, ``model.safetensors`` and ``card.json``."""
+def write_shipped(model: nn.Module, card: Mapping[str, object], folder: Path) -> dict:
+    """Write ``config.json``, ``model.safetensors`` and ``card.json``; return the card.
+
+    To the card it adds the SHA-256 of the weights' file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     _load.cache_clear()
     save(model, folder)
+    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    card = {**card, "weights": {"sha256": sha256}}
     files.write_whole(folder / "card.json", json.dumps(card, indent=1) + "\n")
+    return card

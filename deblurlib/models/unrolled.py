@@ -20,8 +20,8 @@ from ..classical.blur import Blur, checked, image_by_image
 from ..classical.richardson_lucy import LEAST, ahead, correction, sensitivity
 from ..degrade.convolution import extend
 from ..errors import require
+from ..images import ROUNDING
 
-ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit adds
 KEPT = 0.1  # the least share of a pixel that a correction leaves: what is 0 once would stay 0
 LOUDER = 20  # times the noise is shown to a correction, to be of the size of what else it sees
 

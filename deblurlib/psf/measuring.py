@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, require
 from .checking import check
 
 #: Pixels: a kernel found in a photograph whose :func:`deviation` is below is hardly a blur, for
@@ -46,7 +46,11 @@ def extent(k: torch.Tensor) -> tuple[float, float, float]:
     >>> from deblurlib.psf import motion
     >>> [round(value, 1) for value in extent(motion(21, 30))]
     [6.1, 0.4, 30.0]
+
+    Raises:
+        InputError: a batch; no kernel, see :func:`check`.
     """
+    require(k.ndim == 2, f"the extent is that of one kernel (h, w), not of {tuple(k.shape)}")
     check(k)
     mass = k.detach().cpu().double()
     down, right = (torch.arange(side, dtype=torch.float64) for side in mass.shape)

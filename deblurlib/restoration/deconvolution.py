@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from .. import classical, machine, models
+from ..images import ROUNDING
 
 DENOISER = "denoiser"  # the network of plug-and-play; it is no method of its own
-ROUNDING = 1 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit adds
 
 
 def noise_level(y: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,7 @@ def stitched(model: models.KernelNet, name: str = STITCHED, **options) -> Method
 
     describes = f"{KERNELNET} patch by patch, for a blur that varies"
     device = next(model.parameters()).device
-    return Method(name, restore, describes, device=device, **options)
+    return Method(name, restore, describes, device=device, float32=True, **options)
 
 
 def _quickest(model: nn.Module, y: torch.Tensor) -> nn.Module:
@@ -113,7 +113,8 @@ def of_model(
     """
     first = next(model.parameters(), None)
     if hasattr(model, "deconvolve"):  # it finds one kernel for the whole image
-        options["find_kernel"] = lambda y: model.kernel(y.float())
+        # guessing takes float32, and deconvolution has no convolutions that autocast rounds
+        options |= {"find_kernel": lambda y: model.kernel(y.float()), "float32": True}
 
     def restore(y: torch.Tensor, kernel: torch.Tensor | None, sharp=None) -> torch.Tensor:
         if hasattr(model, "deconvolve"):

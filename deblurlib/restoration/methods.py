@@ -39,6 +39,7 @@ class Method:
     receptive_field: int | None = None
     device: torch.device | None = None  # where its model is; None: it has none
     oracle: bool = False  # it is shown the sharp image, too: a yardstick, no method to be had
+    float32: bool = False  # its network computes in float32, whatever precision is asked for
     multiple: int = 1  # tiles of an image begin at multiples of it
     contaminated: tuple[str, ...] = ()  # sets whose test images it has been trained on
     #: dB between an image restored in tiles and in one piece, where that was measured
@@ -183,13 +184,15 @@ class Method:
         to steps of 1/256 where it is bright. How well tiles agree is then not known.
 
         Raises:
-            InputError: no such precision, or the method is no network.
+            InputError: no such precision, or the method is no network, or one that computes in
+                float32 whatever is asked for.
         """
         require(precision in ("32", "bf16"), f"precision {precision!r} is none of 32, bf16")
         if precision == "32":
             return self
         device = self.device
         require(device is not None, f"the method {self.name} is no network: it has no precision")
+        require(not self.float32, f"the method {self.name} computes in float32 alone")
         if not machine.computes_bf16(device):
             why = "this processor has no arithmetic for bf16, which takes many times as long on it"
             warnings.warn(why, InputWarning, stacklevel=2)

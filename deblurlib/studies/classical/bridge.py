@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
-from ... import alignment, classical, degrade, images, metrics, psf, restoration
+from ... import classical, degrade, psf, restoration
 from ...degrade import Pair
 from ...errors import require
 from ...restoration import Method
@@ -76,9 +76,7 @@ def means(
 
 def score(x_hat: torch.Tensor, pair: Pair) -> float:
     """The PSNR of a restoration, in dB, after the best shift."""
-    inner = (..., slice(SHIFT, -SHIFT), slice(SHIFT, -SHIFT))
-    x_hat = alignment.align(images.quantise(x_hat), pair.x, SHIFT)
-    return metrics.psnr(images.quantise(x_hat[inner]), pair.x[inner]).item()
+    return choose.aligned_psnr(x_hat, pair.x, SHIFT)
 
 
 def ordered(runs: Sequence[Method]) -> list[Method]:

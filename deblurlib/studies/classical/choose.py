@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from ... import classical, degrade, images, metrics, psf
+from ... import alignment, classical, degrade, images, metrics, psf
 from ...data import hold_out, open_images
 from ...degrade import Pair
 from ...restoration import deconvolution
@@ -94,6 +94,18 @@ def main() -> None:
 
 def symmetric(k: torch.Tensor) -> bool:
     return torch.allclose(k, k.T)
+
+
+def aligned_psnr(x_hat: torch.Tensor, x: torch.Tensor, most: int) -> float:
+    """The PSNR of an image in dB, 8-bit values, moved to where it fits ``x`` best.
+
+    Args:
+        x_hat, x: ``(1, C, H, W)``.
+        most: how far it may be moved, pixels; as many along each side are not scored.
+    """
+    x_hat = images.quantise(alignment.align(images.quantise(x_hat), x, most))
+    inner = (..., slice(most, x.shape[-2] - most), slice(most, x.shape[-1] - most))
+    return metrics.psnr(x_hat[inner], x[inner]).item()
 
 
 def score(restore: Restore, pair: Pair) -> float:

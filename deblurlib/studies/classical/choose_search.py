@@ -20,12 +20,12 @@ from dataclasses import replace
 
 import torch
 
-from ... import alignment, degrade, images, metrics, psf
+from ... import degrade, images, psf
 from ...classical import Search, find_kernel
 from ...data import ImageSet, hold_out, open_images
 from ...degrade import Degradation, Pair
 from ...restoration import deconvolution
-from .choose import SHARE
+from .choose import SHARE, aligned_psnr
 
 SIDE, SIZE = 255, 31  # of the photographs and of the kernels that are looked for, pixels
 WINDOW = 33  # of the true ones
@@ -72,11 +72,8 @@ def searches() -> Iterator[tuple[str, Search]]:
 def score(pair: Pair, k: torch.Tensor) -> tuple[float, float]:
     """The gain over doing nothing, dB, after the best shift, and the distance of the kernel."""
     x_hat = deconvolution.fast_richardson_lucy(pair.y, k, ITERATIONS, TV)
-    inner = (..., slice(SHIFT, -SHIFT), slice(SHIFT, -SHIFT))
-    x_hat = alignment.align(images.quantise(x_hat), pair.x, SHIFT)
-    y = alignment.align(pair.y, pair.x, SHIFT)
-    scores = [metrics.psnr(z[inner], pair.x[inner]).item() for z in (x_hat, y)]
-    return scores[0] - scores[1], psf.distance(k, pair.kernels[0]).item()
+    restored, before = (aligned_psnr(z, pair.x, SHIFT) for z in (x_hat, pair.y))
+    return restored - before, psf.distance(k, pair.kernels[0]).item()
 
 
 def main() -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -109,10 +108,7 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None, draws: int = DRAW
     }
     texts = {"README.md": card_text(card, model), "LICENSE": licence(data)}
     folder = folder or models.WEIGHTS / KERNELNET
-    models.write_shipped(model, card, folder)
-    weights = (folder / "model.safetensors").read_bytes()
-    card["weights"] = {"sha256": hashlib.sha256(weights).hexdigest()}
-    models.write_shipped(model, card, folder)
+    card = models.write_shipped(model, card, folder)
     for name, text in texts.items():
         write_whole(folder / name, text)
     return card

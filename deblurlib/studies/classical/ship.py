@@ -5,7 +5,8 @@
     python -m deblurlib.studies.classical.ship RUN bsds500=PATH
 
 The denoiser is that of ``plug-and-play``; the other network is the method ``kernelnet-rl``, of
-which the cards and the licence are written, too: see :mod:`.guessing`.
+which the cards and the licence are written, too: see :mod:`.guessing`. A run of
+``06/unrolled`` is shipped by :mod:`.ship_unrolled`.
 """
 
 from __future__ import annotations
@@ -40,8 +41,7 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None) -> dict:
         "scored_on": {"name": test.name, "split": test.split, "fingerprint": test.fingerprint},
         "scores": [score(model, test, level) for level in LEVELS],
     }
-    models.write_shipped(model, card, folder or models.WEIGHTS / deconvolution.DENOISER)
-    return card
+    return models.write_shipped(model, card, folder or models.WEIGHTS / deconvolution.DENOISER)
 
 
 @torch.inference_mode()
@@ -65,7 +65,10 @@ def main() -> None:
     """Ship the run that is named, scored on the test part of the set that is named."""
     run = runs.find(runs.root(), sys.argv[1])
     if run.recipe.name not in SHIPS:
-        raise InputError(f"{run.recipe.name} is none of {', '.join(SHIPS)}, which can be shipped")
+        raise InputError(
+            f"{run.recipe.name} is none of {', '.join(SHIPS)}, which this command ships; "
+            "06/unrolled is shipped by ship_unrolled"
+        )
     card = SHIPS[run.recipe.name](run, open_images(sys.argv[2], "test"))
     print(json.dumps(card, indent=1))
 

@@ -4,13 +4,13 @@
 
     python -m deblurlib.studies.classical.ship_unrolled RUN bsds500=PATH [PHOTO...]
 
-writes the weights, ``card.json`` and the tables of ``README.md``, the model card. The photographs,
-wider and higher than a tile, tell how well restoring in tiles agrees with restoring the whole.
+writes the weights, ``card.json``, ``LICENSE`` and the tables of ``README.md``, the model card. The
+photographs, wider and higher than a tile, tell how well restoring in tiles agrees with restoring
+the whole.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,9 @@ from ... import files, models, psf, restoration, runs
 from ...data import ImageSet, batches, open_images
 from ...degrade import SETTINGS
 from ...errors import require
-from ...restoration import deconvolution
 from ...runs import Run
 from ..srn.card import fill_in
-from . import bridge
+from . import bridge, guessing
 
 NAME = "unrolled-rl"  # of the method, its folder, and the model
 DESCRIBES = "Richardson-Lucy with learned corrections, for a kernel that is known"
@@ -41,7 +40,7 @@ def ship(
 ) -> dict:
     """Write the network's files and the tables of its model card; return the card.
 
-    The licence is that of the denoiser, which learnt from the same photographs.
+    The licence names what the run learnt from, see :func:`.guessing.licence`.
 
     Args:
         run: a complete run of ``06/unrolled``.
@@ -65,12 +64,9 @@ def ship(
         "scored_on": {"name": test.name, "split": test.split, "fingerprint": test.fingerprint},
         "scores": score(method, test),
     }
-    licence = (models.WEIGHTS / deconvolution.DENOISER / "LICENSE").read_text("utf-8")
+    licence = guessing.licence(run.origin["made_with"]["data"]["name"])
     page = fill_in((folder / "README.md").read_text("utf-8"), tables(card))
-    models.write_shipped(model, card, folder)
-    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    card |= {"weights": {"sha256": sha256}}
-    files.write_whole(folder / "card.json", json.dumps(card, indent=1) + "\n")
+    card = models.write_shipped(model, card, folder)
     files.write_whole(folder / "README.md", page)
     files.write_whole(folder / "LICENSE", licence)
     return card
