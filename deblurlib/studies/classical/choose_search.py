@@ -61,7 +61,6 @@ def searches() -> Iterator[tuple[str, Search]]:
         yield f"way {i + 1} alone", replace(used, ways=(way,))
     for name, values in {
         "edges": (4e-3, 1.6e-2),
-        "ridge": (2.0, 40.0),
         "cut": (0.05, 0.15),
         "last_rounds": (0,),
     }.items():
