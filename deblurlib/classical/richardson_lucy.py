@@ -97,7 +97,7 @@ def richardson_lucy(
         return (x[..., : size[0], : size[1]],)
 
     more = (None if z is None else z.to(full) for z in (weights, start))
-    return image_by_image(run, full, k, *more)[0].to(y.dtype)
+    return image_by_image(run, full, k, *more, side_by_side=True)[0].to(y.dtype)
 
 
 def is_like(given: torch.Tensor, y: torch.Tensor) -> bool:
@@ -208,10 +208,16 @@ def ahead(
     """
     if before is None:
         return x
-    axes = tuple(range(1, x.ndim))
-    length = before.square().sum(axes, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-    step = ((change * before).sum(axes, keepdim=True) / length).clamp_(0, 1)
+    length = sum_of_each(before.square()).clamp(min=torch.finfo(x.dtype).tiny)
+    step = (sum_of_each(change * before) / length).clamp_(0, 1)
     return (x + step * (x - previous)).clamp_(min=0)
+
+
+def sum_of_each(z: torch.Tensor) -> torch.Tensor:
+    """The sum over all axes but the first, which stay; the last bits do not depend on threads."""
+    for axis in range(z.ndim - 1, 0, -1):  # PyTorch cuts one large sum up among its threads
+        z = z.sum(axis, keepdim=True)
+    return z
 
 
 def curvature(x: torch.Tensor) -> torch.Tensor:
