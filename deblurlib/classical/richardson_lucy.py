@@ -214,10 +214,12 @@ def ahead(
 
 
 def sum_of_each(z: torch.Tensor) -> torch.Tensor:
-    """The sum over all axes but the first, which stay; the last bits do not depend on threads."""
-    for axis in range(z.ndim - 1, 0, -1):  # PyTorch cuts one large sum up among its threads
-        z = z.sum(axis, keepdim=True)
-    return z
+    """The sum over all axes but the first, which stay: the same bits on any number of threads."""
+    axes = tuple(range(1, z.ndim))
+    if len(z) > 1:
+        return z.sum(axes, keepdim=True)
+    # one large sum PyTorch would cut up among its threads; of two, each has a thread
+    return z.expand(2, *z.shape[1:]).sum(axes, keepdim=True)[:1]
 
 
 def curvature(x: torch.Tensor) -> torch.Tensor:
