@@ -36,7 +36,7 @@ def skewed(height, width):
 
 def as_on_a_gpu(monkeypatch, function):
     """Let ``function`` treat a batch as a whole."""
-    whole = lambda run, *batched: run(*batched)  # noqa: E731
+    whole = lambda run, *batched, **how: run(*batched)  # noqa: E731
     monkeypatch.setitem(function.__globals__, "image_by_image", whole)
 
 

@@ -71,7 +71,7 @@ def blind_richardson_lucy(
         return _alternate(y, k, weights, iterations, boundary, accelerate, inner, damping)
 
     given = None if weights is None else weights.to(full)
-    x_hat, k = image_by_image(run, full, k, given)
+    x_hat, k = image_by_image(run, full, k, given, side_by_side=True)
     return x_hat.to(y.dtype), k.to(start.dtype)
 
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -14,6 +16,9 @@ from ..degrade import BOUNDARIES
 from ..degrade.convolution import extend, fast_grid, filtered, fold
 from ..errors import InputError
 from ..psf import as_kernel
+
+SIDE_BY_SIDE = 2**20  # values of an image: of larger ones, several at once take much memory
+MEETING = 60.0  # seconds in which all threads must have begun
 
 
 class Blur:
@@ -110,15 +115,56 @@ def checked(y: torch.Tensor, k: torch.Tensor | np.ndarray) -> tuple[torch.Tensor
 
 
 def image_by_image(
-    function: Callable[..., tuple[torch.Tensor, ...]], *batched: torch.Tensor | None
+    function: Callable[..., tuple[torch.Tensor, ...]],
+    *batched: torch.Tensor | None,
+    side_by_side: bool = False,
 ) -> tuple[torch.Tensor, ...]:
     """Apply ``function`` to each image of a batch on a processor, to the batch on a GPU.
 
     One image's transforms and sums stay in a processor's cache, and nothing depends on the batch.
+
+    Args:
+        function: takes one image's part of each of ``batched``, ``(1, ...)``; its results are put
+            together again, and its error is raised as it is.
+        batched: ``(B, ...)`` each, the images first, or ``None``.
+        side_by_side: work on as many images at once as PyTorch has threads, if they are small:
+            each on one thread, which so never waits for another. ``function`` must then keep
+            nothing from one image to the next, and call nothing that brings threads of its own.
+
+    Returns:
+        what ``function`` returns of each image, put together: the same to the bit, however many
+        threads there are, if ``function`` says the same of one image on one thread and on several.
     """
-    if batched[0].device.type != "cpu" or len(batched[0]) == 1:
+    images = batched[0]
+    if images.device.type != "cpu" or len(images) == 1:
         return function(*batched)
-    singles = [
-        [None if z is None else z[i : i + 1] for z in batched] for i in range(len(batched[0]))
-    ]
-    return tuple(torch.cat(parts) for parts in zip(*(function(*s) for s in singles), strict=True))
+    singles = [[None if z is None else z[i : i + 1] for z in batched] for i in range(len(images))]
+    workers = min(torch.get_num_threads(), len(images))
+    if side_by_side and workers > 1 and images[0].numel() <= SIDE_BY_SIDE:
+        results = _side_by_side(function, singles, workers)
+    else:
+        results = [function(*single) for single in singles]
+    return tuple(torch.cat(parts) for parts in zip(*results, strict=True))
+
+
+def _side_by_side(function: Callable, singles: list[list], workers: int) -> list:
+    """``function`` of each of ``singles``, several at once, in threads of their own."""
+    threads, met = torch.get_num_threads(), threading.Barrier(workers, timeout=MEETING)
+    gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def begin(_: int) -> None:
+        torch.get_num_threads()  # else its first operation gives this thread the usual number
+        torch.set_num_threads(1)
+        met.wait()  # so that each thread begins once
+
+    def apply(single: list) -> tuple[torch.Tensor, ...]:
+        # what a thread does not inherit
+        with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
+            return function(*single)
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            list(pool.map(begin, range(workers)))
+        finally:
+            torch.set_num_threads(threads)  # what threads that begin elsewhere will have, too
+        return list(pool.map(apply, singles))

@@ -97,7 +97,7 @@ def richardson_lucy(
         return (x[..., : size[0], : size[1]],)
 
     more = (None if z is None else z.to(full) for z in (weights, start))
-    return image_by_image(run, full, k, *more)[0].to(y.dtype)
+    return image_by_image(run, full, k, *more, side_by_side=True)[0].to(y.dtype)
 
 
 def is_like(given: torch.Tensor, y: torch.Tensor) -> bool:
@@ -208,10 +208,18 @@ def ahead(
     """
     if before is None:
         return x
-    axes = tuple(range(1, x.ndim))
-    length = before.square().sum(axes, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-    step = ((change * before).sum(axes, keepdim=True) / length).clamp_(0, 1)
+    length = sum_of_each(before.square()).clamp(min=torch.finfo(x.dtype).tiny)
+    step = (sum_of_each(change * before) / length).clamp_(0, 1)
     return (x + step * (x - previous)).clamp_(min=0)
+
+
+def sum_of_each(z: torch.Tensor) -> torch.Tensor:
+    """The sum over all axes but the first, which stay: the same bits on any number of threads."""
+    axes = tuple(range(1, z.ndim))
+    if len(z) > 1:
+        return z.sum(axes, keepdim=True)
+    # one large sum PyTorch would cut up among its threads; of two, each has a thread
+    return z.expand(2, *z.shape[1:]).sum(axes, keepdim=True)[:1]
 
 
 def curvature(x: torch.Tensor) -> torch.Tensor:

@@ -8,8 +8,8 @@ whether to stop. Its arguments are ``(B, C, H, W)``:
 - ``x``: the image, with the pixels that the boundary adds around it.
 - ``previous``: the same, one iteration before; ``None`` in the first iteration.
 
-On a processor, a rule sees one image after the other, each from its first iteration, so it must
-not remember anything. Taught in chapter 06.
+On a processor, a rule sees each image alone, from its first iteration, and several images may ask
+it at once, so it must not remember anything. Taught in chapter 06.
 """
 
 from __future__ import annotations
