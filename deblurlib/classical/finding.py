@@ -39,7 +39,11 @@ Way = tuple[int, float, int, float]
 
 @dataclass(frozen=True)
 class Search:
-    """How :func:`find_kernel` looks: chosen in :mod:`deblurlib.studies.classical.choose_search`."""
+    """How :func:`find_kernel` looks, found by trial on training photographs.
+
+    What the ways are worth, together and alone, is measured by
+    :mod:`deblurlib.studies.classical.choose_search`.
+    """
 
     #: from coarse to fine: the side of the first kernel, pixels, the factor from one scale to the
     #: next, the rounds of image and kernel at each, and the largest side as a share of ``size``:
