@@ -227,6 +227,10 @@ def _mean_l1(x_hat: torch.Tensor, x: torch.Tensor) -> float:
     return F.l1_loss(x_hat, x).item()
 
 
+def _none(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return x_hat.new_zeros(())
+
+
 def _sigma_of_kernel(pair: Pair) -> torch.Tensor:
     return psf.deviation(pair.kernels)
 
@@ -280,11 +284,13 @@ def _fool_by_squares(fake: torch.Tensor) -> torch.Tensor:
 
 
 #: name -> objective, or a function that makes one of a recipe's ``loss_args``. ``mse`` is the
-#: sources' (S1, S2, S4); ``l1`` what later networks use.
+#: sources' (S1, S2, S4); ``l1`` what later networks use; ``none`` is of a network that learns from
+#: its critic alone, as S5's.
 OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
     "mse": Objective(F.mse_loss),
     "l1": Objective(F.l1_loss),
     "euclidean": Objective(euclidean),
+    "none": Objective(_none),
     "mse-over-scales": mse_and_variation,
     "l1-over-scales": Objective(partial(_over_scales, error=F.l1_loss)),
     "charbonnier-over-scales": charbonnier_over_scales,

@@ -104,6 +104,7 @@ class PairSet:
     sharp: tuple[Item, ...]
     kernels: tuple[Item | None, ...]
     scenes: tuple[str, ...]
+    side: int | None = None  # of the shorter side, in pixels, to which both images are reduced
 
     def __len__(self) -> int:
         return len(self.sharp)
@@ -116,7 +117,20 @@ class PairSet:
                 f"{self.blurred[i].name} has {y.shape[1]} x {y.shape[2]} pixels, "
                 f"but {self.sharp[i].name} has {x.shape[1]} x {x.shape[2]}"
             )
-        return y, x
+        if self.side is None:
+            return y, x
+        try:
+            return images.reduce(y[None], self.side)[0], images.reduce(x[None], self.side)[0]
+        except InputError as error:
+            raise InputError(f"{self.names[i]}: {error}") from None
+
+    def reduced(self, side: int | None) -> PairSet:
+        """The same pairs, both images reduced; see :meth:`ImageSet.reduced`.
+
+        A known kernel is that of the images as they were: of reduced ones none is known.
+        """
+        name = reduced_name(self.name, side)
+        return replace(self, name=name, side=side) if side else self
 
     def first(self, n: int | None) -> PairSet:
         """The first ``n`` pairs as a set of their own; all of them for ``None``."""
@@ -132,7 +146,7 @@ class PairSet:
 
         Errors and what else it may be: as of :func:`deblurlib.files.decode_kernel`.
         """
-        item = self.kernels[i]
+        item = None if self.side else self.kernels[i]
         return None if item is None else files.decode_kernel(item.raw(), item.name)
 
     @property

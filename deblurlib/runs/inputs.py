@@ -39,9 +39,9 @@ def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet | MixedSet:
         return mixed
     if recipe.degradation is not None:
         return data.open_images(recipe.data, split).reduced(recipe.reduce, recipe.square)
-    if recipe.reduce is not None:
-        raise InputError(f"{recipe.name}: recorded pairs are not reduced")
-    return data.open_pairs(recipe.data, split)
+    if recipe.square:
+        raise InputError(f"{recipe.name}: recorded pairs are not cut to squares")
+    return data.open_pairs(recipe.data, split).reduced(recipe.reduce)
 
 
 def run_id(

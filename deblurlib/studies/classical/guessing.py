@@ -18,7 +18,7 @@ from ...degrade import SETTINGS, Pair
 from ...files import write_whole
 from ...restoration.lookup import KERNELNET
 from ...runs import Run
-from . import GUESSING
+from .recipes import GUESSING
 
 SETTING = "s5-gaussian-uniform"
 BINS = (0, 1, 2, 4, 6, 8, 10)  # pixels: bounds of the sigmas that are scored together
