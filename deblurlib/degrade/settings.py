@@ -163,6 +163,16 @@ def s5_gaussian_uniform(generator: torch.Generator) -> Degradation:
     return Degradation(psf.gaussian(sigma, 61), {"sigma": sigma})
 
 
+def s5_gaussian_noisy(generator: torch.Generator) -> Degradation:
+    """As S5's, with noise of 0.01: S5 writes it into its equation, and not into its images."""
+    return replace(s5_gaussian(generator), noise=0.01)
+
+
+def s5_gaussian_clipped(generator: torch.Generator) -> Degradation:
+    """As S5's, of lamps that were up to four times as bright as white, and are cut off at it."""
+    return replace(s5_gaussian(generator), highlights=4.0)
+
+
 def shake(generator: torch.Generator) -> Degradation:
     """Camera shake as one kernel, 8 to 24 pixels long, after Boracchi and Foi; in no source."""
     return _shakes([generator])[0]
@@ -205,6 +215,8 @@ SETTINGS: dict[str, Draw] = {
     "s4-camera-light": s4_camera_light,
     "s5-gaussian": s5_gaussian,
     "s5-gaussian-uniform": s5_gaussian_uniform,
+    "s5-gaussian-noisy": s5_gaussian_noisy,
+    "s5-gaussian-clipped": s5_gaussian_clipped,
     "shake": shake,
     "known-blur": known_blur,
     "noise": noise,

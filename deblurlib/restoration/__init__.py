@@ -16,7 +16,7 @@ from .batch import restore_files, restore_frames
 from .comparison import write_comparison
 from .finding import Candidate, find_photos
 from .jobs import Outcome, Request, Step, Watch
-from .lookup import find_method, of_model, of_run, shipped
+from .lookup import find_method, of_model, of_run, shipped, stitched
 from .methods import METHODS, WITH_KERNEL, Method, unsharp_mask
 from .patches import guess_and_restore, restore_patches, seam_energy, seams
 from .restoring import restore, telling_pixels, tile_difference, with_found_kernel
@@ -51,6 +51,7 @@ __all__ = [
     "seam_energy",
     "seams",
     "shipped",
+    "stitched",
     "telling_pixels",
     "tile_difference",
     "trust",

@@ -13,7 +13,7 @@ from ..errors import InputError, NoSuchRun
 from . import deconvolution
 from .applying import apply_model
 from .methods import METHODS, Method
-from .patches import guess_and_restore
+from .patches import OVERLAP, PATCH, guess_and_restore
 
 KERNELNET = "kernelnet-rl"  # the network that guesses a kernel, and Richardson-Lucy
 STITCHED = f"{KERNELNET}-stitched"  # the same patch by patch
@@ -69,18 +69,26 @@ def of_run(run: runs.Run, device: torch.device | str = "cpu") -> Method:
     )
 
 
-def stitched(model: models.KernelNet, name: str = STITCHED, **options) -> Method:
+def stitched(
+    model: models.KernelNet,
+    name: str = STITCHED,
+    patch: int = PATCH,
+    overlap: int = OVERLAP,
+    **options,
+) -> Method:
     """The method that guesses a kernel for each patch, for a blur that varies.
 
     See :func:`deblurlib.restoration.guess_and_restore`, also for which such blur it can undo.
 
     Args:
+        patch, overlap: of that function.
         options: further fields of the :class:`Method`.
     """
 
     @torch.inference_mode()
     def restore(y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
-        return guess_and_restore(y.float(), model.kernel, model.deconvolve).to(y.dtype)
+        found = guess_and_restore(y.float(), model.kernel, model.deconvolve, patch, overlap)
+        return found.to(y.dtype)
 
     describes = f"{KERNELNET} patch by patch, for a blur that varies"
     device = next(model.parameters()).device

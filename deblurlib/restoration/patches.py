@@ -89,15 +89,21 @@ def guess_and_restore(
     Returns:
         ``x_hat`` ``(B, C, H, W)``.
     """
-    require(0 <= 2 * overlap <= patch, f"patches of {patch} pixels cannot overlap by {overlap}")
-    require(patch >= 1, f"patches have 1 pixel or more, not {patch}")
     size = y.shape[-2:]
-    grid = tuple(max(1, math.ceil((side - overlap) / (patch - overlap))) for side in size)
+    grid = grid_for(size, patch, overlap)
     places = product(*grid_spans(size, grid, overlap))
     found = [find(y[..., row.start : row.stop, col.start : col.stop]) for row, col in places]
     kernels = torch.stack(found, 1).unflatten(1, grid)
     parts = zip(y.split(1), kernels, strict=True)
     return torch.cat([restore_patches(one, of_one, restore, overlap) for one, of_one in parts])
+
+
+def grid_for(size: tuple[int, int], patch: int, overlap: int) -> tuple[int, int]:
+    """Rows and columns of patches of so many pixels, at most, that cover an image."""
+    require(0 <= 2 * overlap <= patch, f"patches of {patch} pixels cannot overlap by {overlap}")
+    require(patch >= 1, f"patches have 1 pixel or more, not {patch}")
+    rows, columns = (max(1, math.ceil((n - overlap) / (patch - overlap))) for n in size)
+    return rows, columns
 
 
 def grid_spans(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,13 +30,14 @@ class Claim:
     quote: str
     estimand: str  # what the values are, in words
     values: Sequence[float]
-    seeds: Sequence[Hashable]  # of each value
+    seeds: Sequence[Hashable]  # of each value; None: of methods that nothing was trained for
     sign: int
     unit: str = "dB"
     margin: float = 0.1
     scenes: Sequence[Hashable] = ()  # of each value; none: the values are of the validation images
     n_images: int = 0  # where there are no scenes: how many validation images
     origin: str = "source"  # or "ours"
+    tests: Mapping[str, float] = field(default_factory=dict)  # p-values of a source's own tests
 
     @property
     def interval(self) -> Interval | None:
@@ -46,6 +47,11 @@ class Claim:
         if len(self.values) > 1 and not self.scenes:
             return stats.over_seeds(self.values, self.n_images)
         return None
+
+    @property
+    def n_seeds(self) -> int:
+        """How many trainings the values come from."""
+        return len(set(self.seeds) - {None})
 
     @property
     def boundary(self) -> float:
@@ -62,14 +68,15 @@ class Claim:
         """``confirmed``, ``refuted`` or ``undecided``.
 
         It is decided only if the interval lies on one side of the margin, also after Holm's
-        adjustment, and, of three or four seeds, if each seed's own mean does.
+        adjustment, and, of three or four seeds, if each seed's own mean does. Of one or two seeds
+        nothing is decided; of methods without a training the scenes alone decide.
         """
         interval = self.interval
-        if interval is None or interval.n_seeds < 3 or p_adjusted >= LEVEL:
+        if interval is None or self.n_seeds in (1, 2) or p_adjusted >= LEVEL:
             return "undecided"
         overall = self._judge(interval)
         by_seed = [self._judge(Interval(m, m, m, 1, 1, 1)) for m in self.by_seed]
-        agree = interval.n_seeds >= ENOUGH_SEEDS or set(by_seed) == {overall}
+        agree = self.n_seeds >= ENOUGH_SEEDS or set(by_seed) == {overall}
         return overall if agree else "undecided"
 
     def _judge(self, interval: Interval) -> str:
@@ -96,9 +103,9 @@ def judge(claims: Sequence[Claim], final: bool) -> list[dict]:
         row["estimate"] = float(np.mean(claim.values))
         row |= {"lo": interval and interval.lo, "hi": interval and interval.hi}
         if interval is not None:
-            row |= {"tests": {"t at the margin": raw}, "p_adjusted": adjusted}
+            row |= {"tests": {"t at the margin": raw, **claim.tests}, "p_adjusted": adjusted}
         images = len(set(claim.scenes)) or claim.n_images
-        row |= {"n_seeds": len(set(claim.seeds)), "n_images": images, "n_scenes": images}
+        row |= {"n_seeds": claim.n_seeds, "n_images": images, "n_scenes": images}
         rows.append(row | {"verdict": claim.verdict(adjusted) if final else None})
     return rows
 

@@ -6,14 +6,20 @@ import csv
 import gzip
 import io
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..evaluation import CASE, case_of
 from ..metrics import SSIM_PROTOCOLS
 from ..perception import MEASURES, PROBES
 
-NUMBERS = ("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS), *MEASURES, *PROBES)
+#: of a blur by a Gaussian: its standard deviation, pixels; of a method that guesses a kernel: its
+#: error, see :func:`deblurlib.psf.distance`
+OF_KERNELS = ("sigma", "kernel_error")
+NUMBERS = (
+    *("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS)),
+    *(*MEASURES, *PROBES, *OF_KERNELS),
+)
 #: ``seed`` is that of a training, ``draw`` that of the degradation
 ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "class", "image", *NUMBERS)
 REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
@@ -76,6 +82,14 @@ def rounded(rows: Sequence[Mapping[str, object]]) -> list[dict]:
         {k: float(f"{v:.6g}") if k in NUMBERS and v is not None else v for k, v in row.items()}
         for row in rows
     ]
+
+
+def once(rows: Iterable[Mapping]) -> list[Mapping]:
+    """The rows, of those of one method, or run, on one case only the first."""
+    kept: dict[tuple, Mapping] = {}
+    for row in rows:
+        kept.setdefault((row["method"], row.get("run"), case_of(row)), row)
+    return list(kept.values())
 
 
 def read_rows(path: Path) -> list[dict]:

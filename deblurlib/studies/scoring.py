@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -11,6 +11,7 @@ import torch
 from .. import evaluation, machine, restoration
 from ..data import ImageSet
 from ..metrics import SSIM_PROTOCOLS
+from ..restoration import Method
 from ..runs import Recipe, Run, players
 from ..runs.inputs import open_test_images
 from ..runs.proof import one_thread
@@ -66,6 +67,36 @@ def score(
                 seen_cases.add(case)
                 rows.append({"method": method} | common | row)
     return rows
+
+
+def rows_of(
+    methods: Sequence[tuple[Method, Mapping[str, object]]],
+    found: Iterable[evaluation.Case],
+    common: Mapping[str, object],
+    device: torch.device | str = "auto",
+    **options,
+) -> list[dict]:
+    """Rows of methods, and of the identity, on cases.
+
+    Args:
+        methods: each with what its rows say of it: ``method`` and, of a run, ``run`` and ``seed``.
+        common: what all rows say: ``data``, ``channels``, ``degradation`` and, where one was
+            drawn, ``draw``.
+        device: where the methods' models are, see :func:`deblurlib.machine.device`.
+        options: of :func:`deblurlib.evaluation.evaluate`.
+    """
+    labels = {f"{i}": label for i, (_, label) in enumerate(methods)}
+    named = [replace(method, name=f"{i}") for i, (method, _) in enumerate(methods)]
+    rows = []
+    for row in evaluation.evaluate(named, found, device=machine.device(device), **options):
+        name = row.pop("method")
+        rows.append({**labels.get(name, {"method": name}), **common, **row})
+    return rows
+
+
+def label_of(run: Run, suffix: str = "") -> dict[str, object]:
+    """What the rows of a run say of it; with a suffix, of a method that is made with it."""
+    return {"method": run.recipe.name + suffix, "run": run.id, "seed": run.recipe.seed}
 
 
 def cases(

@@ -16,6 +16,7 @@ from __future__ import annotations
 from ...data import holds_pairs
 from ...runs import Recipe
 
+IMAGES = "imagenet"  # what Phase I's networks see, whatever pairs Phase II's are trained on
 WIDTH = 16  # of the first level of the study's UNets
 SIDE = 142  # pixels: of the shorter side of Phase II's images, a third of gopro_scenes'
 PIXEL = 100.0  # weight of the mean absolute error beside a critic, as pix2pix has it
@@ -58,10 +59,14 @@ BRIDGE_SIZES = {
 
 
 def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
-    """The chapter's recipes for a profile: of sharp images all, of recorded pairs Phase II's."""
+    """The chapter's recipes for a profile.
+
+    Of sharp images all; of recorded pairs Phase II's, and the network that guesses, which is
+    trained on images all the same.
+    """
     listed = [Recipe(**fields, data=data, seed=seed) for fields in real(profile, holds_pairs(data))]
     if holds_pairs(data):
-        return listed
+        return [Recipe(**uniform(profile)[0], data=IMAGES, seed=seed), *listed]
     shipped = (denoiser(profile), kernelnet(profile), unrolled(profile), unet(profile))
     made = [Recipe(**fields, data=data, seed=seed) for fields in (*uniform(profile), *shipped)]
     return [*made, *listed]

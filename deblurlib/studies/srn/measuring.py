@@ -10,12 +10,12 @@ import torch
 from ... import evaluation, machine, places, restoration
 from ...data import ImageSet, open_images, open_pairs
 from ...errors import InputError
-from ...evaluation import Case, case_of
+from ...evaluation import Case
 from ...runs import Recipe, Run
 from ..archive import Archive
 from ..claims import judge
-from ..rows import in_order, rounded
-from ..scoring import DRAW, cases
+from ..rows import in_order, once, rounded
+from ..scoring import DRAW, cases, label_of, rows_of
 from ..study import FINAL
 from .claims import claims, not_run
 from .recipes import ENCODED, LIGHT, WIDTHS, recipes
@@ -69,14 +69,6 @@ def measure(
     return rows, [*judged, *({**claim, "verdict": verdict} for claim in not_run())], test
 
 
-def once(rows: Iterable[Mapping]) -> list[Mapping]:
-    """The rows, of the identity one a case."""
-    kept = {}
-    for row in rows:
-        kept.setdefault((row.get("run", row["method"]), case_of(row)), row)
-    return list(kept.values())
-
-
 def wanted(profile: str, seeds: Sequence[int], data: str) -> list[Recipe]:
     """The recipes of the study that are trained, most with all seeds."""
     listed = [recipe for seed in seeds for recipe in recipes(profile, seed, data)]
@@ -122,17 +114,10 @@ def _rows(
     run: Run, found: Iterable[Case], data: str, degradation: str, device: torch.device | str
 ) -> list[dict]:
     device = machine.device(device)
-    method = replace(restoration.of_run(run, device), name=run.id)
     common = {"data": data, "channels": "rgb", "degradation": degradation}
     common |= {} if degradation == "recorded" else {"draw": DRAW}
-    rows = []
-    for row in evaluation.evaluate([method], found, device=device, **SCORING):
-        name = row.pop("method")
-        labels = {"method": name}
-        if name == run.id:
-            labels = {"method": run.recipe.name, "run": run.id, "seed": run.recipe.seed}
-        rows.append(labels | common | row)
-    return rows
+    methods = [(restoration.of_run(run, device), label_of(run))]
+    return rows_of(methods, found, common, device, **SCORING)
 
 
 def _cut(found: Iterable[Case], multiple: int) -> Iterator[Case]:
