@@ -30,11 +30,11 @@ from .recipes import recipes
 ARMS = ("guess", "blind-unet", "blind-unet-residual")
 #: test images by profile, and of those the ones that the settings around S5's are tried on
 COUNT = {"smoke": 2, "quick": 3}
-AROUND = 40
+AROUND = 24
 ENOUGH = 3  # seeds
 UNIFORM, CLIPPED, MIRRORED = "s5-gaussian-uniform", "s5-gaussian-clipped", f"{S5}, reflect"
-#: what rows call it -> its method and settings: from ones; from S5's Gaussian; from the one that was
-#: best, as the iterations were, on images that the trainings had kept back, see :mod:`.choose_uniform`
+#: what rows call it -> its method and settings: from ones; from S5's Gaussian; from the one that
+#: was best, as the iterations were, on images that the trainings kept back: :mod:`.choose_uniform`
 BLINDLY: dict[str, tuple[str, dict[str, float]]] = {
     "blind-richardson-lucy": ("blind-richardson-lucy", {"size": 5, "iterations": 3}),
     BLIND: (BLIND, {"sigma": 1.0, "iterations": 3}),
