@@ -85,6 +85,7 @@ class Archive:
         self._weights = root / "reports" / "weights" / chapter
         self.results = results / f"{chapter}.json"
         self.rows = results / f"{chapter}_rows.csv.gz"
+        self.timings = results / f"{chapter}_timings.json"
         path = results / f"{chapter}_proof.json"
         try:
             self._histories = _read_histories(results / f"{chapter}_history.csv.gz")

@@ -12,7 +12,7 @@ from ..data import ImageSet
 from ..errors import InputError
 from ..runs import Run
 from .archive import Archive, PublishedRun
-from .rows import read_rows
+from .rows import read_rows, without_seconds
 
 FINAL = ("report", "full")  # the profiles that measure a study; the others show what is published
 
@@ -39,6 +39,13 @@ class Study:
         seeds = ", ".join(map(str, self.seeds))
         what = f"{self.profile}, {self.data} ({self.n_images} test images), seeds {seeds}"
         return f"measured now: {what}" if self.measured else f"published {self.date}: {what}"
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """How long each method took for an image, s, the median; now, or as it is published."""
+        if self.measured:
+            return without_seconds(self.rows)[1]
+        return json.loads(self.archive.timings.read_text("utf-8"))["seconds"]
 
     def run(self, name: str, seed: int | None = None) -> Run | PublishedRun:
         """The run of one of its recipes, by its name without the chapter; by default of the first
