@@ -27,6 +27,7 @@ from ...restoration import METHODS, Method
 from ..scoring import DRAW
 from .claims import BLIND, PLAIN, S5
 from .recipes import SIDE
+from .uniform import always
 
 SHARE, MOST = 0.1, 20  # of the train part that is kept back; images of it
 GRIDS = {
@@ -34,6 +35,7 @@ GRIDS = {
     "blind-richardson-lucy": {"size": (5, 9, 15), "iterations": (3, 10)},
     PLAIN: {"iterations": (10, 20, 40)},
 }
+SIGMAS = (1.0, 1.5, 2.0, 3.0, 5.0)  # of one kernel for all images
 PATCHES = ((32, 8), (48, 24), (64, 32), (96, 48), (128, 64))  # side, overlap; S5 has 5 x 5
 
 
@@ -42,6 +44,7 @@ def candidates() -> Iterator[Method]:
     for name, grid in GRIDS.items():
         for values in product(*grid.values()):
             yield METHODS[name].with_settings(**dict(zip(grid, values, strict=True)))
+    yield from map(always, SIGMAS)
 
 
 def means(methods: Sequence[Method], cases: Iterable[Case]) -> dict[str, float]:
