@@ -17,13 +17,14 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
-from ... import evaluation, restoration, runs
+from ... import evaluation, psf, restoration, runs
 from ...data import hold_out, open_images, open_pairs
 from ...errors import require
 from ...evaluation import Case
-from ...restoration import METHODS, Method
+from ...restoration import METHODS, Method, deconvolution
 from ..scoring import DRAW
 from .claims import BLIND, PLAIN, S5
 from .recipes import SIDE
@@ -35,6 +36,7 @@ GRIDS = {
     "blind-richardson-lucy": {"size": (5, 9, 15), "iterations": (3, 10)},
     PLAIN: {"iterations": (10, 20, 40)},
 }
+WINDOWS, ROUNDS = (15, 31), (3, 10)  # of blind Richardson-Lucy from S5's Gaussian, besides 7 pixels
 SIGMAS = (1.0, 1.5, 2.0, 3.0, 5.0)  # of one kernel for all images
 PATCHES = ((32, 8), (48, 24), (64, 32), (96, 48), (128, 64))  # side, overlap; S5 has 5 x 5
 
@@ -45,6 +47,11 @@ def candidates() -> Iterator[Method]:
         for values in product(*grid.values()):
             yield METHODS[name].with_settings(**dict(zip(grid, values, strict=True)))
     yield from map(always, SIGMAS)
+    for size, rounds in product(WINDOWS, ROUNDS):
+        start = psf.gaussian(1.0, size)
+        restore = partial(deconvolution.blindly_restored, start=start, iterations=rounds)
+        name = f"{BLIND}, window {size}, iterations={rounds}"
+        yield Method(name, lambda y, kernel, restore=restore: restore(y), "")
 
 
 def means(methods: Sequence[Method], cases: Iterable[Case]) -> dict[str, float]:

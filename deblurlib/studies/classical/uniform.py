@@ -59,8 +59,11 @@ def measure(
     """
     test = open_images(data, "test").first(COUNT.get(profile))
     runs = [archive.run(recipe) for recipe in wanted(profile, seeds, data)]
-    rows = archive.score(runs, test, **SCORING)
     new = [run for run in runs if isinstance(run, Run)]
+    # the guess is trained on grey images, but must be scored in colour, as all else is
+    rows = archive.score(
+        [run for run in runs if run not in new or not run.recipe.grey], test, **SCORING
+    )
     rows += rounded(score_classical(test))
     rows += rounded(score_networks(new, test))
     rows = in_order(once(with_kernels(rows, new, test)))
@@ -104,9 +107,9 @@ def score_classical(test: ImageSet, device: torch.device | str = "auto") -> list
 def score_networks(
     runs: Sequence[Run], test: ImageSet, device: torch.device | str = "auto"
 ) -> list[dict]:
-    """Rows of trained networks in the settings around S5's, and of what a guess is handed to.
+    """Rows of the guess in S5's setting, of all networks around it, and of what takes a guess.
 
-    The settings around it are those of the first seed; the bridge has three, on fewer images.
+    The settings around S5's are those of the first seed; the bridge has three, on fewer images.
     """
     if not runs:
         return []
@@ -114,11 +117,13 @@ def score_networks(
     seeds = sorted({run.recipe.seed for run in runs})
     first = [run for run in runs if run.recipe.seed == seeds[0]]
     listed = [(restoration.of_run(run, device), label_of(run)) for run in first]
-    rows = []
+    guesses = [run for run in runs if run.recipe.name == "06/guess"]
+    own = [(restoration.of_run(run, device), label_of(run)) for run in guesses]
+    rows = _rows(own, test, S5, device)
     for setting in (UNIFORM, NOISY, CLIPPED, MIRRORED):
         rows += _rows(listed, few, setting, device)
-    for run in runs:
-        if run.recipe.name != "06/guess" or run.recipe.seed not in seeds[:ENOUGH]:
+    for run in guesses:
+        if run.recipe.seed not in seeds[:ENOUGH]:
             continue
         after = [(handed_to(run, name, device), label_of(run, f", {name}")) for name in AFTER_GUESS]
         rows += _rows(after, few, S5, device)
