@@ -251,7 +251,7 @@ def test_recorded_pairs_are_trained_on_and_scored_reduced_as_if_their_files_were
         train = inputs.open_training_images(one)
         assert one.label == train.name
         pairs = [batches_of(one, train, fabric, 0)(turn) for turn in range(2)]
-        seen.append(pairs + [*validation_pairs(one, train, 0), *scoring.cases(one)])
+        seen.append([*pairs, *validation_pairs(one, train, 0), *scoring.cases(one)])
     assert len(seen[0]) == 2 + 6 + 6
     for pair, expected in zip(*seen, strict=True):
         assert torch.equal(pair.y, expected.y)

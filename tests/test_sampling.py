@@ -239,7 +239,7 @@ PARAMETERS = {
     "s3-mixture": {"sigma": (0.5, 2), "length": (3, 9), "angle": (0, 180)},
     "s4-camera": {"length": (8, 24), "roll": (0, 1)},
     "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
-    **dict.fromkeys(S5_DRAWN, {"sigma": (0, 30)}),
+    **{name: {"sigma": (0, 30)} for name in S5_DRAWN},
     "s5-gaussian-uniform": {"sigma": (0, 10)},
     "shake": {"length": (8, 24)},
     "known-blur": {"sigma": (1, 4), "length": (8, 24), "noise": (0.001, 0.02)},

@@ -126,7 +126,7 @@ def uniform_claims(rows: Sequence[Mapping]) -> list[Claim]:
     """The claims of Phase I, of its rows; those of a large sigma if any image has one."""
     table = by_method(rows)
     listed = [_claim(table, *claim) for claim in UNIFORM]
-    large = [row for row in rows if row.get("sigma", 0.0) >= LARGE]
+    large = [r for r in rows if r["degradation"] == S5 and r.get("sigma", 0.0) >= LARGE]
     if large:
         listed += [_claim(by_method(large), *claim) for claim in LARGE_BLUR]
     return sorted(listed, key=lambda claim: claim.id)
