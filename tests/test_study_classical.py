@@ -561,6 +561,17 @@ def test_an_image_with_an_infinite_psnr_is_left_out_of_both_methods_and_of_all_s
             assert claim == plain[id_]
 
 
+@pytest.mark.parametrize("lacking", ["missing", None])
+def test_an_image_that_is_too_small_for_a_score_is_left_out_of_it(lacking):
+    rows = drawn_rows(WORTH, [S5, NOISY])
+    for row in (r for r in rows if r["image"] == "2.png"):
+        if row.pop("ssim_gaussian-rgb", None) and lacking is None:
+            row["ssim_gaussian-rgb"] = None
+    counts = {claim.id: len(set(claim.scenes)) for claim in uniform_claims(rows)}
+    of_ssim = dict.fromkeys(("06ab", "06ad", "06ba", "06bb"), 5)
+    assert counts == dict.fromkeys(counts, 6) | {"06da": 3, "06db": 3} | of_ssim
+
+
 def test_a_source_s_tests_are_scipys_on_the_mean_of_each_image():
     table = np.random.default_rng(1).normal(0, 1, (2, 3, 8)) + np.arange(8)  # method, seed, image
     table[0] += 0.8

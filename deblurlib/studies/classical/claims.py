@@ -163,7 +163,7 @@ def both(
     """Both methods' scores, for each seed and image that both have.
 
     A method without a training is compared with each training of the other. Left out are the images
-    of which a score is not finite, of any seed.
+    of which a score is missing or not finite, of any seed.
     """
     one, other = (table.get((method, degradation), {}) for method in (first, second))
     trained = [seeds for rows in (one, other) if (seeds := {seed for seed, _ in rows} - {None})]
@@ -172,9 +172,14 @@ def both(
     for seed in seeds:
         of_one, of_other = (_of_seed(rows, seed) for rows in (one, other))
         for image in of_one.keys() & of_other.keys():
-            found[seed, image] = of_one[image][key], of_other[image][key]
+            found[seed, image] = _score(of_one[image], key), _score(of_other[image], key)
     lost = {image for (_, image), pair in found.items() if not all(map(math.isfinite, pair))}
     return {place: found[place] for place in sorted(found, key=str) if place[1] not in lost}
+
+
+def _score(row: Mapping, key: str) -> float:
+    """A row's score; not a number where there is none, as SSIM of an image that is too small."""
+    return math.nan if row.get(key) is None else row[key]
 
 
 def _of_seed(rows: Mapping[tuple, Mapping], seed: int | None) -> dict[str, Mapping]:
