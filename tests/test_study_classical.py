@@ -33,7 +33,7 @@ from deblurlib.studies.classical.claims import (
     source_tests,
     uniform_claims,
 )
-from deblurlib.studies.rows import once
+from deblurlib.studies.rows import once, pack, to_csv
 
 #: what each arm of the study differs in from the one that it is compared with
 ARMS = {
@@ -445,7 +445,31 @@ def test_on_reduced_pairs_and_beyond_what_is_scored_and_under_which_names(world,
     assert found == expected
     assert {r["channels"] for r in rows if r["degradation"] == "measured"} == {"grey"}
     assert asked[-4:] == list(real.ON_LEVIN)
-    assert real.score_beyond([], [guess], "clips") == []
+    # of published networks there are rows; what is not trained here is scored anew
+    untrained, again = (
+        {(r["method"], evaluation.case_of(r)): r["psnr"] for r in some if "run" not in r}
+        for some in (rows, real.score_beyond([], [], "clips"))
+    )
+    assert again == untrained
+
+
+def test_of_a_published_guess_the_known_field_s_rows_are_those_published(
+    world, monkeypatch, tmp_path
+):
+    row = {"method": "one guessed kernel", "data": "clips", "channels": "rgb", "draw": 0}
+    row |= {"image": "a.png", "scene": "a.png", "psnr": 20.0}
+    listed = [row | {"degradation": setting} for setting in (*real.FIELDS, "recorded")]
+    (tmp_path / "rows.csv.gz").write_bytes(pack(to_csv(listed)))
+    archive = SimpleNamespace(
+        run=lambda recipe: SimpleNamespace(recipe=recipe),
+        score=lambda *of, **how: [],
+        rows=tmp_path / "rows.csv.gz",
+    )
+    monkeypatch.setattr(real, "score_reduced", lambda *of: [])
+    monkeypatch.setattr(real, "real_claims", lambda *of: [])
+    rows, _, _ = real.measure(archive, "smoke", [0], "clips")
+    assert sorted(r["degradation"] for r in rows) == sorted(real.FIELDS)
+    assert rows[0] in listed
 
 
 def test_pairs_that_are_not_here_are_named_before_anything_is_trained(world):
