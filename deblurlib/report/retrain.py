@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import scipy.stats
 
 from .. import runs, studies
+from ..runs import Recipe
 from ..studies.rows import read_rows
 from .confirm import Page
 from .keys import chapter_of
@@ -32,8 +34,9 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
     recipes = {(r.name, s): r for s in seeds for r in studies.recipes(chapter, profile, s, source)}
     scores_of_run: dict[tuple[str, int], dict[str, float]] = {}
     for row in read_rows(page.path.with_name(f"{page.path.stem}_rows.csv.gz")):
-        if (row["method"], row.get("seed")) in recipes:
-            scores_of_run.setdefault((row["method"], row["seed"]), {})[row["image"]] = row["psnr"]
+        key = row["method"], row.get("seed")
+        if key in recipes and _is_own(row, recipes[key]):
+            scores_of_run.setdefault(key, {})[row["image"]] = row["psnr"]
     means = {key: sum(scores.values()) / len(scores) for key, scores in scores_of_run.items()}
     chosen = np.random.default_rng(seed).permutation(len(means))[:count]
     lines = []
@@ -49,6 +52,12 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
         line |= {"now": sum(now) / len(now), "least": min(seed_means), "greatest": max(seed_means)}
         lines.append(line | dict(zip(("lo", "hi"), _one_more(seed_means), strict=True)))
     return lines
+
+
+def _is_own(row: Mapping, recipe: Recipe) -> bool:
+    """Whether a row is of the images and the blur that the recipe's runs are trained for."""
+    own = (recipe.label, recipe.degradation or "recorded")
+    return (row["data"], row["degradation"]) == own
 
 
 def _one_more(values: list[float]) -> tuple[float, float] | tuple[None, None]:
