@@ -74,9 +74,8 @@ def test_of_methods_without_a_training_the_scenes_alone_decide_and_of_one_or_two
 
 def test_a_source_s_own_tests_stand_beside_the_one_at_the_margin_and_decide_nothing():
     claim = of_seeds([0.9, 1.0, 1.2])
-    (plain,), (own,) = (
-        judge([replace(claim, tests=tests)], True) for tests in ({}, {"paired t": 0.9})
-    )
+    (plain,), (own,) = (judge([c], True) for c in (claim, replace(claim, tests={"paired t": 0.9})))
+    assert list(plain["tests"]) == ["t at the margin"]
     assert own == plain | {"tests": plain["tests"] | {"paired t": 0.9}}
     assert_valid([own], "report")
     assert "tests" not in judge([replace(claim, tests={"paired t": 0.9})], False)[0]

@@ -122,10 +122,10 @@ def test_most_arms_have_all_seeds_two_have_three_and_a_page_trains_its_own():
 def world(tmp_path_factory):
     """Photographs, recorded pairs, and runs of both."""
     folder = tmp_path_factory.mktemp("world")
-    write_set(folder / "photos", ["train/a.png", "train/b.png"], 165, 160)
+    write_set(folder / "photos", ["train/a.png", "train/b.png"], 156, 156)
     write_set(folder / "photos" / "test", ["p.png", "q.png"], 90, 84)
-    for split in ("train", "test"):
-        write_pairs(folder / "clips", ("a", "b"), split=split, size=(150, 160))
+    write_pairs(folder / "clips", ("a", "b"), split="train", size=(145, 150))
+    write_pairs(folder / "clips", ("c",), split="test", size=(145, 150))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEBLURLIB_DATA", str(folder))
         for module in (uniform, real):
@@ -151,11 +151,11 @@ def test_a_critic_alone_trains_on_reduced_pairs_and_is_scored_on_them(world):
     assert any(not torch.equal(start[key], moved[key]) for key in start)
     rows = score([gan, unet], protocols=())
     assert {(r["data"], r["degradation"]) for r in rows} == {("clips-142", "recorded")}
-    assert len(rows) == 3 * 4
+    assert len(rows) == 3 * 2
     pairs = data.open_pairs("clips", "test")
     for row, (y, x) in zip([r for r in rows if r["method"] == "identity"], pairs, strict=True):
         y, x = (images.reduce(z[None], 142).double() for z in (y, x))
-        assert x.shape[-2:] == (142, 151)
+        assert x.shape[-2:] == (142, 147)
         assert row["psnr"] == pytest.approx(-10 * math.log10((y - x).square().mean()), abs=1e-4)
 
 
@@ -429,7 +429,7 @@ def test_on_reduced_pairs_and_beyond_what_is_scored_and_under_which_names(world,
     assert {(r["method"], r["data"], r["degradation"]) for r in rows} == {
         (m, "clips-142", "recorded") for m in made
     }
-    assert len(rows) == 4 * len(made)
+    assert len(rows) == 2 * len(made)
     monkeypatch.setattr(real, "ELSEWHERE", "other")
     monkeypatch.setattr(real, "LEVIN", "other")
     write_pairs(world.folder / "other", ("z",), kernels=(0, 1), size=(60, 64))
@@ -628,12 +628,16 @@ def drawn_runs(seeds=range(3), recorded=True):
         for seed in reversed(seeds):
             recipe = by_slug("smoke", "photos", seed)[slug]
             recipe = recipe if slug == "guess" else replace(recipe, degradation=own)
-            psnr = np.array([20.0, 21.0, 21.5, 21.7, 30.0, 30.0]) + chance.normal(0, 1e-3, 6)
-            right = np.array([1.0, 1.0, 1.0, 0.7, math.nan, 0.5]) + chance.normal(0, 1e-3)
-            pairs = zip(psnr, right, strict=True)
-            history = [{"val_psnr": p, "critic_accuracy": a} for p, a in pairs]
-            found.append(SimpleNamespace(recipe=recipe, history=history))
+            found.append(drawn_run(recipe, chance))
     return found
+
+
+def drawn_run(recipe, chance):
+    psnr = np.array([20.0, 21.0, 21.5, 21.7, 30.0, 30.0]) + chance.normal(0, 1e-3, 6)
+    right = np.array([1.0, 1.0, 1.0, 0.7, math.nan, 0.5]) + chance.normal(0, 1e-3)
+    pairs = zip(psnr, right, strict=True)
+    history = [{"val_psnr": p, "critic_accuracy": a} for p, a in pairs]
+    return SimpleNamespace(recipe=recipe, history=history)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -705,6 +709,34 @@ def test_verdicts_are_of_the_final_study_alone(monkeypatch, world, profile, sour
     monkeypatch.setattr(uniform, "with_kernels", lambda rows, runs, test: rows)
     rows, found, test = uniform.measure(recipe, profile, list(range(seeds)), source)
     assert test.names == world.test.names
+    assert len(rows) == len(drawn)
+    assert {c["verdict"] is None for c in found} == {not final}
+    assert_valid(found, profile)
+
+
+@pytest.mark.parametrize(
+    ("profile", "source", "seeds", "final"),
+    [
+        ("report", "gopro_scenes", 3, True),
+        ("report", "gopro_scenes", 2, False),
+        ("report", "clips", 3, False),
+        ("quick", "gopro_scenes", 3, False),
+    ],
+)
+def test_of_real_pairs_too(monkeypatch, world, profile, source, seeds, final):
+    chance, drawn = np.random.default_rng(0), drawn_rows(REAL_WORTH, ["recorded"], range(seeds))
+    archive = SimpleNamespace(
+        run=lambda recipe: drawn_run(recipe, chance), score=lambda *of, **how: [*drawn], rows=None
+    )
+    monkeypatch.setattr(claims, "validation_images", lambda run: 40)
+    monkeypatch.setattr(real.places, "is_here", lambda source: True)
+    monkeypatch.setattr(real, "holds_pairs", lambda source: True)
+    monkeypatch.setitem(real.recipes.__globals__, "holds_pairs", lambda source: True)
+    monkeypatch.setattr(real, "read_rows", lambda path: [])
+    monkeypatch.setattr(real, "open_pairs", lambda *of: world.test)
+    for name in ("score_reduced", "score_beyond"):
+        monkeypatch.setattr(real, name, lambda *of: [])
+    rows, found, _ = real.measure(archive, profile, list(range(seeds)), source)
     assert len(rows) == len(drawn)
     assert {c["verdict"] is None for c in found} == {not final}
     assert_valid(found, profile)
