@@ -193,11 +193,19 @@ def test_a_guess_is_handed_to_another_method_as_if_its_kernel_were_known(world, 
         assert (method(y) - other(y, psf.gaussian(4.0))).abs().max() > 1e-3
 
 
+def test_one_kernel_for_all_images_is_handed_over_without_a_look_at_them(rand):
+    method, y = uniform.always(1.5), rand(2, 3, 30, 33)
+    assert method.blind
+    torch.testing.assert_close(method(y), METHODS[PLAIN](y, psf.gaussian(1.5)))
+    (used,) = (m for m, label in uniform.classical_methods() if label["method"] == uniform.ALWAYS)
+    torch.testing.assert_close(used(y), METHODS[PLAIN](y, psf.gaussian(1.0)))
+
+
 def test_the_error_of_a_kernel_is_its_distance_from_the_one_that_blurred(world):
     guess, net = world.uniform[0], world.uniform[2]
     errors = uniform.kernel_errors([guess, net], world.test)
     expected = {("identity", None), (guess.recipe.name, guess.id)}
-    expected |= {(label, None) for label in uniform.BLINDLY}
+    expected |= {(label, None) for label in (*uniform.BLINDLY, uniform.ALWAYS)}
     assert errors.keys() == {(*who, name) for who in expected for name in world.test.names}
     starts = {"blind-richardson-lucy": torch.ones(5, 5)}
     starts |= {BLIND: psf.gaussian(1.0), NARROW: psf.gaussian(0.5)}
@@ -207,6 +215,7 @@ def test_the_error_of_a_kernel_is_its_distance_from_the_one_that_blurred(world):
         found = guess.model().kernel(case.y)[0]
         assert errors["identity", None, case.image] == pytest.approx(point.item(), rel=1e-5)
         alike = {("06/guess", guess.id): psf.distance(found, case.kernel)}
+        alike[uniform.ALWAYS, None] = psf.distance(psf.gaussian(1.0), case.kernel)
         for label, start in starts.items():
             _, found = classical.blind_richardson_lucy(case.y, start, 3)
             alike[label, None] = psf.distance(found[0], case.kernel)
@@ -258,7 +267,7 @@ def test_methods_without_a_training_are_scored_in_every_setting_on_fewer_images(
     monkeypatch.setattr(uniform, "AROUND", 1)
     rows = uniform.score_classical(world.test, "cpu")
     around = [NOISY, uniform.UNIFORM, uniform.CLIPPED, uniform.MIRRORED]
-    methods = {"identity", *uniform.CLASSICAL, *uniform.BLINDLY}
+    methods = {"identity", *uniform.CLASSICAL, *uniform.BLINDLY, uniform.ALWAYS}
     count = {}
     for row in rows:
         place = row["method"], row["degradation"]
@@ -747,7 +756,7 @@ def test_of_real_pairs_too(monkeypatch, world, profile, source, seeds, final):
 
 def test_what_is_chosen_among_is_compared_on_images_whose_scores_are_all_finite(rand):
     found = [method.title for method in choose_uniform.candidates()]
-    assert len(found) == len(set(found)) == 4 * 2 + 3 * 2 + 3
+    assert len(found) == len(set(found)) == 4 * 2 + 3 * 2 + 3 + 5
     x = images.quantise(rand(3, 1, 3, 9, 9))
     y = [images.quantise(0.9 * x[0]), x[1], images.quantise(0.8 * x[2])]
     made = [evaluation.Case(f"{i}", f"{i}", y[i], x[i], None) for i in range(3)]
