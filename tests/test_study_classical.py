@@ -292,15 +292,42 @@ def test_networks_are_scored_around_s5s_setting_with_the_first_seed_and_bridged_
     around = {NOISY, uniform.UNIFORM, uniform.CLIPPED, uniform.MIRRORED}
     expected = {(name, 0, s) for name in ("06/guess", "06/blind-unet") for s in around}
     bridged = {(f"06/guess, {name}", s, S5) for name in uniform.AFTER_GUESS for s in (0, 1)}
+    whole = [r for r in own if (r["method"], r["degradation"]) == ("06/guess", S5)]
+    assert sorted((r["seed"], r["image"]) for r in whole) == [
+        (seed, name) for seed in (0, 1) for name in world.test.names
+    ]
+    assert {r["channels"] for r in rows} == {"rgb"}  # though it is trained on grey images
+    own = [r for r in own if r not in whole]
     assert {(r["method"], r["seed"], r["degradation"]) for r in own} == expected | bridged
     assert len(own) == len(expected | bridged)
     assert {r["run"] for r in own} == {run.id for run in world.uniform}
     assert uniform.score_networks([], world.test) == []
     # one run under three names, and another run under one of them, are kept apart
     kept = once(rows + rows[::-1])
-    assert [r for r in kept if "run" in r] == own
+    assert [r for r in kept if "run" in r and r not in whole] == own
     cases = [evaluation.case_of(r) for r in kept if r["method"] == "identity"]
-    assert len(cases) == len(set(cases)) == 5
+    assert len(cases) == len(set(cases)) == 6
+
+
+def test_a_study_s_rows_are_of_coloured_images_whatever_a_network_was_trained_on(
+    monkeypatch, world
+):
+    by_seed, asked = {(r.recipe.name, r.recipe.seed): r for r in world.uniform}, []
+    archive = SimpleNamespace(
+        run=lambda recipe: by_seed[recipe.name, recipe.seed],
+        score=lambda some, test, **how: asked.extend(some) or score(some, test, **how),
+    )
+    monkeypatch.setattr(uniform, "wanted", lambda *of: [run.recipe for run in world.uniform])
+    monkeypatch.setattr(uniform, "open_images", lambda *of: world.test)
+    monkeypatch.setattr(uniform, "score_classical", lambda test: [])
+    monkeypatch.setattr(uniform, "uniform_claims", lambda rows: [])
+    rows, _, _ = uniform.measure(archive, "smoke", [0, 1], "photos")
+    assert [run.recipe.name for run in asked] == ["06/blind-unet"]
+    assert {r["channels"] for r in rows} == {"rgb"}
+    found = [
+        (r["seed"], r["image"]) for r in rows if (r["method"], r["degradation"]) == ("06/guess", S5)
+    ]
+    assert sorted(found) == [(seed, name) for seed in (0, 1) for name in world.test.names]
 
 
 # --- a blur that varies and is known
@@ -595,6 +622,15 @@ def test_an_image_with_an_infinite_psnr_is_left_out_of_both_methods_and_of_all_s
             assert claim == plain[id_]
 
 
+def test_scores_of_grey_images_are_not_compared_with_those_of_coloured_ones():
+    rows = drawn_rows(WORTH, [S5, NOISY])
+    grey = [r | {"channels": "grey", "psnr": 99.0} for r in rows if r["method"] == "06/guess"]
+    assert uniform_claims([*grey, *rows, *grey]) == uniform_claims(rows)
+    others = [r for r in rows if r["method"] != "06/guess"]
+    with pytest.raises(InputError, match="claim 06aa: no image has both scores"):
+        uniform_claims([*grey, *others])
+
+
 @pytest.mark.parametrize("lacking", ["missing", None])
 def test_an_image_that_is_too_small_for_a_score_is_left_out_of_it(lacking):
     rows = drawn_rows(WORTH, [S5, NOISY])
@@ -712,11 +748,12 @@ def test_both_pages_claims_have_ids_of_their_own():
 )
 def test_verdicts_are_of_the_final_study_alone(monkeypatch, world, profile, source, seeds, final):
     drawn = drawn_rows(WORTH, [S5, NOISY], range(seeds))
-    recipe = SimpleNamespace(run=lambda recipe: recipe, score=lambda *of, **how: drawn)
+    run = SimpleNamespace
+    archive = run(run=lambda recipe: run(recipe=recipe, id=""), score=lambda *of, **how: [*drawn])
     monkeypatch.setattr(uniform, "open_images", lambda *of: world.test)
     monkeypatch.setattr(uniform, "score_classical", lambda test: [])
     monkeypatch.setattr(uniform, "with_kernels", lambda rows, runs, test: rows)
-    rows, found, test = uniform.measure(recipe, profile, list(range(seeds)), source)
+    rows, found, test = uniform.measure(archive, profile, list(range(seeds)), source)
     assert test.names == world.test.names
     assert len(rows) == len(drawn)
     assert {c["verdict"] is None for c in found} == {not final}

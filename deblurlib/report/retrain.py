@@ -56,8 +56,8 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
 
 def _is_own(row: Mapping, recipe: Recipe) -> bool:
     """Whether a row is of the images and the blur that the recipe's runs are trained for."""
-    own = (recipe.label, recipe.degradation or "recorded")
-    return (row["data"], row["degradation"]) == own
+    own = (recipe.label, recipe.degradation or "recorded", "grey" if recipe.grey else "rgb")
+    return (row["data"], row["degradation"], row["channels"]) == own
 
 
 def _one_more(values: list[float]) -> tuple[float, float] | tuple[None, None]:

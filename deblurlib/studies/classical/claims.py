@@ -149,11 +149,12 @@ def real_claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
 
 
 def by_method(rows: Sequence[Mapping]) -> Table:
-    """The rows by method, without the chapter, and degradation; then by seed, data and image."""
+    """The rows by method, without the chapter, and degradation; then by seed and image."""
     table: dict[tuple[str, str], dict[tuple, Mapping]] = {}
     for row in rows:
         where = row["method"].removeprefix("06/"), row["degradation"]
-        table.setdefault(where, {})[row.get("seed"), f"{row['data']}/{row['image']}"] = row
+        image = f"{row['data']}/{row['channels']}/{row['image']}"  # grey ones are others
+        table.setdefault(where, {})[row.get("seed"), image] = row
     return table
 
 

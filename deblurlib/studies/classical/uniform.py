@@ -59,8 +59,9 @@ def measure(
     """
     test = open_images(data, "test").first(COUNT.get(profile))
     runs = [archive.run(recipe) for recipe in wanted(profile, seeds, data)]
-    rows = archive.score(runs, test, **SCORING)
     new = [run for run in runs if isinstance(run, Run)]
+    in_grey = {run.id for run in new if run.recipe.grey}  # they are scored in colour, as all are
+    rows = archive.score([run for run in runs if run.id not in in_grey], test, **SCORING)
     rows += rounded(score_classical(test))
     rows += rounded(score_networks(new, test))
     rows = in_order(once(with_kernels(rows, new, test)))
@@ -106,7 +107,8 @@ def score_networks(
 ) -> list[dict]:
     """Rows of trained networks in the settings around S5's, and of what a guess is handed to.
 
-    The settings around it are those of the first seed; the bridge has three, on fewer images.
+    The settings around it are those of the first seed; the bridge has three, on fewer images. In
+    S5's setting itself, networks that are trained on grey images are scored here, in colour.
     """
     if not runs:
         return []
@@ -117,6 +119,10 @@ def score_networks(
     rows = []
     for setting in (UNIFORM, NOISY, CLIPPED, MIRRORED):
         rows += _rows(listed, few, setting, device)
+    in_grey = [run for run in runs if run.recipe.grey]
+    if in_grey:
+        listed = [(restoration.of_run(run, device), label_of(run)) for run in in_grey]
+        rows += _rows(listed, test, S5, device)
     for run in runs:
         if run.recipe.name != "06/guess" or run.recipe.seed not in seeds[:ENOUGH]:
             continue
