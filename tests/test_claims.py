@@ -54,6 +54,33 @@ def test_verdicts_of_values_and_of_their_negatives(values, expected):
             assert verdict(of_scenes(factor * column, factor * sign)) == wanted
 
 
+def test_of_methods_without_a_training_the_scenes_alone_decide_and_of_one_or_two_nothing():
+    values = 0.5 + 0.2 * scipy.stats.zscore(np.arange(12.0))
+    claim = of_scenes([values])
+    methods = replace(claim, seeds=[None] * 12)
+    two = replace(of_scenes([values] * 2), id="02c")
+    rows = judge([methods, claim, two], True)
+    assert [row["verdict"] for row in rows] == ["confirmed", "undecided", "undecided"]
+    assert [row["n_seeds"] for row in rows] == [0, 1, 2]
+    assert {(row["n_images"], row["n_scenes"]) for row in rows} == {(12, 12)}
+    interval = scipy.stats.t.interval(0.95, 11, values.mean(), scipy.stats.sem(values))
+    assert (rows[0]["lo"], rows[0]["hi"]) == pytest.approx(interval)
+    for sign, expected in ((-1, "refuted"), (0, "refuted")):
+        assert verdict(replace(methods, sign=sign)) == expected
+    assert verdict(replace(methods, values=values - 0.4)) == "undecided"  # at the margin
+    assert_valid(rows[:2], "report")
+    assert_valid(judge([methods], False), "quick")
+
+
+def test_a_source_s_own_tests_stand_beside_the_one_at_the_margin_and_decide_nothing():
+    claim = of_seeds([0.9, 1.0, 1.2])
+    (plain,), (own,) = (judge([c], True) for c in (claim, replace(claim, tests={"paired t": 0.9})))
+    assert list(plain["tests"]) == ["t at the margin"]
+    assert own == plain | {"tests": plain["tests"] | {"paired t": 0.9}}
+    assert_valid([own], "report")
+    assert "tests" not in judge([replace(claim, tests={"paired t": 0.9})], False)[0]
+
+
 def test_one_scene_gives_no_interval():
     claim = of_scenes([[1.0], [1.1], [0.9]])
     assert claim.interval is None

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sets import write_pairs
 
 from deblurlib import data, places
 from deblurlib.data import contents, sources
@@ -333,6 +334,31 @@ def test_reduced_images_keep_their_names_and_draws_and_are_means_of_pixels(tmp_p
     save_picture(tmp_path / "train/9.png", 9, 3, 12)
     with pytest.raises(InputError, match=r"9\.png: an image of 3 x 12 pixels .* reduced to 4"):
         data.open_images(str(tmp_path), "train").reduced(4)[3]
+
+
+def test_both_images_of_a_pair_are_reduced_and_of_reduced_ones_no_kernel_is_known(
+    tmp_path, save_picture
+):
+    whole = data.open_pairs(write_pairs(tmp_path / "clips", size=(12, 18)))
+    small = whole.reduced(6)
+    assert small.name == f"{whole.name}-6"
+    for kind in ("names", "keys", "scenes", "fingerprint", "split"):
+        assert getattr(small, kind) == getattr(whole, kind)
+    for pair, at_first in zip(small, whole, strict=True):
+        for image, before in zip(pair, at_first, strict=True):
+            means = (255 * before).round().double().reshape(3, 6, 2, 9, 2).mean((2, 4))
+            assert torch.equal((255 * image).round(), (means + 0.5).floor().float())
+            assert torch.equal(image, (255 * image).round() / 255)
+    assert whole.kernel(0) is not None
+    assert small.kernel(0) is None
+    assert small.take([2, 0]).first(1)[0][1].shape == (3, 6, 9)
+    assert {part.side for part in data.hold_out(small, 0.5)} == {6}
+    assert whole.reduced(None) == whole
+    for side in ("blur", "sharp"):
+        save_picture(tmp_path / "clips/test/a" / side / "9.png", 9, 5, 12)
+    few = data.open_pairs(str(tmp_path / "clips")).reduced(6)
+    with pytest.raises(InputError, match=r"^test/a/sharp/9\.png: an image of 5 x 12 .* to 6$"):
+        few[few.names.index("test/a/sharp/9.png")]
 
 
 def test_the_middle_square_of_an_image_is_reduced(tmp_path, save_picture):

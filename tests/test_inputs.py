@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from sets import write_pairs
 
 from deblurlib import data, degrade, edges, files, images, losses, models, psf, training
 from deblurlib.data import batches
@@ -231,8 +232,33 @@ def test_a_recipe_opens_its_images_reduced_and_is_named_and_found_by_that(
     assert train.name == "own-16"
     assert train[2].shape == (3, 16, 16)
     assert train.fingerprint == held.fingerprint
-    with pytest.raises(InputError, match="03/small: recorded pairs are not reduced"):
-        inputs.open_training_images(replace(small, degradation=None))
+
+
+def test_recorded_pairs_are_trained_on_and_scored_reduced_as_if_their_files_were(
+    tmp_path, fabric, monkeypatch
+):
+    monkeypatch.setenv("DEBLURLIB_DATA", str(tmp_path))
+    for split in ("train", "test"):
+        write_pairs(tmp_path / "clips", ("a", "b", "c"), split=split, size=(96, 120))
+        for path in (tmp_path / "clips" / split).glob("*/*/*.png"):
+            copy = tmp_path / "small" / path.relative_to(tmp_path / "clips")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            files.write_image(copy, images.reduce(files.read_image(path)[None], 48)[0])
+    plain = Recipe("06/small", "unet", "small", 4, batch=3, crop=8)
+    recipe = replace(plain, data="clips", reduce=48)
+    seen = []
+    for one in (recipe, plain):
+        train = inputs.open_training_images(one)
+        assert one.label == train.name
+        pairs = [batches_of(one, train, fabric, 0)(turn) for turn in range(2)]
+        seen.append([*pairs, *validation_pairs(one, train, 0), *scoring.cases(one)])
+    assert len(seen[0]) == 2 + 6 + 6
+    for pair, expected in zip(*seen, strict=True):
+        assert torch.equal(pair.y, expected.y)
+        assert torch.equal(pair.x, expected.x)
+        assert getattr(pair, "kernel", None) is None
+    with pytest.raises(InputError, match="06/small: recorded pairs are not cut to squares"):
+        inputs.open_training_images(replace(recipe, square=True))
 
 
 def test_squares_are_trained_on_and_scored(tmp_path, save_picture, fabric, monkeypatch):

@@ -284,6 +284,21 @@ def test_patches_that_cannot_be_are_named(rand, patch, overlap):
         guess_and_restore(rand(1, 1, 9, 9), small().kernel, lambda y, k: y, patch, overlap)
 
 
+def test_the_method_cuts_the_patches_that_it_is_told(rand):
+    model, y = small(), rand(2, 3, 90, 70)
+    method = restoration.stitched(model, "mine", 48, 8)
+    x_hat = method(y)
+    assert (method.name, method.blind, method.float32) == ("mine", True, True)
+    assert torch.equal(x_hat, guess_and_restore(y, model.kernel, model.deconvolve, 48, 8))
+    assert not torch.equal(x_hat, guess_and_restore(y, model.kernel, model.deconvolve))
+    assert torch.equal(
+        restoration.stitched(model)(y), guess_and_restore(y, model.kernel, model.deconvolve)
+    )
+    assert patches.grid_for((90, 70), 48, 8) == (3, 2)
+    with pytest.raises(InputError, match="patches of 48 pixels cannot overlap by 25"):
+        restoration.stitched(model, "mine", 48, 25)(y)
+
+
 def two_kernels(weighted):
     """A photograph with one blur on its left and another on its right, and its kernels."""
     x = photo(158, 286)

@@ -296,6 +296,7 @@ def test_a_rival_that_cannot_be_is_named(changed, named):
             "autoencoder needs a crop of 24 or more",
         ),
         ({"grey": 1, "model_args": {}}, "the critic takes 3 channels"),
+        ({"loss": "none", "rival": None}, "the loss none needs a critic"),
         ({"model_args": {"channels": 3}, "rival": None, "model": "told"}, "has no restore"),
     ],
 )

@@ -1,6 +1,7 @@
 """A model and its critic: the turns they take, their losses, and coming back in between."""
 
 import math
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
@@ -308,6 +309,50 @@ def test_the_discriminator_is_the_70_pixel_one(rand, spectral, parameters):
     logits[0, 0, 15, 15].backward()
     rows = x.grad[0].abs().sum((0, 2)).nonzero()
     assert rows.max() - rows.min() + 1 == 70
+
+
+def test_with_four_halvings_and_batch_normalisation_the_critic_has_s5s_six_convolutions(rand):
+    critic = models.PatchDiscriminator(width=2, halvings=4, spectral=False, batch_norm=True)
+    x = rand(3, 3, 64, 80)
+    z, found = x, critic.train()(x)
+    layers, norms = critic.layers, critic.norms
+    assert [type(layer) for layer in layers] == [nn.Conv2d] * 6
+    assert [layer.out_channels for layer in layers] == [2, 4, 8, 16, 16, 1]
+    assert [layer.stride[0] for layer in layers] == [2, 2, 2, 2, 1, 1]
+    assert [type(norm) for norm in norms] == [nn.Identity] + [nn.BatchNorm2d] * 4
+    for number, layer in enumerate(layers):
+        z = F.conv2d(z, layer.weight, layer.bias, layer.stride, padding=1)
+        if 0 < number < 5:  # over the batch and the image, of each channel
+            mean, var = z.mean((0, 2, 3), keepdim=True), z.var((0, 2, 3), False, keepdim=True)
+            z = (z - mean) / (var + 1e-5).sqrt()
+        z = torch.where(z > 0, z, 0.2 * z) if number < 5 else z
+    torch.testing.assert_close(found, z, rtol=1e-3, atol=1e-5)
+    plain = models.PatchDiscriminator(width=2, halvings=4, spectral=False)
+    names = {name for name in critic.state_dict() if "norms" in name}
+    assert plain.state_dict().keys() == critic.state_dict().keys() - names
+    assert critic(rand(1, 3, critic.least, critic.least)).shape == (1, 1, 1, 1)
+
+
+def test_a_model_whose_loss_is_none_learns_from_its_critic_alone(fabric, batch_of):
+    objective, game = OBJECTIVES["none"], ADVERSARIAL["non-saturating"]
+    model, critic = (net.eval() for net in nets())
+    minimised = training.fooling(objective, game)
+    for turn in range(2):  # whatever the sharp image is
+        pair = replace(batch_of(0), x=batch_of(turn).x)
+        losses = minimised({"model": model, "critic": critic}, pair)
+        total, own = sum(losses.values()), game.fool(critic(model(pair.y)))
+        grads, expected = (torch.autograd.grad(z, [*model.parameters()]) for z in (total, own))
+        assert losses["loss"] == 0
+        assert all(map(torch.equal, grads, expected))
+        assert all(grad.abs().max() > 0 for grad in grads)
+    playing = players()
+    playing["model"] = replace(playing["model"], minimises=minimised)
+    start = [weight.clone() for weight in playing["model"].model.parameters()]
+    turns = ("model", "critic")
+    for state in training.fit(playing, batch_of, 3, fabric=fabric, turns=turns, every=1):
+        assert state.losses.get("loss", 0) == 0
+    moved = zip(start, playing["model"].model.parameters(), strict=True)
+    assert not any(torch.equal(*weights) for weights in moved)
 
 
 def test_each_layer_stretches_nothing_by_more_than_1(rand):

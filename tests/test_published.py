@@ -334,6 +334,11 @@ def test_a_proof_is_of_what_is_published_now(page):
 
 
 def test_whole_trainings_come_out_the_same_on_this_machine(page):
+    path = page().path.with_name("05b_rows.csv.gz")
+    listed = rows.read_rows(path)  # of the same images, blurred otherwise, and of others
+    listed += [r | {"degradation": "shake", "psnr": r["psnr"] + 9} for r in listed]
+    listed += [r | {"data": "elsewhere", "image": "other", "psnr": 99.0} for r in listed[:9]]
+    path.write_bytes(rows.pack(rows.to_csv(listed)))
     lines = retrain.retrain(page(), 2)
     assert len({(line["recipe"], line["seed"]) for line in lines}) == 2
     for line in lines:

@@ -312,6 +312,7 @@ def test_rows_are_read_as_they_were_to_six_digits(tmp_path):
     first["degradation"] = 'a "line", 30°'
     other = {k: v for k, v in first.items() if k != "draw"} | {"degradation": "recorded"}
     network = {"method": "02/a", "run": "0123456789e4", "seed": 0, "ssim_gaussian-y": None}
+    network |= {"sigma": 1 / 3, "kernel_error": 0.0}
     rows = [first, first | network, other | {"scene": "s", "psnr": float("inf")} | scored]
     assert to_csv(rows) == to_csv(rows[::-1])  # in whatever order they come
     path = tmp_path / "rows.csv.gz"

@@ -222,6 +222,8 @@ def test_a_degradation_that_is_none_cannot_be_made(blur, average, named):
         degrade.Degradation(blur, average=average)
 
 
+#: of a sigma that is the size of a normal number, of which large ones are rare
+S5_DRAWN = ("s5-gaussian", "s5-gaussian-noisy", "s5-gaussian-clipped")
 #: What the sources say of their numbers.
 PARAMETERS = {
     "s1-gaussian": {"sigma": (3, 3)},
@@ -237,7 +239,7 @@ PARAMETERS = {
     "s3-mixture": {"sigma": (0.5, 2), "length": (3, 9), "angle": (0, 180)},
     "s4-camera": {"length": (8, 24), "roll": (0, 1)},
     "s4-camera-light": {"length": (8, 24), "roll": (0, 1)},
-    "s5-gaussian": {"sigma": (0, 30)},
+    **{name: {"sigma": (0, 30)} for name in S5_DRAWN},
     "s5-gaussian-uniform": {"sigma": (0, 10)},
     "shake": {"length": (8, 24)},
     "known-blur": {"sigma": (1, 4), "length": (8, 24), "noise": (0.001, 0.02)},
@@ -254,7 +256,7 @@ SIZES = {
     "s2-gaussian-2": 9,
     "s2-gaussian-4": 17,
     "s3-mixture": 13,
-    **dict.fromkeys(("s5-gaussian", "s5-gaussian-uniform"), 61),
+    **dict.fromkeys((*S5_DRAWN, "s5-gaussian-uniform"), 61),
 }
 
 
@@ -275,10 +277,12 @@ def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(na
         added = dict.fromkeys((n for n in degrade.SETTINGS if n.startswith("s2-")), 0.02)
         added |= {"s2-gaussian-quiet": 0, "s2-gaussian-noisy": 0.05}
         added |= {"noise": d.parameters.get("noise")}
-        quantised = {"known-blur": d.parameters.get("noise")}  # it is noisy, and clipped
+        # noisy, and clipped
+        quantised = {"known-blur": d.parameters.get("noise"), "s5-gaussian-noisy": 0.01}
         noise = (added | quantised).get(name, 0)
         assert (d.noise, d.quantise) == (noise, name not in added)
-        assert (d.photons, d.highlights) == (math.inf, 1)
+        lamps = 4 if name == "s5-gaussian-clipped" else 1
+        assert (d.photons, d.highlights) == (math.inf, lamps)
         assert d.average == ("light" if name == "s4-camera-light" else "encoded")
     assert len({(d.average, d.margin, d.blur.shape) for d in drawn(name)}) == 1
 
@@ -291,7 +295,7 @@ def test_parameters_are_spread_over_their_whole_range(name):
     for parameter, (low, high) in expected.items():
         values = [p[parameter] for p in each if parameter in p]
         assert low <= min(values) <= max(values) <= high
-        assert max(values) - min(values) >= 0.85 * (high - low) or name == "s5-gaussian"
+        assert max(values) - min(values) >= 0.85 * (high - low) or name in S5_DRAWN
     if name == "s3-mixture":  # a Gaussian for one half and a motion for the other
         kinds = [set(p) for p in each]
         motions = kinds.count({"length", "angle"})
@@ -341,6 +345,13 @@ def test_what_is_changed_of_s2_is_drawn_as_s2_is():
     for d, narrow in zip(drawn("s2-gaussian-whole"), drawn("s2-gaussian"), strict=True):
         inside = d.blur[10:15, 10:15]  # a wider window changes the rest, and nothing in it
         torch.testing.assert_close(inside / inside.sum(), narrow.blur)
+
+
+def test_what_is_changed_of_s5_is_drawn_as_s5_is():
+    for plain, *others in zip(*map(drawn, S5_DRAWN), strict=True):
+        for other in others:
+            assert other.parameters == plain.parameters
+            assert torch.equal(other.blur, plain.blur)
 
 
 def test_s5_sigma_is_the_size_of_a_normal_number():

@@ -67,6 +67,20 @@ def test_a_study_is_measured_where_that_is_asked_for(profile, study):
     assert str(whole) == f"measured now: {profile}, mine (3 test images), seeds 0"
 
 
+def test_how_long_methods_took_is_measured_or_published():
+    whole = opened()
+    timings = ROOT / "reports" / "results" / "02_timings.json"
+    assert whole.seconds == json.loads(timings.read_text("utf-8"))["seconds"]
+    assert {"identity", "02/motion"} <= whole.seconds.keys()
+    took = {"identity": [0.0], "02/motion": [0.25, 0.123456, 9.0]}
+    rows = [{"method": name, "seconds": s} for name, some in took.items() for s in some]
+    rows.append({"method": "02/box"})  # as a published run's
+    whole = opened("report", measure=lambda: (rows, [], Named("abc")))
+    assert whole.seconds == {"identity": 0.0, "02/motion": 0.25}
+    whole = opened("report", measure=lambda: (rows[:3], [], Named("abc")))
+    assert whole.seconds["02/motion"] == 0.187  # the median, to three digits
+
+
 def test_what_is_not_published_is_measured_and_other_words_are_refused(tmp_path):
     new = studies.Archive("99", root=tmp_path)
     assert opened(archive=new, measure=lambda: ([], [], Named())).measured

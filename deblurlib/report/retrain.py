@@ -34,9 +34,9 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
     recipes = {(r.name, s): r for s in seeds for r in studies.recipes(chapter, profile, s, source)}
     scores_of_run: dict[tuple[str, int], dict[str, float]] = {}
     for row in read_rows(page.path.with_name(f"{page.path.stem}_rows.csv.gz")):
-        recipe = recipes.get((row["method"], row.get("seed")))
-        if recipe is not None and _is_own(row, recipe):
-            scores_of_run.setdefault((row["method"], row["seed"]), {})[row["image"]] = row["psnr"]
+        key = row["method"], row.get("seed")
+        if key in recipes and _is_own(row, recipes[key]):
+            scores_of_run.setdefault(key, {})[row["image"]] = row["psnr"]
     means = {key: sum(scores.values()) / len(scores) for key, scores in scores_of_run.items()}
     chosen = np.random.default_rng(seed).permutation(len(means))[:count]
     lines = []
@@ -55,9 +55,9 @@ def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
 
 
 def _is_own(row: Mapping, recipe: Recipe) -> bool:
-    """Whether a row is of the case that a recipe's runs are scored on by :func:`studies.score`."""
-    own = (recipe.label, "grey" if recipe.grey else "rgb", recipe.degradation or "recorded")
-    return (row["data"], row["channels"], row["degradation"]) == own
+    """Whether a row is of the images and the blur that the recipe's runs are trained for."""
+    own = (recipe.label, recipe.degradation or "recorded", "grey" if recipe.grey else "rgb")
+    return (row["data"], row["degradation"], row["channels"]) == own
 
 
 def _one_more(values: list[float]) -> tuple[float, float] | tuple[None, None]:

@@ -11,7 +11,7 @@ import torch
 from .. import data, images, places
 from ..data import ImageSet, MixedSet, PairSet, batches
 from ..degrade import SETTINGS, Pair, generator
-from ..errors import InputError
+from ..errors import InputError, require
 from ..losses import sharp
 from ..training import Player
 from .recipe import Recipe
@@ -80,6 +80,7 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
     if recipe.restores and takes_more and not hasattr(model, "restore"):
         raise InputError(f"{recipe.name}: {recipe.model} takes more than y, and has no restore")
     if "critic" not in playing:
+        require(recipe.loss != "none", f"{recipe.name}: the loss none needs a critic")
         return
     critic = playing["critic"].model
     if recipe.crop < critic.least:

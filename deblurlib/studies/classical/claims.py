@@ -146,7 +146,7 @@ def uniform_claims(rows: Sequence[Mapping]) -> list[Claim]:
     """The claims of Phase I, of its rows; those of a large sigma if any image has one."""
     table = by_method(rows)
     listed = [_claim(table, *claim) for claim in UNIFORM]
-    large = [row for row in rows if row.get("sigma", 0.0) >= LARGE]
+    large = [r for r in rows if r["degradation"] == S5 and r.get("sigma", 0.0) >= LARGE]
     if large:
         listed += [_claim(by_method(large), *claim) for claim in LARGE_BLUR]
     return sorted(listed, key=lambda claim: claim.id)
@@ -169,20 +169,12 @@ def real_claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
 
 
 def by_method(rows: Sequence[Mapping]) -> Table:
-    """The rows by method, without the chapter, and degradation; then by seed, data and image.
-
-    Raises:
-        InputError: rows of one degradation are of grey images and of coloured ones.
-    """
-    channels: dict[str, set] = {}
-    for row in rows:
-        channels.setdefault(row["degradation"], set()).add(row["channels"])
-    for setting, found in channels.items():
-        require(len(found) == 1, f"{setting}: scores of grey and of coloured images do not compare")
+    """The rows by method, without the chapter, and degradation; then by seed and image."""
     table: dict[tuple[str, str], dict[tuple, Mapping]] = {}
     for row in rows:
         where = row["method"].removeprefix("06/"), row["degradation"]
-        table.setdefault(where, {})[row.get("seed"), f"{row['data']}/{row['image']}"] = row
+        image = f"{row['data']}/{row['channels']}/{row['image']}"  # grey ones are others
+        table.setdefault(where, {})[row.get("seed"), image] = row
     return table
 
 
@@ -192,7 +184,7 @@ def both(
     """Both methods' scores, for each seed and image that both have.
 
     A method without a training is compared with each training of the other. Left out are the images
-    of which a score is not finite, of any seed.
+    of which a score is missing or not finite, of any seed.
     """
     one, other = (table.get((method, degradation), {}) for method in (first, second))
     trained = [seeds for rows in (one, other) if (seeds := {seed for seed, _ in rows} - {None})]
@@ -201,9 +193,14 @@ def both(
     for seed in seeds:
         of_one, of_other = (_of_seed(rows, seed) for rows in (one, other))
         for image in of_one.keys() & of_other.keys():
-            found[seed, image] = of_one[image][key], of_other[image][key]
+            found[seed, image] = _score(of_one[image], key), _score(of_other[image], key)
     lost = {image for (_, image), pair in found.items() if not all(map(math.isfinite, pair))}
     return {place: found[place] for place in sorted(found, key=str) if place[1] not in lost}
+
+
+def _score(row: Mapping, key: str) -> float:
+    """A row's score; not a number where there is none, as SSIM of an image that is too small."""
+    return math.nan if row.get(key) is None else row[key]
 
 
 def _of_seed(rows: Mapping[tuple, Mapping], seed: int | None) -> dict[str, Mapping]:

@@ -18,7 +18,7 @@ from ...restoration import Method
 from ...runs import Recipe, Run
 from ..archive import Archive
 from ..claims import judge
-from ..rows import in_order, once, rounded
+from ..rows import in_order, once, read_rows, rounded
 from ..scoring import DRAW, cases, label_of, rows_of
 from ..study import FINAL
 from . import SCORING, field
@@ -32,6 +32,8 @@ ELSEWHERE, REDUCED = "gopro_pairs", 144
 LEVIN, SHIFT = "levin09", 8  # measured kernels; the best shift's bound, pixels
 IN_FIELD = 6  # images that a known field blurs
 FULL_SIZE = "recorded, full size"
+#: what rows call the kinds of :mod:`.field` -> how it is weighted, and how it changes
+FIELDS = {f"{c} field, by {w}": (w, c) for w, c in product(field.WEIGHTED, field.CHANGES)}
 #: the methods on Levin's pairs that nothing is trained for, and the network that ships
 ON_LEVIN = ("blind-richardson-lucy", BLIND, "blind-edges", "srn")
 
@@ -60,6 +62,8 @@ def measure(
     test = _test(data)
     if new[1]:
         rows += rounded(score_field(new[1][0], test))
+    elif guesses:  # those rows say no run
+        rows += [row for row in read_rows(archive.rows) if row["degradation"] in FIELDS]
     if whole:
         rows += rounded(score_beyond(*new, data))
     rows = in_order(once(rows))
@@ -112,8 +116,7 @@ def score_field(guess: Run, test: ImageSet | PairSet) -> list[dict]:
     device = torch.device("cpu")  # its kernels are there
     model = guess.model().eval()
     rows = []
-    for weighted, change in product(field.WEIGHTED, field.CHANGES):
-        setting = f"{change} field, by {weighted}"
+    for setting, (weighted, change) in FIELDS.items():
         common = {"data": test.name, "channels": "rgb", "degradation": setting, "draw": DRAW}
         for case, nodes in field.cases(test.first(IN_FIELD), weighted, change):
             listed = [(m, {"method": m.name}) for m in field.methods(model, nodes, change)]
@@ -122,15 +125,15 @@ def score_field(guess: Run, test: ImageSet | PairSet) -> list[dict]:
 
 
 def score_beyond(networks: Sequence[Run], guesses: Sequence[Run], data: str) -> list[dict]:
-    """Rows on a scene that no network has seen, at full size, and on Levin's pairs."""
-    if not networks:
-        return []
+    """Rows on a scene that no network has seen, at full size, and on Levin's pairs.
+
+    Also of what is not trained here, whose rows say no run, if all networks' are published.
+    """
     device = machine.device("auto")
     by_patch = [stitched(run, device) for run in guesses]
     srn = restoration.find_method("srn", device)
     nets = [(restoration.of_run(run, device), label_of(run)) for run in networks]
-    first = networks[0].recipe.seed
-    once_each = [pair for pair in nets if pair[1]["seed"] == first]
+    once_each = [pair for pair in nets if pair[1]["seed"] == networks[0].recipe.seed]
     rows = _on_pairs([*nets, *by_patch], open_pairs(ELSEWHERE, "test").reduced(REDUCED), REAL)
     for name in (data, ELSEWHERE):
         fair = [] if srn.has_seen(name) else [(srn, {"method": "srn"})]  # it is trained on some

@@ -60,10 +60,8 @@ def measure(
     test = open_images(data, "test").first(COUNT.get(profile))
     runs = [archive.run(recipe) for recipe in wanted(profile, seeds, data)]
     new = [run for run in runs if isinstance(run, Run)]
-    # the guess is trained on grey images, but must be scored in colour, as all else is
-    rows = archive.score(
-        [run for run in runs if run not in new or not run.recipe.grey], test, **SCORING
-    )
+    in_grey = {run.id for run in new if run.recipe.grey}  # they are scored in colour, as all are
+    rows = archive.score([run for run in runs if run.id not in in_grey], test, **SCORING)
     rows += rounded(score_classical(test))
     rows += rounded(score_networks(new, test))
     rows = in_order(once(with_kernels(rows, new, test)))
