@@ -157,8 +157,9 @@ def real_claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
 
     Args:
         trained: the page's runs: of the adversarial ones, the histories are judged.
-        rows: those of the networks' own pairs, reduced, are ``recorded``, or of the setting that
-            stands for such pairs; of Levin's, ``measured``, there may be none.
+        rows: those of reduced pairs, of the networks' own set and of the scene that none has seen,
+            are ``recorded``, or of the setting that stands for such pairs; of Levin's,
+            ``measured``, there may be none.
     """
     table = by_method(rows)
     own = next(r.recipe.degradation or REAL for r in trained if r.recipe.name != "06/guess")
