@@ -1,7 +1,8 @@
 """Phase II measured: real blur, a known field of blurs, and a shaken camera's measured kernels.
 
 The pairs are reduced as S5 reduced them, to a shorter side of about 142 pixels, and stand at full
-size apart. Networks are trained on gopro_scenes alone: gopro_pairs is a scene that none has seen.
+size apart. Networks are trained on gopro_scenes alone: gopro_pairs is a scene that none has seen,
+and so are the four of reds_small, another camera's, of which both parts are scored.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from .recipes import recipes
 
 FEWER = ("real-gan-plain", "real-gan-pixel")
 ENOUGH = 3  # seeds, of the arms above
-#: pairs besides those that the networks are trained on, and the side to which they are reduced
-ELSEWHERE, REDUCED = "gopro_pairs", 144
+#: pairs that no network is trained on: those that are scored at full size, too; others, with the
+#: parts that are scored; and the side to which both are reduced
+ELSEWHERE, OTHERS, REDUCED = "gopro_pairs", {"reds_small": ("train", "test")}, 144
 LEVIN, SHIFT = "levin09", 8  # measured kernels; the best shift's bound, pixels
 IN_FIELD = 6  # images that a known field blurs
 FULL_SIZE = "recorded, full size"
@@ -50,7 +52,7 @@ def measure(
         InputError: such pairs are to be scored, and are not here.
     """
     whole = profile in FINAL and holds_pairs(data)
-    if whole and (missing := [s for s in (ELSEWHERE, LEVIN) if not places.is_here(s)]):
+    if whole and (missing := [s for s in (ELSEWHERE, *OTHERS, LEVIN) if not places.is_here(s)]):
         raise InputError(f"chapter 06 scores the pairs of {missing[0]}: data/README.md")
     runs = [archive.run(recipe) for recipe in wanted(profile, seeds, data)]
     guesses = [run for run in runs if run.recipe.name == "06/guess"]
@@ -125,7 +127,7 @@ def score_field(guess: Run, test: ImageSet | PairSet) -> list[dict]:
 
 
 def score_beyond(networks: Sequence[Run], guesses: Sequence[Run], data: str) -> list[dict]:
-    """Rows on a scene that no network has seen, at full size, and on Levin's pairs.
+    """Rows on scenes that no network has seen, at full size, and on Levin's pairs.
 
     Also of what is not trained here, whose rows say no run, if all networks' are published.
     """
@@ -134,7 +136,10 @@ def score_beyond(networks: Sequence[Run], guesses: Sequence[Run], data: str) -> 
     srn = restoration.find_method("srn", device)
     nets = [(restoration.of_run(run, device), label_of(run)) for run in networks]
     once_each = [pair for pair in nets if pair[1]["seed"] == networks[0].recipe.seed]
-    rows = _on_pairs([*nets, *by_patch], open_pairs(ELSEWHERE, "test").reduced(REDUCED), REAL)
+    unseen = [(ELSEWHERE, "test"), *((name, part) for name in OTHERS for part in OTHERS[name])]
+    rows = []
+    for name, part in unseen:
+        rows += _on_pairs([*nets, *by_patch], open_pairs(name, part).reduced(REDUCED), REAL)
     for name in (data, ELSEWHERE):
         fair = [] if srn.has_seen(name) else [(srn, {"method": "srn"})]  # it is trained on some
         rows += _on_pairs([*once_each, *by_patch[:1], *fair], open_pairs(name, "test"), FULL_SIZE)
