@@ -25,6 +25,9 @@ KNOWN = {
     "imagenet": "images",
     "bsds500": "images",
     "levin09": "pairs",
+    "gopro_scenes": "pairs",
+    "gopro_pairs": "pairs",
+    "reds_small": "pairs",
 }
 
 #: Sets that are trained on together -> how often each is seen, beside the others. Of those that

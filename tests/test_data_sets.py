@@ -190,7 +190,8 @@ def test_a_set_says_whether_it_holds_pairs(tmp_path, name, items, answer):
 def test_a_set_that_is_not_here_holds_what_it_is_known_to_hold(monkeypatch, tmp_path):
     monkeypatch.delenv("DEBLURLIB_DATA", raising=False)
     known = {name for name in (*places.KNOWN, "sample", "nowhere") if data.holds_pairs(name)}
-    assert known == {"gopro", "gopro-gamma", "levin09"}
+    recorded = {"gopro_scenes", "gopro_pairs", "reds_small"}
+    assert known == {"gopro", "gopro-gamma", "levin09"} | recorded
     (tmp_path / "cut.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"cut\.zip: damaged"):
         data.holds_pairs(f"gopro={tmp_path / 'cut.zip'}")

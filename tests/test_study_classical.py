@@ -468,6 +468,7 @@ def test_on_reduced_pairs_and_beyond_what_is_scored_and_under_which_names(world,
     assert len(rows) == 2 * len(made)
     monkeypatch.setattr(real, "ELSEWHERE", "other")
     monkeypatch.setattr(real, "LEVIN", "other")
+    monkeypatch.setattr(real, "OTHERS", {"clips": ("test",)})
     write_pairs(world.folder / "other", ("z",), kernels=(0, 1), size=(60, 64))
     monkeypatch.setattr(real, "REDUCED", 48)
     later = SimpleNamespace(**{"id": "later", "model": networks[1].model})
@@ -475,7 +476,8 @@ def test_on_reduced_pairs_and_beyond_what_is_scored_and_under_which_names(world,
     rows = real.score_beyond([*networks, later], [guess], "clips")
     found = {(r["method"], r.get("seed"), r["data"], r["degradation"]) for r in rows}
     nets = {("06/real-gan", 0), ("06/real-unet", 0), ("06/guess, stitched", 0), ("identity", None)}
-    expected = {(*net, "other-48", "recorded") for net in nets | {("06/real-unet", 1)}}
+    all_nets = nets | {("06/real-unet", 1)}
+    expected = {(*net, f"{d}-48", "recorded") for net in all_nets for d in ("other", "clips")}
     expected |= {(*net, d, real.FULL_SIZE) for net in nets for d in ("clips", "other")}
     expected.add(("srn", None, "other", real.FULL_SIZE))  # it has seen the others
     expected |= {(m, None, "other", "measured") for m in ("identity", *real.ON_LEVIN)}

@@ -100,7 +100,8 @@ def judge(claims: Sequence[Claim], final: bool) -> list[dict]:
     for claim, interval, raw, adjusted in zip(claims, intervals, p, stats.holm(p), strict=True):
         row = {key: getattr(claim, key) for key in ("id", "origin", "quote", "estimand")}
         row |= {"unit": claim.unit, "margin": claim.margin, "sign": claim.sign}
-        row["estimate"] = float(np.mean(claim.values))
+        # of scenes with unequally many images, as the interval has it: each scene counts alike
+        row["estimate"] = interval.estimate if interval else float(np.mean(claim.values))
         row |= {"lo": interval and interval.lo, "hi": interval and interval.hi}
         if interval is not None:
             row |= {"tests": {"t at the margin": raw, **claim.tests}, "p_adjusted": adjusted}
