@@ -1,8 +1,8 @@
 """Phase I measured: one Gaussian all over the image, undone in every way of the chapter.
 
 The source's setting has its sigmas, the ``"valid"`` boundary and rounding to 8 bit; around it stand
-sigmas drawn uniformly, noise, clipped lamps, and the mirrored boundary, with which blur is made and
-undone by the same rule: the inverse crime.
+sigmas drawn uniformly, noise, clipped lamps, and a blur that mirrors the border: the inverse crime
+for blind Richardson-Lucy, which mirrors it as well; the others take the border for unknown.
 """
 
 from __future__ import annotations
