@@ -16,6 +16,7 @@ from . import (  # noqa: F401
     report,
     restore,
     runs,
+    serving,
     study,
     train,
 )

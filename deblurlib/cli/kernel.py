@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..errors import InputError, require
 from .command import Device, app, choose_device, printable
-
-if TYPE_CHECKING:
-    import torch
-
-    from ..files import Photo
 
 
 @app.command()
@@ -45,7 +40,7 @@ def kernel(
     By its edges, or with --from-point by the streak of one lamp. It is written as numbers, which
     are the ones to use, and as a picture to look at.
     """
-    from .. import classical, files, restoration
+    from .. import files, restoration
     from ..restoration.jobs import check_place, check_targets, identity
 
     on = choose_device(device)
@@ -57,20 +52,14 @@ def kernel(
     check_place(targets[0])
     _check_free(targets, overwrite)
     if point is None:
-        seen = restoration.telling_pixels(read.pixels, on)
-        try:
-            kernels, gains = classical.find_kernel(seen, size)
-        except InputError as error:
-            raise InputError(f"{photo}: {error}") from None
-        k = kernels[0].cpu()
-        sure = _certainty(gains[0].item(), k)
+        found = restoration.kernel_by_edges(read, str(photo), size, on)
     else:
-        k, sure = _cut(read, *point, size), f"the streak at {from_point}"
+        found = restoration.kernel_by_streak(read, *point, size)
     targets[0].parent.mkdir(parents=True, exist_ok=True)
-    files.write_kernel(targets[0], k)
+    files.write_kernel(targets[0], found.kernel)
     print(", ".join(map(printable, targets)))
-    print(f"  {_spread(k, read)}")
-    print(f"  {sure}")
+    print(f"  {found.spread}")
+    print(f"  {found.certainty}")
 
 
 def _parse_point(text: str) -> tuple[int, int]:
@@ -98,42 +87,3 @@ def _check_free(targets: tuple[Path, ...], overwrite: bool) -> None:
     for target in targets:
         there = os.path.lexists(target) and not overwrite
         require(not there, f"{target}: exists; --overwrite replaces it")
-
-
-def _cut(photo: Photo, x: int, y: int, size: int) -> torch.Tensor:
-    """The kernel of the pixels as stored, of a place in the upright picture."""
-    import torch
-
-    from .. import images, psf
-
-    k = psf.from_streak(images.to_tensor(photo.upright()), y, x, size)
-    return torch.from_numpy(photo.as_stored(k.numpy()))
-
-
-def _spread(k: torch.Tensor, photo: Photo) -> str:
-    from .. import psf
-    from ..files.decoding import orientation
-
-    along, across, angle = psf.extent(k)
-    degrees = round(angle)  # a whole number is neither -0 nor, as an axis has two ends, -90
-    degrees = 90 if degrees == -90 else degrees
-    text = f"{k.shape[1]} x {k.shape[0]} pixels; its light spreads by {along:.1f} pixels"
-    # a round one has no direction
-    way = f", at {degrees} degrees, and by {across:.1f} across" if along > 1.1 * across else ""
-    turned = ", before a viewer turns the picture" if orientation(photo.exif) != 1 else ""
-    return f"{text}{way} (standard deviations{turned})"
-
-
-def _certainty(gain: float, k: torch.Tensor) -> str:
-    """How sure it is, in words."""
-    from .. import psf
-
-    if gain == 0:
-        return (
-            "no blur was found: no kernel makes the edges fewer and steeper; there may be none, or "
-            "it is not the same everywhere"
-        )
-    text = f"with it, the edges become fewer and steeper by {gain:.0%}"
-    if psf.deviation(k) < psf.HARDLY:
-        text += "; but that is hardly a blur: sharp photographs look so, too"
-    return text

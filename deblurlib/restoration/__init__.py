@@ -5,10 +5,10 @@ them; ``lookup``: which one a name means, networks and runs, too. ``applying``: 
 of any size. ``restoring``: images of any kind. ``telling``: the part of a photograph that its
 kernel is found in. ``tiles``: a large image piece by piece. ``patches``: the same, each piece with
 its own kernel. ``finding``: which files are meant, and where results go. ``jobs``: what is to be
-done, and what came of it. ``batch``: many files. ``videos``: a whole video. ``comparison``: before
-and after. ``trusting``: where a result contradicts what it was made from; ``trust_map``: the same
-as a picture. Taught in chapters 01 (what a method may know), 05 (tiles, files, trust), 06 (patches,
-settings, kernels that are found) and 07.
+done, and what came of it. ``kernel_of``: the kernel of a photograph. ``batch``: many files.
+``videos``: a whole video. ``comparison``: before and after. ``trusting``: where a result
+contradicts what it was made from; ``trust_map``: the same as a picture. Taught in chapters 01 (what
+a method may know), 05 (tiles, files, trust), 06 (patches, settings, kernels that are found) and 07.
 """
 
 from .applying import apply_model
@@ -16,6 +16,7 @@ from .batch import restore_files, restore_frames
 from .comparison import write_comparison
 from .finding import Candidate, find_photos
 from .jobs import Outcome, Request, Step, Watch
+from .kernel_of import FoundKernel, kernel_by_edges, kernel_by_streak
 from .lookup import find_method, of_model, of_run, shipped, stitched
 from .methods import METHODS, WITH_KERNEL, Method, unsharp_mask
 from .patches import guess_and_restore, restore_patches, seam_energy, seams
@@ -30,6 +31,7 @@ __all__ = [
     "TILE",
     "WITH_KERNEL",
     "Candidate",
+    "FoundKernel",
     "Method",
     "Outcome",
     "Request",
@@ -42,6 +44,8 @@ __all__ = [
     "find_method",
     "find_photos",
     "guess_and_restore",
+    "kernel_by_edges",
+    "kernel_by_streak",
     "of_model",
     "of_run",
     "restore",

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,8 @@ def restore_files(
         if kind(source) == "video":
             outcome = restore_video(job, request, watch, check)
         else:
-            outcome = _restored(job, request, lambda p=source: read_photo(p), watch, check)
+            load = partial(read_photo, source, request.max_pixels)
+            outcome = _restored(job, request, load, watch, check)
         if outcome.target is not None:
             taken.update((os.path.realpath(target), source) for target in targets)
         yield outcome

@@ -14,6 +14,7 @@ import torch
 
 from .. import machine
 from ..errors import InputError, require
+from ..files import MAX_PIXELS
 from .comparison import comparison_paths
 from .finding import kernel_paths
 from .methods import Method
@@ -34,6 +35,7 @@ class Request:
     existing: str = "refuse"  # what is done about a result that is there; or "overwrite", "skip"
     dry_run: bool = False  # read and check everything, write nothing
     leave_sharp: bool = False  # leave pictures alone that are sharp already; not frames, videos
+    max_pixels: int = MAX_PIXELS  # pictures with more are refused before they are decoded
 
     def __post_init__(self) -> None:
         allowed = ("refuse", "overwrite", "skip")

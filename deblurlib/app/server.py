@@ -1,0 +1,353 @@
+"""The app as a server: the page, and the same over HTTP for programs.
+
+``POST /restore``, ``/kernel`` and ``/trust`` take a form and answer with a file, or with
+``{"error": one sentence}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.datastructures import UploadFile
+
+from ..errors import InputError, require
+from ..restoration import WITH_KERNEL
+from .desk import Desk, Limits, Word, said
+from .workers import Busy, Died, Stopped
+
+DEFAULT = "srn"  # the method of a form without one
+TRUE = ("1", "true", "yes", "on")
+BOX = "a box is left,top,right,bottom, in pixels"
+MORE = 1_000_000  # bytes of a request beside its files
+AGAIN = "30"  # seconds after which one may ask again
+LEFT = 499  # the status of who has gone, which nobody reads
+#: what pages may load: nothing from another machine. Gradio's templates are compiled in the page.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'self'"
+)
+#: Of Gradio's own routes, those that would have the server fetch from others, or tell of visitors
+CLOSED = ("file=http", "file%3Dhttp", "proxy=", "/monitoring", "/runs", "/deep_link", "/vibe")
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+]
+
+
+class TooLarge(Exception):
+    """A request holds more than it may."""
+
+
+class Door:
+    """Asked first of all: the password, how much a request holds, and which routes are closed."""
+
+    def __init__(self, app: Callable, limit: int, password: str | None):
+        self.app, self.limit, self.password = app, limit, password
+
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await (self.app(scope, receive, send) if scope["type"] == "lifespan" else _shut(send))
+            return
+        headers = dict(scope["headers"])
+        if not self._may(headers.get(b"authorization", b"")):
+            asked = {"WWW-Authenticate": 'Basic realm="deblur"'}
+            await JSONResponse({"error": "a password is asked for"}, 401, asked)(
+                scope, receive, send
+            )
+            return
+        if any(part in scope["path"] for part in CLOSED):
+            await JSONResponse({"error": "there is no such page"}, 404)(scope, receive, send)
+            return
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self.limit:
+            await _too_large(self.limit)(scope, receive, send)
+            return
+        await self._counted(scope, receive, send)
+
+    def _may(self, given: bytes) -> bool:
+        if self.password is None:
+            return True
+        expected = base64.b64encode(f"deblur:{self.password}".encode())
+        return secrets.compare_digest(given.removeprefix(b"Basic "), expected)
+
+    async def _counted(self, scope: dict, receive: Callable, send: Callable) -> None:
+        """The request, refused where it holds more than it said, or said nothing."""
+        taken, started = 0, False
+
+        async def counting() -> dict:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.limit:
+                raise TooLarge
+            return message
+
+        async def told(message: dict) -> None:
+            nonlocal started
+            if taken > self.limit and not started:
+                return  # what the app makes of it: it is told below
+            if message["type"] == "http.response.start":
+                started = True
+                have = {name.lower() for name, _ in message.get("headers", [])}
+                more = [pair for pair in HEADERS if pair[0] not in have]
+                message = {**message, "headers": [*message.get("headers", []), *more]}
+            await send(message)
+
+        try:
+            await self.app(scope, counting, told)
+        except TooLarge:
+            pass
+        finally:
+            if taken > self.limit and not started:
+                await _too_large(self.limit)(scope, receive, send)
+
+
+async def _shut(send: Callable) -> None:
+    await send({"type": "websocket.close", "code": 1000})
+
+
+def _too_large(limit: int) -> JSONResponse:
+    files = (limit - MORE) / 1e6
+    return JSONResponse({"error": f"files may have {files:g} MB at most"}, 413)
+
+
+def build(limits: Limits, password: str | None = None, root_path: str = "") -> FastAPI:
+    """The app; its ``state.desk`` serves all who come.
+
+    Args:
+        password: of the user ``deblur``; ``None``: nobody is asked.
+        root_path: the path at which a proxy shows it, such as ``"/deblur"``.
+    """
+    desk = Desk(limits)
+
+    @asynccontextmanager
+    async def living(app: FastAPI) -> AsyncIterator[None]:
+        desk.warm_up()
+        yield
+        desk.close()
+
+    app = FastAPI(lifespan=living, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.desk = desk
+    for task in (restore, kernel, trust):
+        app.post(f"/{task.__name__}")(task)
+    app.get("/pictures/{token}/{name}")(picture)
+    app.get("/health")(health)
+    from .page import mount
+
+    app = mount(app, desk, root_path)
+    app.add_middleware(Door, limit=limits.bytes + MORE, password=password)
+    return app
+
+
+async def restore(request: Request) -> Response:
+    """The restored picture, of a form.
+
+    ``photo`` and, if you like, ``method``, ``kernel`` (a file), ``set`` (``NAME=VALUE``, several
+    times), ``strength``, ``size`` and ``even_if_sharp``.
+    """
+
+    async def work(form: Form) -> Response:
+        known = "kernel" in form.files
+        options = {
+            "method": form.fields.get("method", WITH_KERNEL if known else DEFAULT),
+            "settings": form.settings,
+            "blur": {"file": form.files["kernel"]} if known else None,
+            "strength": form.number("strength", 1.0),
+            "size": form.whole("size", None),
+            "even_if_sharp": form.fields.get("even_if_sharp", "").lower() in TRUE,
+        }
+        words = form.desk.restore(form.token, form.files["photo"], options, form.token)
+        result, notes = await _while_there(request, words)
+        require(not result["sharp"], "sharp already: left alone; even_if_sharp=true restores it")
+        headers = {"X-Seconds": f"{result['seconds']:.2f}", "X-Notes": _ascii(notes)}
+        return form.file(result["target"], headers)
+
+    return await _answer(request, work)
+
+
+async def kernel(request: Request) -> Response:
+    """The kernel of a photograph as an ``.npy`` file, of a form.
+
+    ``photo``, and the ``size`` of the kernel, or a ``box`` (left,top,right,bottom) around a point
+    of light.
+    """
+
+    async def work(form: Form) -> Response:
+        line, task, how = form.desk.restoring, "find", form.whole("size", 31)
+        if "box" in form.fields:
+            parts = form.fields["box"].split(",")
+            require(len(parts) == 4 and all(p.strip().isdecimal() for p in parts), BOX)
+            line, task, how = form.desk.looking, "cut", tuple(map(int, parts))
+        asked = form.folder, form.files["photo"], form.desk.limits.pixels, how
+        found, notes = await _while_there(
+            request, form.desk.do(line, task, *asked, visitor=form.token)
+        )
+        words = _ascii([found["spread"], found["certainty"], *notes])
+        return form.file(found["numbers"], {"X-Notes": words})
+
+    return await _answer(request, work)
+
+
+async def trust(request: Request) -> Response:
+    """The map of where ``restored`` contradicts ``photo``, a PNG, of a form with both files."""
+
+    async def work(form: Form) -> Response:
+        require("restored" in form.files, "the form lacks the file restored")
+        photo, restored = form.files["photo"], form.files["restored"]
+        asked = form.folder, photo, form.desk.limits.pixels, restored, None
+        words = form.desk.do(form.desk.restoring, "compare_trust", *asked, visitor=form.token)
+        found, _ = await _while_there(request, words)
+        shares = {"X-Flagged": f"{found['flagged']:.4f}", "X-Answered": f"{found['answered']:.4f}"}
+        return form.file(found["map"], shares)
+
+    return await _answer(request, work)
+
+
+async def picture(request: Request, token: str, name: str) -> Response:
+    """A file of a visitor's own, for who knows its name."""
+    try:
+        path = request.app.state.desk.visits.file(token, name)
+    except InputError as error:
+        return JSONResponse({"error": str(error)}, 404)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    headers = {"Cache-Control": "private, no-store"}
+    if kind == "text/html":  # the comparison, whose own policy allows its pictures alone
+        headers["Content-Security-Policy"] = (
+            "sandbox allow-scripts; default-src 'none'; img-src data:; "
+            "style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'"
+        )
+    if "download" in request.query_params:
+        return FileResponse(path, media_type=kind, filename=name, headers=headers)
+    safe = kind.startswith("image/") and "svg" not in kind
+    kind = kind if safe or kind == "text/html" else "application/octet-stream"
+    return FileResponse(path, media_type=kind, headers=headers)
+
+
+async def health(request: Request) -> Response:
+    """Whether the workers live, and how many wait."""
+    desk: Desk = request.app.state.desk
+    return JSONResponse({"ready": bool(desk.rates), "waiting": desk.restoring.waiting})
+
+
+@dataclass
+class Form:
+    """What came with a request: its files, in a folder of their own, and its fields."""
+
+    desk: Desk
+    token: str
+    files: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.desk.visits.folder(self.token)
+
+    async def read(self, request: Request) -> None:
+        """Take what the request holds."""
+        limit = self.desk.limits.bytes
+        async with request.form(max_files=2, max_fields=40) as given:
+            for key, value in given.multi_items():
+                if isinstance(value, UploadFile):
+                    too_large = f"a file may have {limit / 1e6:g} MB at most"
+                    require((value.size or 0) <= limit, too_large)
+                    name = self.desk.visits.put(
+                        self.token, value.filename or "photo", await value.read()
+                    )
+                    require(name not in self.files.values(), f"two files are called {name}")
+                    self.files[key] = name
+                elif key == "set":
+                    name, equals, text = (part.strip() for part in value.partition("="))
+                    require(bool(name and equals), f"set is NAME=VALUE, not {value!r}")
+                    self.settings[name] = text
+                else:
+                    self.fields[key] = value
+        require("photo" in self.files, "the form lacks the file photo")
+
+    def number(self, key: str, default: float | None) -> float | None:
+        """A field's number."""
+        try:
+            return float(self.fields[key]) if key in self.fields else default
+        except ValueError:
+            raise InputError(f"{key} is a number, not {self.fields[key]!r}") from None
+
+    def whole(self, key: str, default: int | None) -> int | None:
+        """A field's whole number, 1 or more."""
+        text = self.fields.get(key)
+        if text is None:
+            return default
+        fits = text.strip().isdecimal() and 0 < int(text) < 1_000_000
+        require(fits, f"{key} is a whole number, 1 or more, not {text!r}")
+        return int(text)
+
+    def file(self, name: str, headers: dict[str, str]) -> Response:
+        """A file of the folder, which is deleted before an answer is sent."""
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        shown = f"attachment; filename*=UTF-8''{quote(name)}"
+        headers = {"Content-Disposition": shown, "Cache-Control": "no-store"} | headers
+        return Response((self.folder / name).read_bytes(), 200, headers, kind)
+
+
+async def _answer(request: Request, work: Callable[[Form], Awaitable[Response]]) -> Response:
+    """What comes of a form."""
+    desk: Desk = request.app.state.desk
+    form = Form(desk, desk.visits.new())
+    try:
+        await form.read(request)
+        return await work(form)
+    except (InputError, Busy, Stopped, Died) as error:
+        busy = isinstance(error, Busy | Died)
+        status = 503 if busy else 422 if isinstance(error, InputError) else LEFT
+        return JSONResponse({"error": said(error)}, status, {"Retry-After": AGAIN} if busy else {})
+    finally:
+        desk.visits.delete(form.token)
+
+
+async def _while_there(request: Request, words: AsyncIterator) -> Any:
+    """The last of the words, the result, unless whoever asked has gone."""
+    async with aclosing(words):
+        async for word in words:
+            if isinstance(word, Word) and await request.is_disconnected():
+                raise Stopped("nobody waits for it")
+    return word
+
+
+def _ascii(notes: Iterable[str]) -> str:
+    """Sentences as a header can hold them."""
+    return "; ".join(notes).encode("ascii", "replace").decode()
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serve until it is stopped; says where.
+
+    Raises:
+        InputError: the place is taken, or cannot be listened at.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError(
+            f"{host}:{port} cannot be listened at: {error.strerror or error}"
+        ) from None
+    place = f"[{host}]" if ":" in host else host
+    print(f"Deblur a photo: http://{place}:{listening.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
