@@ -33,6 +33,11 @@ KINDS = [
 SMOOTHS = {WITH_KERNEL: "tv", "wiener": "factor", "tikhonov": "weight"}
 SIZES = [("as it is", 0), ("2000", 2000), ("1000", 1000)]
 FAILURES = (InputError, Busy, Stopped, Died)
+#: on a phone the result is far below the button
+SHOW_RESULT = """() => {
+  const page = document.querySelector("#results iframe");
+  if (page) document.querySelector("#results").scrollIntoView({behavior: "smooth"});
+}"""
 FONTS = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # of the visitor's own machine
 
 
@@ -124,7 +129,7 @@ def build(desk: Desk) -> gr.Blocks:
         found[2].click(actions.find, [seen, found[1]], [seen, progress, found[3]], **quiet)
         asked = [seen, door, *itself[1:], *blur]
         shown = [done, progress, preview, results, ask, trust]
-        go.click(actions.restore, asked, shown, **quiet)
+        go.click(actions.restore, asked, shown, **quiet).then(None, js=SHOW_RESULT)
         ask.click(actions.trust, [seen, done], [progress, trust], **quiet)
         halt.click(actions.stop, None, None, **quiet)
         page.unload(actions.leave)

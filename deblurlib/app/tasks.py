@@ -31,8 +31,8 @@ Tell = Callable[[float], None]
 
 SHOWN = "shown.jpg"  # the picture as a page shows it
 SHOWN_SIDE = 1280  # its longest side, pixels
-DETAIL = 128  # side of the detail that is previewed, pixels
-AROUND = 16  # pixels around it that are restored with it, for at a border methods err
+DETAIL = 112  # side of the detail that is previewed, pixels
+AROUND = 12  # pixels around it that are restored with it, for at a border methods err
 PHOTOGRAPH = 3000, 4000  # height and width of one, for the time that it takes
 #: kinds of blur: name -> the kernel of the numbers that say it, in their order
 BLURS: dict[str, Callable[..., Any]] = {
