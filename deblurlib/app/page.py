@@ -113,6 +113,7 @@ def build(desk: Desk) -> gr.Blocks:
             gr.Markdown((HERE / "words.md").read_text("utf-8"))
         blur = [*known[1:6], method, smoothing]
         actions = _Actions(desk, [example.path for example in examples])
+        _for_clients(actions)  # the first, which has the plain name
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         entered = [seen, state, picker, preview, results, ask, trust, progress]
         opener.upload(actions.open, [opener], entered, **quiet)
@@ -133,7 +134,6 @@ def build(desk: Desk) -> gr.Blocks:
         ask.click(actions.trust, [seen, done], [progress, trust], **quiet)
         halt.click(actions.stop, None, None, **quiet)
         page.unload(actions.leave)
-        _for_clients(actions)
     return page.queue(default_concurrency_limit=None, max_size=20 * desk.limits.waiting)
 
 
@@ -409,26 +409,27 @@ class _Actions:
         photo: str,
         method: str,
         kernel: str | None,
-        settings: dict | None,
-        size: int | None,
+        settings: str,
+        size: float,
         strength: float,
         even_if_sharp: bool,
     ) -> str:
-        """Restore one photo; see the project's page on the app."""
+        """Restore one photo. ``settings`` are such as ``"iterations=20 tv=0.001"``."""
         try:
             require(photo is not None, "no photo came")
             token, name = self.desk.visits.take(photo)
-            options = {"method": method or "srn", "settings": settings, "strength": strength}
-            options |= {"size": int(size) if size else None, "even_if_sharp": even_if_sharp}
+            said_so = (part.partition("=")[::2] for part in settings.split())
+            options = {"method": method, "settings": dict(said_so), "strength": strength}
+            options |= {"size": int(size) or None, "even_if_sharp": even_if_sharp}
             if kernel is not None:
                 data = Path(kernel).read_bytes()
                 own = self.desk.visits.put(token, f"own-{Path(kernel).name}", data)
                 options["blur"] = {"file": own}
             async for word in self.desk.restore(token, name, options, token):
                 result = word
+            require(not result[0]["sharp"], "sharp already: even_if_sharp=True restores it")
         except FAILURES as error:
             raise gr.Error(said(error)) from None
-        require(not result[0]["sharp"], "sharp already")
         return str(self.desk.visits.file(token, result[0]["target"]))
 
 
@@ -475,8 +476,8 @@ def _for_clients(actions: _Actions) -> None:
         _upload(label="photo", visible=False),
         gr.Textbox("srn", label="method", visible=False),
         _upload(label="kernel", visible=False),
-        gr.JSON(label="settings", visible=False),
-        gr.Number(None, label="size", visible=False),
+        gr.Textbox("", label="settings", visible=False),
+        gr.Number(0, label="size", visible=False),
         gr.Number(1.0, label="strength", visible=False),
         gr.Checkbox(label="even_if_sharp", visible=False),
     ]

@@ -10,6 +10,7 @@ import base64
 import mimetypes
 import secrets
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ DEFAULT = "srn"  # the method of a form without one
 TRUE = ("1", "true", "yes", "on")
 BOX = "a box is left,top,right,bottom, in pixels"
 MORE = 1_000_000  # bytes of a request beside its files
+#: seconds that a thread may run: the two that hand work to the workers are not to wait longer
+SWITCH = 0.0005
 AGAIN = "30"  # seconds after which one may ask again
 LEFT = 499  # the status of who has gone, which nobody reads
 #: what pages may load: nothing from another machine. Gradio's templates are compiled in the page.
@@ -308,16 +311,23 @@ class Form:
 async def _answer(request: Request, work: Callable[[Form], Awaitable[Response]]) -> Response:
     """What comes of a form."""
     desk: Desk = request.app.state.desk
+    if desk.restoring.is_full:  # before the form is read
+        return _come_again(Busy(desk.restoring.full))
     form = Form(desk, desk.visits.new())
     try:
         await form.read(request)
         return await work(form)
-    except (InputError, Busy, Stopped, Died) as error:
-        busy = isinstance(error, Busy | Died)
-        status = 503 if busy else 422 if isinstance(error, InputError) else LEFT
-        return JSONResponse({"error": said(error)}, status, {"Retry-After": AGAIN} if busy else {})
+    except (Busy, Died) as error:
+        return _come_again(error)
+    except (InputError, Stopped) as error:
+        status = 422 if isinstance(error, InputError) else LEFT
+        return JSONResponse({"error": said(error)}, status)
     finally:
         desk.visits.delete(form.token)
+
+
+def _come_again(error: Exception) -> Response:
+    return JSONResponse({"error": said(error)}, 503, {"Retry-After": AGAIN})
 
 
 async def _while_there(request: Request, words: AsyncIterator) -> Any:
@@ -349,5 +359,6 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         ) from None
     place = f"[{host}]" if ":" in host else host
     print(f"Deblur a photo: http://{place}:{listening.getsockname()[1]}", flush=True)
+    sys.setswitchinterval(SWITCH)
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])

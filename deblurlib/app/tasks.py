@@ -11,7 +11,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def warm_up(name: str, side: int, tell: Tell) -> float:
 
     Measured on noise of ``side`` x ``side`` pixels, the second time; tiles overlap, which counts.
     """
-    method = restoration.find_method(name, machine.device())
+    method = _found_method(name)
     noise = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
     for _ in range(2):
         began = time.perf_counter()
@@ -111,10 +111,20 @@ def _kernel(blur: Mapping[str, Any]):
     return BLURS[blur["kind"]](*blur["numbers"])
 
 
-def _method(name: str, settings: Mapping[str, Any], strength: float = 1.0):
-    known = [*restoration.METHODS, *restoration.shipped()]  # not the server's own runs
+@cache
+def _shipped() -> list[str]:
+    return restoration.shipped()
+
+
+@cache
+def _found_method(name: str) -> restoration.Method:
+    known = [*restoration.METHODS, *_shipped()]  # not the server's own runs
     require(name in known, f"no method {name!r}: it is one of {', '.join(known)}")
-    method = restoration.find_method(name, machine.device())
+    return restoration.find_method(name, machine.device())
+
+
+def _method(name: str, settings: Mapping[str, Any], strength: float = 1.0) -> restoration.Method:
+    method = _found_method(name)
     return method.with_settings(**settings).with_strength(strength)
 
 
@@ -199,7 +209,7 @@ def restore(name: str, limit: int, options: Mapping[str, Any], tell: Tell) -> di
         side=options.get("size"),
         compare=options.get("compare", False),
         existing="overwrite",
-        leave_sharp=method.name in restoration.shipped() and not options.get("even_if_sharp"),
+        leave_sharp=method.name in _shipped() and not options.get("even_if_sharp"),
         max_pixels=limit,
     )
     (outcome,) = restoration.restore_files([name], request, watch=lambda step: tell(step.share))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
 import shutil
@@ -98,10 +97,9 @@ class Visits:
         found = []
         for folder in (*(self.root / "pictures").iterdir(), *self.uploads.iterdir()):
             with contextlib.suppress(OSError):  # gone meanwhile
-                inside = [os.stat(p) for p in (folder, *folder.rglob("*"))]
-                found.append(
-                    (max(s.st_mtime for s in inside), sum(s.st_size for s in inside), folder)
-                )
+                written = max(p.stat().st_mtime for p in (folder, *folder.rglob("*")))
+                size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+                found.append((written, size, folder))
         left = sum(size for _, size, _ in found)
         for written, size, folder in sorted(found, key=lambda one: one[0]):
             if left > self.most or time.time() - written > self.keep:

@@ -91,8 +91,8 @@ class Line:
     def enter(self, task: str, *arguments: Any) -> Ticket:
         """Get in line; raises :class:`Busy`."""
         with self._lock:
-            if len(self._tickets) >= self.limit:
-                raise Busy(f"{self.limit} are waiting already: please try again in a minute")
+            if self.is_full:
+                raise Busy(self.full)
             ticket = Ticket(task, arguments, next(self._numbers))
             self._tickets.append(ticket)
         ticket.future.add_done_callback(lambda _: self._leave(ticket))
@@ -103,6 +103,16 @@ class Line:
     def waiting(self) -> int:
         """How many are in the line, with the one whose turn it is."""
         return len(self._tickets)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may get in."""
+        return self.waiting >= self.limit
+
+    @property
+    def full(self) -> str:
+        """What is said then."""
+        return f"{self.limit} are waiting already: please try again in a minute"
 
     def before(self, ticket: Ticket) -> int:
         """How many have their turn before it does."""
@@ -142,6 +152,8 @@ class Line:
                     number, kind, value, notes = self._connection.recv()
                     if number != ticket.number:
                         continue
+                    if kind == "stopped":
+                        break
                     if kind != "share":
                         return _told(kind, value, notes)
                     ticket.share = value
@@ -152,13 +164,15 @@ class Line:
                     self._connection.send((ticket.number, "stop", ()))
                 if asked is not None and now - asked > PATIENCE:
                     self._end()
-                    raise Stopped("stopped")
+                    break
         except (EOFError, OSError):
             self._end()
             raise Died(
                 "the process that restores pictures has ended, perhaps for lack of memory; it "
                 "starts again by itself: please try once more, or a smaller picture"
             ) from None
+        late = "it took longer than one picture may take here: try a smaller copy"
+        raise Stopped("stopped" if ticket.stopped else late)
 
     def _start(self) -> None:
         if self.pid is not None:
@@ -182,8 +196,6 @@ class Line:
 def _told(kind: str, value: Any, notes: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
     if kind == "done":
         return value, notes
-    if kind == "stopped":
-        raise Stopped("stopped")
     if kind == "wrong":
         raise InputError(value)
     raise RuntimeError(value)
