@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlparse
 
 import nbformat
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from browsing import NEEDS_BROWSER, chromium  # noqa: F401
+from playwright.sync_api import expect
 
 from deblurlib.report import execute, pages, results, site
 
@@ -26,10 +27,6 @@ CHAPTER = next(  # the page of chapter 01 that has an explorer
 PUBLISHED, RUN_PAGE = (f"{folder}/{CHAPTER.stem}" for folder in (site.CHAPTERS, site.RUNS))
 PAGES = ("index", PUBLISHED, RUN_PAGE, "results", "restoring", "notation", "api", "training")
 STACKED = "result"  # a figure that is taken for four pictures in a row
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-SWITCHES = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-SWITCHES += " disable-component-update disable-sync"
 WIDE, NARROW = 1280, 400  # pixels: a laptop, a telephone
 ON_DISK = ("file:", "data:")
 THEME_NOTICE = "Got invalid theme mode"  # the theme's, on a first visit
@@ -37,19 +34,7 @@ START, RUN, REPLY = 120_000, 120_000, 30_000  # milliseconds to wait at most
 MOVES = 3
 expect.set_options(timeout=REPLY)
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason=f"no browser: none of {', '.join(BROWSERS)} on PATH"),
-]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        switches = [f"--{name}" for name in SWITCHES.split()]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
-        yield browser
-        browser.close()
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture

@@ -114,25 +114,32 @@ def build(desk: Desk) -> gr.Blocks:
         blur = [*known[1:6], method, smoothing]
         actions = _Actions(desk, [example.path for example in examples])
         _for_clients(actions)  # the first, which has the plain name
-        quiet = {"api_visibility": "private", "show_progress": "hidden"}
+        slow = {"api_visibility": "private", "show_progress": "hidden"}
+        # answered at once: one that follows another closely can be lost in Gradio's queue
+        quick = {**slow, "queue": False}
         entered = [seen, state, picker, preview, results, ask, trust, progress]
-        opener.upload(actions.open, [opener], entered, **quiet)
-        tried.select(actions.try_out, None, entered, **quiet)
+        live = {"fn": actions.preview, "inputs": [seen, door, *blur], "outputs": preview}
+        sliders = [part.change for part in (*known[1:6], method, smoothing)]
+        gr.on(sliders, **live, **quick, trigger_mode="always_last")
+        done_first = [
+            opener.upload(actions.open, [opener], entered, **quick),
+            tried.select(actions.try_out, None, entered, **quick),
+            known[6].upload(actions.load, [seen, known[6]], [seen, progress], **quick),
+            picker.input(actions.point, [seen, picker, known[1]], [seen, progress], **quick),
+            found[2].click(actions.find, [seen, found[1]], [seen, progress, found[3]], **slow),
+        ]
         for tab, name in zip((itself[0], known[0], found[0]), DOORS, strict=True):
             needed = gr.update(visible=name != DOORS[0])
-            tab.select(lambda n=name, v=needed: (n, v), None, [door, kernels], **quiet)
-        known[1].change(_fields, known[1], known[2:], **quiet)
-        live = {**quiet, "trigger_mode": "always_last"}
-        moved = [part.change for part in (*known[1:6], method, smoothing, door, seen)]
-        gr.on(moved, actions.preview, [seen, door, *blur], preview, **live)
-        known[6].upload(actions.load, [seen, known[6]], [seen, progress], **quiet)
-        picker.input(actions.point, [seen, picker, known[1]], [seen, progress], **quiet)
-        found[2].click(actions.find, [seen, found[1]], [seen, progress, found[3]], **quiet)
+            chosen = tab.select(lambda n=name, v=needed: (n, v), None, [door, kernels], **quick)
+            done_first.append(chosen)
+        for event in done_first:
+            event.then(**live, **quick)
+        known[1].change(_fields, known[1], known[2:], **quick)
         asked = [seen, door, *itself[1:], *blur]
         shown = [done, progress, preview, results, ask, trust]
-        go.click(actions.restore, asked, shown, **quiet).then(None, js=SHOW_RESULT)
-        ask.click(actions.trust, [seen, done], [progress, trust], **quiet)
-        halt.click(actions.stop, None, None, **quiet)
+        go.click(actions.restore, asked, shown, **slow).then(None, js=SHOW_RESULT)
+        ask.click(actions.trust, [seen, done], [progress, trust], **slow)
+        halt.click(actions.stop, None, None, **quick)
         page.unload(actions.leave)
     return page.queue(default_concurrency_limit=None, max_size=20 * desk.limits.waiting)
 
@@ -304,7 +311,7 @@ class _Actions:
             require(bool(seen), "choose a photo first")
             require(path is not None, "no file came")
             data = Path(path).read_bytes()
-            name = self.desk.visits.put(seen["token"], f"own-{Path(path).name}", data)
+            name = self.desk.visits.put(seen["token"], Path(path).name, data)
         except FAILURES as error:
             return seen, parts.wrong(said(error))
         return _with_kernel(seen, "file", name), ""
@@ -423,7 +430,7 @@ class _Actions:
             options |= {"size": int(size) or None, "even_if_sharp": even_if_sharp}
             if kernel is not None:
                 data = Path(kernel).read_bytes()
-                own = self.desk.visits.put(token, f"own-{Path(kernel).name}", data)
+                own = self.desk.visits.put(token, Path(kernel).name, data)
                 options["blur"] = {"file": own}
             async for word in self.desk.restore(token, name, options, token):
                 result = word

@@ -223,7 +223,8 @@ def _data(code: bytes, kind: str) -> str:
 
 
 def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    name = "." in text.partition(" ")[0]  # of a file, which stays as it is
+    return text if name else text[:1].upper() + text[1:]
 
 
 def _minutes(seconds: float) -> str:

@@ -274,7 +274,6 @@ class Form:
                     name = self.desk.visits.put(
                         self.token, value.filename or "photo", await value.read()
                     )
-                    require(name not in self.files.values(), f"two files are called {name}")
                     self.files[key] = name
                 elif key == "set":
                     name, equals, text = (part.strip() for part in value.partition("="))

@@ -71,8 +71,13 @@ class Visits:
         return token, path.name
 
     def put(self, token: str, name: str, data: bytes) -> str:
-        """Write a file that came with a request; the name it got: the last part of its own."""
+        """Write a file that came with a request; the name it got: the last part of its own.
+
+        Another file of that name stays.
+        """
         name = Path(name.replace("\\", "/")).name.replace("\0", "")[-100:].lstrip(".") or "photo"
+        while (self.folder(token) / name).exists():
+            name = f"other-{name}"
         (self.folder(token) / name).write_bytes(data)
         return name
 
