@@ -10,20 +10,22 @@ DATA ?= sample
 GPU_PYTHON ?= python3
 JOBS ?= auto
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-# Two stamps: with all extras, for the targets below; and the library with its command alone.
+# Three stamps: with all extras, for most targets; the library with its command alone; with the app.
 READY := $(VENV)/.ready
 INSTALLED := $(VENV)/.installed
+SERVING := $(VENV)/.app
 ifeq ($(strip $(VENV)),)
 $(error VENV is empty: no environment is active)
 endif
 
-.PHONY: help install course test test-slow lab publish confirm bench gpu batch clean
+.PHONY: help install course test test-slow lab app publish confirm bench gpu batch clean
 help:
 	@echo "make install                          the library and the command deblur, into .venv"
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
 	@echo "make test-slow                        20 kills, 20,000 damaged pictures, beside make test"
 	@echo "make lab                              open JupyterLab on copies of the notebooks, in build/lab"
+	@echo "make app                              serve the web app on this machine, for a browser"
 	@echo "make publish CHAPTER=01 PROFILE=report  write a chapter's results into the repository"
 	@echo "make confirm                          has any published number moved with the code?"
 	@echo "make bench                            time the library beside others, into benchmarks/results/"
@@ -32,8 +34,9 @@ help:
 	@echo "make clean                            remove build/, but for build/lab"
 
 $(INSTALLED): EXTRAS :=
-$(READY): EXTRAS := [site,test,bench,batch]
-$(READY) $(INSTALLED): pyproject.toml constraints.txt
+$(READY): EXTRAS := [site,test,bench,batch,app]
+$(SERVING): EXTRAS := [app]
+$(READY) $(INSTALLED) $(SERVING): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
 	  || { echo "Python 3.11 or 3.12 is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -62,6 +65,9 @@ test-slow: $(READY)
 lab: $(READY)
 	$(BIN)/deblur lab --out build/lab
 	$(BIN)/jupyter lab build/lab
+
+app: $(SERVING)
+	$(BIN)/deblur app
 
 publish: $(READY)
 	@test -n "$(CHAPTER)" || { echo "name a chapter: make publish CHAPTER=01 PROFILE=report"; exit 2; }

@@ -12,6 +12,7 @@ from . import (
     edges,
     output,
     restoration,
+    serving,
     ssim,
     timing,
     training,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "training": training,
     "restoration": restoration,
     "edges": edges,
+    "serving": serving,
 }
 
 

@@ -33,6 +33,7 @@ EXPECTED = {
     "edges": {
         case: {"Canny", "EdgeNet", "EdgeNet, trained"} for case in ("training", "restoration")
     },
+    "serving": {case: {"bare"} for case in ("64 x 64, unsharp-mask", "128 x 128, srn")},
     "deconvolution": {
         **{name: {"scikit-image"} for name in ("zero", "reflect", "accelerated")},
         **{name: {"deepinv"} for name in ("circular", "blind")},
