@@ -170,21 +170,3 @@ def run(rounds: int, quick: bool) -> tuple[str, list[dict]]:
 
 def _pixels(data: bytes) -> torch.Tensor:
     return images.to_tensor(np.asarray(Image.open(io.BytesIO(data))))
-
-
-def memory(process: subprocess.Popen) -> float:
-    """MB that a process and all that it has started hold alone or share evenly (Linux)."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended
-            continue
-    mine = {process.pid}
-    while more := {pid for pid, parent in parents.items() if parent in mine} - mine:
-        mine |= more
-    total = 0
-    for pid in mine:
-        rollup = Path(f"/proc/{pid}/smaps_rollup")
-        total += int(re.search(r"(?m)^Pss:\s+(\d+)", rollup.read_text())[1])
-    return total / 1024

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "deblurlib"
-PRESENTATION = ("diagrams", "plots", "exercises", "widgets", "report", "cli", "__main__")
+PRESENTATION = ("diagrams", "plots", "exercises", "widgets", "report", "app", "cli", "__main__")
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",

@@ -16,15 +16,18 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import papermill
 import pytest
 import yaml
 from page_world import write_world
+from serving import serving
 from test_project import EXTRAS, ROOT
 from test_studies import keep_three
 from torch.distributed.run import get_args_parser
 
 from deblurlib import models, restoration, runs, studies
+from deblurlib.app import server as app_server
 from deblurlib.report import confirm, execute, publish, retrain, site
 from deblurlib.runs import inputs
 
@@ -111,6 +114,9 @@ def alike(text):
 
 
 def deblur(world, _, *words):
+    if words[0] == "app" and "--help" not in words:  # it would serve for ever: see curl
+        world.patch.setattr(app_server, "build", lambda *_: None)
+        world.patch.setattr(app_server, "serve", lambda *_: None)
     if words[-1] == "&":  # in the background, to be killed: it stops after its first step
         for old in Path("runs").iterdir():
             shutil.rmtree(old)
@@ -173,6 +179,22 @@ def naming(world, *words):
     return wrong, ""
 
 
+def curl(world, _, *words):
+    """The form that it would send, to an app of this test's own; its answer goes to a file."""
+    words, fields, sent = list(words), [], {}
+    while "-F" in words:
+        name, _, value = words.pop(words.index("-F") + 1).partition("=")
+        words.remove("-F")
+        is_file = value.startswith("@")
+        sent.update({name: (value[1:], Path(value[1:]).read_bytes())} if is_file else {})
+        fields += [] if is_file else [(name, value)]
+    url, option, out = words
+    path = url.removeprefix("http://127.0.0.1:7860")
+    answer = httpx.post(f"{world.app()}{path}", files=sent, data=dict(fields), timeout=60)
+    Path(out).write_bytes(answer.content)
+    return option != "-o" or answer.status_code != 200, answer.text[:200]
+
+
 def apart(*words, folder=ROOT):
     options = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
     done = subprocess.run(words, cwd=folder, **options)
@@ -180,6 +202,7 @@ def apart(*words, folder=ROOT):
 
 
 KINDS = {
+    "curl": curl,
     **{"deblur": deblur, "make": make, "papermill": notebook, "torchrun": torchrun},
     **dict.fromkeys(("python", "python3"), python),
     # these need patterns of files, and are quick
@@ -229,19 +252,27 @@ def quickly(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
+def app():
+    """Where the app is served."""
+    with serving() as served:
+        yield served.url
+
+
+@pytest.fixture(scope="module")
 def begun():
     """Of each block that has begun: the folder of its stores, and how many of its lines ran."""
     return {}
 
 
 @pytest.fixture
-def play(given, begun, tmp_path_factory, monkeypatch, command, quickly):
+def play(request, given, begun, tmp_path_factory, monkeypatch, command, quickly):
     """Run a line of a block, after those before it; returns what is wrong, and what was printed.
 
     Every line finds the files as they were, for pages print alternatives one below the other;
     the stores are those of its block, for there trainings follow each other.
     """
     world = SimpleNamespace(command=command, patch=monkeypatch)
+    world.app = lambda: request.getfixturevalue("app")
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
