@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from pathlib import Path
+from urllib.parse import unquote
 
 import cv2
 import gradio_client
@@ -247,6 +248,8 @@ def test_nobody_reaches_a_file_of_the_server_or_of_another(app, tmp_path, save_p
         answer = app.client.get(way)
         assert answer.status_code in (403, 404), way
         assert not re.search("not for you|theirs\\b(?!.png)|root:", answer.text), way
+    for way in ("process_recording", "component_server", "deep_link"):
+        assert app.client.post(f"/gradio_api/{way}", content=b"x").status_code == 404, way
     for text in (str(secret), "/etc/passwd"):  # a field where a file belongs
         answer = app.client.post("/restore", data={"photo": text})
         assert answer.json()["error"] == "the form lacks the file photo"
@@ -272,6 +275,56 @@ def test_a_client_restores_what_it_uploads_and_nothing_else(app, tmp_path, save_
         told = app.client.get(f"/gradio_api/call/restore/{job.json()['event_id']}").text
         assert "event: error" in told
         assert "root:" not in told
+
+
+def test_an_event_of_the_page_takes_what_was_uploaded_alone(app, tmp_path, save_picture):
+    save_picture(tmp_path / "server.png")
+    config = app.client.get("/config").json()
+    events = [one for one in config["dependencies"] if one["backend_fn"]]
+    for path in (str(tmp_path / "server.png"), "/etc/passwd", "https://example.org/far.png"):
+        for event in events:
+            for given in ({"path": path}, {"path": path, "meta": {"_type": "gradio.FileData"}}):
+                data = {"data": [given] * len(event["inputs"]), "fn_index": event["id"]}
+                answer = app.client.post(
+                    "/gradio_api/run/predict", json=data | {"session_hash": "a"}
+                )
+                assert "pictures/" not in answer.text
+    names = {path.name for path in app.desk.visits.root.rglob("*")}
+    assert not names & {"server.png", "passwd", "far.png"}
+
+
+def test_what_a_page_says_is_short_whatever_it_says(app):
+    data = {"data": ["x" * 300_000], "fn_index": 0, "session_hash": "b"}
+    assert app.client.post("/gradio_api/run/predict", json=data).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("shown.jpg", "shown_deblurred.jpg"),
+        (".shown.jpg", "shown_deblurred.jpg"),
+        ("写" * 90 + ".jpg", "写" * 40 + "_deblurred.jpg"),
+        ("runs proxy=http.jpg", "runs proxy=http_deblurred.jpg"),
+    ],
+)
+def test_a_name_is_kept_as_far_as_it_can_be(app, tmp_path, save_picture, name, kept):
+    save_picture(tmp_path / "a.jpg")
+    form = {"photo": (name, (tmp_path / "a.jpg").read_bytes())}
+    answer = app.client.post("/restore", files=form, data=METHOD)
+    assert answer.status_code == 200, answer.text
+    assert (
+        unquote(answer.headers["content-disposition"]).rpartition("'")[2].strip('"').endswith(kept)
+    )
+
+
+def test_a_kernel_that_unpacks_to_gigabytes_is_refused(app, tmp_path, save_picture):
+    save_picture(tmp_path / "a.png", height=40, width=40)
+    np.savez_compressed(tmp_path / "bomb.npz", np.zeros((8000, 8000)))
+    assert (tmp_path / "bomb.npz").stat().st_size < 1_000_000
+    before = peak(app.desk.restoring.pid)
+    answer = app.post("restore", tmp_path / "a.png", kernel=tmp_path / "bomb.npz")
+    assert "a kernel of more than" in answer.json()["error"]
+    assert peak(app.desk.restoring.pid) - before < 50
 
 
 def test_only_who_knows_the_password_comes_in(tmp_path, save_picture):
@@ -303,10 +356,13 @@ def test_pictures_are_deleted_after_a_while_and_the_oldest_first(tmp_path):
     assert (visits.folder(new) / "a.png").exists()
     with pytest.raises(InputError, match="deleted after 60 minutes"):
         visits.folder(old)
+    (visits.uploads / "cut off").write_bytes(bytes(300))
+    os.utime(visits.uploads / "cut off", (0, 0))
     newest = visits.new()
     visits.put(newest, "a.png", bytes(700))
     visits.sweep()
     assert [path.name for path in (visits.root / "pictures").iterdir()] == [newest]
+    assert list(visits.uploads.iterdir()) == []
     visits.close()
     assert not visits.root.exists()
 
@@ -316,7 +372,7 @@ def test_what_a_visitor_or_a_file_says_is_escaped():
     found = {"name": bad, "size": [4, 4], "sharp": False}
     done = {"target": bad, "size": [4, 4], "seconds": 1.0, "lost": [bad], "title": bad}
     done |= {"beside": ['"><script>.html']}
-    kernel = {"picture": bad, "numbers": bad, "spread": bad, "certainty": bad}
+    kernel = {"title": bad, "picture": bad, "numbers": bad, "spread": bad, "certainty": bad}
     texts = [parts.seen(found, {}), parts.wrong(bad), parts.hint(bad)]
     texts += [parts.result("t", done, [bad]), parts.found("t", kernel, [bad])]
     for text in texts:
@@ -404,8 +460,9 @@ def test_the_command_says_where_it_is_and_ends_with_nothing_left(tmp_path):
         url = process.stdout.readline().split()[-1]
         assert url.startswith("http://127.0.0.1:")  # this machine alone
         wait_until(lambda: answers(url), 60)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) in (0, 130, -signal.SIGINT)
+        with httpx.stream("GET", f"{url}/gradio_api/heartbeat/abc"):  # as of a page that is open
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) in (0, 130, -signal.SIGINT)
     assert not list(tmp_path.glob("deblur-app-*"))
 
 

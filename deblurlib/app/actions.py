@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -52,15 +54,17 @@ class Actions:
 
     async def open(self, value: dict[str, Any], request: gr.Request) -> tuple:
         """A picture that was uploaded."""
+        self.desk.stop(request.session_hash)  # what is done to the picture before
         try:
             require(isinstance(value, dict) and "path" in value, "no picture came")
-            token, name = self.desk.visits.take(value["path"])
+            token, name = await asyncio.to_thread(self.desk.visits.take, value["path"])
         except InputError as error:
             return self._entered({}, parts.wrong(error))
         return await self._look(token, name, request)
 
     async def try_out(self, event: gr.EventData, request: gr.Request) -> tuple:
         """One of the examples."""
+        self.desk.stop(request.session_hash)
         path = self.examples[int(event.index) % len(self.examples)]
         token = self.desk.visits.new()
         name = self.desk.visits.put(token, path.name, path.read_bytes())
@@ -112,11 +116,14 @@ class Actions:
         try:
             require(bool(seen), "choose a photo first")
             require(path is not None, "no file came")
-            data = Path(path).read_bytes()
-            name = self.desk.visits.put(seen["token"], Path(path).name, data)
+            name = self._kernel(seen["token"], path)
         except FAILURES as error:
             return seen, parts.wrong(said(error))
         return _with_kernel(seen, "file", name), ""
+
+    def _kernel(self, token: str, path: str) -> str:
+        """A kernel's file that was uploaded, put beside the picture; its name."""
+        return self.desk.visits.put(token, Path(path).name, self.desk.visits.read(path))
 
     async def point(
         self, seen: dict, picked: dict[str, Any], kind: str, request: gr.Request
@@ -139,25 +146,24 @@ class Actions:
         words = parts.found(seen["token"], found, notes)
         return _with_kernel(seen, "lamp", found["numbers"]), words
 
-    async def find(
-        self, seen: dict, size: float, request: gr.Request
-    ) -> AsyncIterator[tuple[dict, str, str]]:
-        """The kernel of the picture."""
+    async def find(self, seen: dict, size: float, request: gr.Request) -> AsyncIterator[tuple]:
+        """The kernel of the picture; what is known of it changes at the end alone."""
         try:
             require(bool(seen), "choose a photo first")
+            require(isinstance(size, int | float) and math.isfinite(size), "the side is a number")
             folder = self.desk.visits.folder(seen["token"])
             asked = "find", folder, seen["name"], self.desk.limits.pixels, int(size)
             words = self.desk.do(self.desk.restoring, *asked, visitor=request.session_hash)
             async with aclosing(words):
                 async for word in words:
                     if isinstance(word, Word):
-                        yield seen, parts.looking(word), ""
+                        yield gr.skip(), parts.looking(word), ""
                     else:
                         found, notes = word
             kept = _with_kernel(seen, "found", found["numbers"])
             yield kept, "", parts.found(seen["token"], found, notes)
         except FAILURES as error:
-            yield seen, parts.wrong(said(error)), ""
+            yield gr.skip(), parts.wrong(said(error)), ""
 
     async def restore(
         self, request: gr.Request, seen: dict, door: str, *asked: Any
@@ -215,6 +221,7 @@ class Actions:
 
     async def served(
         self,
+        request: gr.Request,
         photo: str,
         method: str,
         kernel: str | None,
@@ -224,22 +231,23 @@ class Actions:
         even_if_sharp: bool,
     ) -> str:
         """Restore one photo. ``settings`` are such as ``"iterations=20 tv=0.001"``."""
+        token = None
         try:
             require(photo is not None, "no photo came")
-            token, name = self.desk.visits.take(photo)
+            token, name = await asyncio.to_thread(self.desk.visits.take, photo)
             said_so = (part.partition("=")[::2] for part in settings.split())
             options = {"method": method, "settings": dict(said_so), "strength": strength}
             options |= {"size": int(size) or None, "even_if_sharp": even_if_sharp}
             if kernel is not None:
-                data = Path(kernel).read_bytes()
-                own = self.desk.visits.put(token, Path(kernel).name, data)
-                options["blur"] = {"file": own}
-            async for word in self.desk.restore(token, name, options, token):
+                options["blur"] = {"file": self._kernel(token, kernel)}
+            async for word in self.desk.restore(token, name, options, request.session_hash):
                 result = word
             require(not result[0]["sharp"], "sharp already: even_if_sharp=True restores it")
+            return str(self.desk.visits.file(token, result[0]["target"]))
         except FAILURES as error:
+            if token is not None:
+                self.desk.visits.delete(token)
             raise gr.Error(said(error)) from None
-        return str(self.desk.visits.file(token, result[0]["target"]))
 
 
 def _options(

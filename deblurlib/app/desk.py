@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .. import restoration
@@ -18,6 +19,7 @@ from . import tasks
 from .visits import Visits
 from .workers import Busy, Died, Line, Stopped, Ticket
 
+QUICK = 60.0  # seconds that a look or a preview may take, at most
 OFTEN = 0.25  # seconds between two words to a visitor
 WARM = 256  # side of what is restored at the start, for the time it takes, pixels
 ENOUGH = 2**18  # pixels of a picture that tells how long larger ones take
@@ -51,14 +53,15 @@ class Desk:
         self.limits = limits
         self.visits = Visits(limits.keep, limits.disk)
         self.restoring = Line(tasks.all_tasks, limits.waiting, limits.seconds)
-        self.looking = Line(tasks.all_tasks, limits.waiting, limits.seconds)
+        self.looking = Line(tasks.all_tasks, limits.waiting, min(limits.seconds, QUICK))
         self.networks = [name for name in NETWORKS if name in restoration.shipped()]
         self.rates: dict[str, float] = {}  # method -> seconds a pixel
         self._open: dict[str, set[Ticket]] = {}  # who waits for what
+        self._warming: list[Ticket] = []
 
     def warm_up(self) -> None:
         """Start the workers and load the networks; what is asked meanwhile waits for it."""
-        self.looking.enter("warm_up", "identity", 8)
+        self._warming.append(self.looking.enter("warm_up", "identity", 8))
         for name in self.networks:
             ticket = self.restoring.enter("warm_up", name, WARM)
 
@@ -67,12 +70,21 @@ class Desk:
                     self.rates[name] = future.result()[0]
 
             ticket.future.add_done_callback(note)
+            self._warming.append(ticket)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the workers live and have loaded what they need."""
+        alive = all(line.pid is not None for line in (self.restoring, self.looking))
+        return alive and all(ticket.future.done() for ticket in self._warming)
 
     def close(self) -> None:
         """End the workers, delete the pictures."""
-        self.restoring.close()
-        self.looking.close()
-        self.visits.close()
+        try:
+            self.restoring.close()
+            self.looking.close()
+        finally:
+            self.visits.close()
 
     def seconds(self, method: str, width: int, height: int) -> float | None:
         """About how long it takes to restore a picture of this size here, if that is known."""
@@ -95,6 +107,7 @@ class Desk:
         try:
             future = asyncio.wrap_future(ticket.future)
             while not (await asyncio.wait({future}, timeout=OFTEN))[0]:
+                self._hold(arguments)
                 yield Word(line.before(ticket), ticket.share)
             yield future.result()
         except asyncio.CancelledError:
@@ -106,6 +119,12 @@ class Desk:
             self._open[visitor].discard(ticket)
             if not self._open[visitor]:
                 del self._open[visitor]
+
+    def _hold(self, arguments: tuple) -> None:
+        """The picture that is waited for is not deleted meanwhile."""
+        for argument in arguments[:1]:
+            if isinstance(argument, Path):
+                self.visits.hold(argument.name)
 
     async def answer(self, line: Line, task: str, *arguments: Any, visitor: str = "") -> Any:
         """The result alone, and its notes."""

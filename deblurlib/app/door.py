@@ -16,8 +16,19 @@ POLICY = (
     "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
     "form-action 'self'; frame-ancestors 'self'"
 )
-#: Of Gradio's own routes, those that would have the server fetch from others, or tell of visitors
-CLOSED = ("file=http", "file%3Dhttp", "proxy=", "/monitoring", "/runs", "/deep_link", "/vibe")
+SMALL = 200_000  # bytes of a request without files
+FORMS = ("/restore", "/kernel", "/trust", "/gradio_api/upload")  # requests with files
+#: Further routes that are open; Gradio has others, some of which fetch, or keep files for ever.
+OPEN = (
+    *("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/health"),
+    *("/gradio_api/info", "/gradio_api/config", "/gradio_api/queue/join", "/gradio_api/queue/data"),
+    *("/gradio_api/upload_progress", "/gradio_api/reset", "/gradio_api/cancel"),
+    *("/gradio_api/startup-events", "/gradio_api/app_id", "/gradio_api/theme.css"),
+)
+BELOW = (
+    *("/pictures/", "/assets/", "/static/", "/svelte/", "/gradio_api/file=/"),
+    *("/gradio_api/run/", "/gradio_api/call/", "/gradio_api/heartbeat/"),
+)
 HEADERS = [
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -47,14 +58,16 @@ class Door:
                 scope, receive, send
             )
             return
-        if any(part in scope["path"] for part in CLOSED):
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path not in (*FORMS, *OPEN) and not path.startswith(BELOW):
             await JSONResponse({"error": "there is no such page"}, 404)(scope, receive, send)
             return
+        limit = self.limit if path in FORMS else SMALL
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.limit:
-            await _too_large(self.limit)(scope, receive, send)
+        if not length.isdigit() or len(length) > 15 or int(length) > limit:
+            await self._too_large()(scope, receive, send)
             return
-        await self._counted(scope, receive, send)
+        await self._counted(limit, scope, receive, send)
 
     def _may(self, given: bytes) -> bool:
         if self.password is None:
@@ -62,7 +75,7 @@ class Door:
         expected = base64.b64encode(f"deblur:{self.password}".encode())
         return secrets.compare_digest(given.removeprefix(b"Basic "), expected)
 
-    async def _counted(self, scope: dict, receive: Callable, send: Callable) -> None:
+    async def _counted(self, limit: int, scope: dict, receive: Callable, send: Callable) -> None:
         """The request, refused where it holds more than it said, or said nothing."""
         taken, started = 0, False
 
@@ -70,13 +83,13 @@ class Door:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self.limit:
+            if taken > limit:
                 raise TooLarge
             return message
 
         async def told(message: dict) -> None:
             nonlocal started
-            if taken > self.limit and not started:
+            if taken > limit and not started:
                 return  # what the app makes of it: it is told below
             if message["type"] == "http.response.start":
                 started = True
@@ -90,14 +103,13 @@ class Door:
         except TooLarge:
             pass
         finally:
-            if taken > self.limit and not started:
-                await _too_large(self.limit)(scope, receive, send)
+            if taken > limit and not started:
+                await self._too_large()(scope, receive, send)
+
+    def _too_large(self) -> JSONResponse:
+        files = (self.limit - MORE) / 1e6
+        return JSONResponse({"error": f"files may have {files:g} MB at most"}, 413)
 
 
 async def _shut(send: Callable) -> None:
     await send({"type": "websocket.close", "code": 1000})
-
-
-def _too_large(limit: int) -> JSONResponse:
-    files = (limit - MORE) / 1e6
-    return JSONResponse({"error": f"files may have {files:g} MB at most"}, 413)

@@ -33,30 +33,34 @@ SHOW_RESULT = """() => {
   const page = document.querySelector("#results iframe");
   if (page) document.querySelector("#results").scrollIntoView({behavior: "smooth"});
 }"""
+SESSIONS = 200  # of visitors, whose state Gradio keeps
 FONTS = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # of the visitor's own machine
 
 
-def _upload(**options: Any) -> gr.File:
-    """A file that was uploaded, and no other: Gradio's own would fetch addresses, too."""
-    part = gr.File(**options)
-    move = part.async_move_resource_to_block_cache
+async def _refuse(*_: Any, **__: Any) -> str:
+    raise gr.Error("a file is uploaded, not fetched")
 
-    async def moved(url_or_file_path: str | Path | None) -> str | None:
-        if "://" in str(url_or_file_path):
-            raise gr.Error("a file is uploaded, not fetched")
-        return await move(url_or_file_path)
 
-    part.async_move_resource_to_block_cache = moved
-    return part
+def _close_ways(page: gr.Blocks) -> None:
+    """Close two ways that Gradio leaves open where it is mounted in another app.
+
+    It would take any file of the server for an upload, until it is told that it is served; and
+    fetch any address that it is given for one.
+    """
+    page.has_launched = True
+    page.state_session_capacity = SESSIONS
+    gr.processing_utils.async_ssrf_protected_download = _refuse
 
 
 def mount(app: FastAPI, desk: Desk, root_path: str) -> FastAPI:
     """Put the page at the app's root."""
     os.environ["GRADIO_TEMP_DIR"] = str(desk.visits.uploads)  # where uploads are put
     sans, mono = FONTS
+    page = build(desk)
+    _close_ways(page)
     return gr.mount_gradio_app(
         app,
-        build(desk),
+        page,
         path="/",
         root_path=root_path or None,
         footer_links=[],
@@ -175,7 +179,7 @@ def _known() -> list:
             visible=False,
         )
         sigma = gr.Slider(0.3, 10, 1.5, step=0.1, label="Sigma, pixels", visible=False)
-        file = _upload(
+        file = gr.File(
             label="Kernel: .npy, .mat, a grey PNG or TIFF, numbers as text",
             visible=False,
             height=120,
@@ -216,9 +220,9 @@ def _fields(kind: str) -> list:
 def _for_clients(actions: Actions) -> None:
     """What Gradio's client may call: ``/restore``."""
     given = [
-        _upload(label="photo", visible=False),
+        gr.File(label="photo", visible=False),
         gr.Textbox("srn", label="method", visible=False),
-        _upload(label="kernel", visible=False),
+        gr.File(label="kernel", visible=False),
         gr.Textbox("", label="settings", visible=False),
         gr.Number(0, label="size", visible=False),
         gr.Number(1.0, label="strength", visible=False),

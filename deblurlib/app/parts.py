@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import require
 from ..files import read_image
 from .desk import Limits, Word
 from .examples import Example
-from .tasks import DETAIL
+from .tasks import DETAIL, SHOWN
 
 HERE = Path(__file__).parent
 FORMATS = ".jpg,.jpeg,.jfif,.png,.webp,.tif,.tiff,.bmp"
@@ -86,7 +87,7 @@ def pickable(seen: Mapping[str, Any]) -> dict[str, Any] | None:
     """The value of :func:`picker`."""
     if not seen:
         return None
-    url = _url(seen["token"], "shown.jpg")
+    url = _url(seen["token"], SHOWN)
     alt = f"{seen['name']}, as it was uploaded"
     return {"url": url, "alt": alt, "size": seen["size"], "place": seen["detail"], "box": None}
 
@@ -96,7 +97,9 @@ def picked(value: Any, size: Sequence[int]) -> tuple[list[int], tuple[int, ...] 
     require(isinstance(value, dict), "nothing is picked")
     numbers = [value.get("place"), value.get("box") or [0, 0, 0, 0]]
     fits = all(
-        isinstance(part, list) and len(part) == n and all(isinstance(v, int | float) for v in part)
+        isinstance(part, list)
+        and len(part) == n
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in part)
         for part, n in zip(numbers, (2, 4), strict=True)
     )
     require(fits, "nothing is picked")
@@ -175,7 +178,8 @@ def found(token: str, kernel: Mapping[str, str], notes: Iterable[str]) -> str:
     """A kernel that was found or cut."""
     picture = f'<img src="{_url(token, kernel["picture"])}" alt="The kernel that was found">'
     words = "; ".join([kernel["certainty"], kernel["spread"], *notes])
-    link = f'<a href="{_url(token, kernel["numbers"])}?download=1" download>as a file</a>'
+    place = f"{_url(token, kernel['numbers'])}?download={quote(kernel['title'])}"
+    link = f'<a href="{place}" download>as a file</a>'
     return (
         f'<div class="pair"><figure class="kernel">{picture}</figure>'
         f"<p>{html.escape(_upper(words))} ({link}).</p></div>"
@@ -189,7 +193,7 @@ def result(token: str, done: Mapping[str, Any], notes: Iterable[str]) -> str:
     told = [f"{width} x {height} pixels, in {_time(done['seconds'])}, by {done['title']}."]
     told += [f"Its kind of file cannot hold {', '.join(done['lost'])}."] if done["lost"] else []
     told += [f"{_upper(note)}." for note in notes]
-    link = f"{_url(token, done['target'])}?download=1"
+    link = f"{_url(token, done['target'])}?download={quote(done['target'])}"
     return (
         f'<p role="status"><a class="act" href="{link}" download>Download '
         f"{html.escape(done['target'])}</a></p><p>{html.escape(' '.join(told))}</p>"

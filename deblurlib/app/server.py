@@ -6,33 +6,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 import socket
 import sys
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from ..errors import InputError, require
 from ..restoration import WITH_KERNEL
 from .desk import Desk, Limits, Word, said
-from .door import MORE, Door
+from .door import MORE, Door, TooLarge
 from .workers import Busy, Died, Stopped
 
 DEFAULT = "srn"  # the method of a form without one
 TRUE = ("1", "true", "yes", "on")
+LONG = 8  # signs of a whole number, fewer than that
 BOX = "a box is left,top,right,bottom, in pixels"
 #: seconds that a thread may run: the two that hand work to the workers are not to wait longer
 SWITCH = 0.0005
 AGAIN = "30"  # seconds after which one may ask again
+LEAVE = 3  # seconds that visitors have to leave when it ends: a page that is open asks for ever
 LEFT = 499  # the status of who has gone, which nobody reads
 
 
@@ -101,14 +106,16 @@ async def kernel(request: Request) -> Response:
         line, task, how = form.desk.restoring, "find", form.whole("size", 31)
         if "box" in form.fields:
             parts = form.fields["box"].split(",")
-            require(len(parts) == 4 and all(p.strip().isdecimal() for p in parts), BOX)
+            require(
+                len(parts) == 4 and all(p.strip().isdecimal() and len(p) < LONG for p in parts), BOX
+            )
             line, task, how = form.desk.looking, "cut", tuple(map(int, parts))
         asked = form.folder, form.files["photo"], form.desk.limits.pixels, how
         found, notes = await _while_there(
             request, form.desk.do(line, task, *asked, visitor=form.token)
         )
         words = _ascii([found["spread"], found["certainty"], *notes])
-        return form.file(found["numbers"], {"X-Notes": words})
+        return form.file(found["numbers"], {"X-Notes": words}, found["title"])
 
     return await _answer(request, work)
 
@@ -141,8 +148,8 @@ async def picture(request: Request, token: str, name: str) -> Response:
             "sandbox allow-scripts; default-src 'none'; img-src data:; "
             "style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'"
         )
-    if "download" in request.query_params:
-        return FileResponse(path, media_type=kind, filename=name, headers=headers)
+    if title := request.query_params.get("download"):
+        return FileResponse(path, media_type=kind, filename=title, headers=headers)
     safe = kind.startswith("image/") and "svg" not in kind
     kind = kind if safe or kind == "text/html" else "application/octet-stream"
     return FileResponse(path, media_type=kind, headers=headers)
@@ -151,7 +158,7 @@ async def picture(request: Request, token: str, name: str) -> Response:
 async def health(request: Request) -> Response:
     """Whether the workers live, and how many wait."""
     desk: Desk = request.app.state.desk
-    return JSONResponse({"ready": bool(desk.rates), "waiting": desk.restoring.waiting})
+    return JSONResponse({"ready": desk.ready, "waiting": desk.restoring.waiting})
 
 
 @dataclass
@@ -177,10 +184,9 @@ class Form:
                 if isinstance(value, UploadFile):
                     too_large = f"a file may have {limit / 1e6:g} MB at most"
                     require((value.size or 0) <= limit, too_large)
-                    name = self.desk.visits.put(
-                        self.token, value.filename or "photo", await value.read()
-                    )
-                    self.files[key] = name
+                    called, data = value.filename or "photo", await value.read()
+                    put = self.desk.visits.put
+                    self.files[key] = await asyncio.to_thread(put, self.token, called, data)
                 elif key == "set":
                     name, equals, text = (part.strip() for part in value.partition("="))
                     require(bool(name and equals), f"set is NAME=VALUE, not {value!r}")
@@ -201,16 +207,17 @@ class Form:
         text = self.fields.get(key)
         if text is None:
             return default
-        fits = text.strip().isdecimal() and 0 < int(text) < 1_000_000
+        fits = text.strip().isdecimal() and len(text) < LONG and int(text) > 0
         require(fits, f"{key} is a whole number, 1 or more, not {text!r}")
         return int(text)
 
-    def file(self, name: str, headers: dict[str, str]) -> Response:
-        """A file of the folder, which is deleted before an answer is sent."""
+    def file(self, name: str, headers: dict[str, str], title: str | None = None) -> Response:
+        """A file of the folder, which is deleted once it is sent."""
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        shown = f"attachment; filename*=UTF-8''{quote(name)}"
-        headers = {"Content-Disposition": shown, "Cache-Control": "no-store"} | headers
-        return Response((self.folder / name).read_bytes(), 200, headers, kind)
+        headers = {"Cache-Control": "no-store"} | headers
+        after = BackgroundTask(self.desk.visits.delete, self.token)
+        path = self.desk.visits.file(self.token, name)
+        return FileResponse(path, 200, headers, kind, after, filename=title or name)
 
 
 async def _answer(request: Request, work: Callable[[Form], Awaitable[Response]]) -> Response:
@@ -218,17 +225,26 @@ async def _answer(request: Request, work: Callable[[Form], Awaitable[Response]])
     desk: Desk = request.app.state.desk
     if desk.restoring.is_full:  # before the form is read
         return _come_again(Busy(desk.restoring.full))
-    form = Form(desk, desk.visits.new())
+    form, answer = Form(desk, desk.visits.new()), None
     try:
         await form.read(request)
-        return await work(form)
+        answer = await work(form)
+        return answer
     except (Busy, Died) as error:
         return _come_again(error)
     except (InputError, Stopped) as error:
         status = 422 if isinstance(error, InputError) else LEFT
         return JSONResponse({"error": said(error)}, status)
+    except HTTPException as error:
+        return JSONResponse({"error": str(error.detail)}, error.status_code)
+    except TooLarge:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        return JSONResponse({"error": said(error)}, 500)
     finally:
-        desk.visits.delete(form.token)
+        if answer is None:
+            await asyncio.to_thread(desk.visits.delete, form.token)
 
 
 def _come_again(error: Exception) -> Response:
@@ -265,5 +281,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     place = f"[{host}]" if ":" in host else host
     print(f"Deblur a photo: http://{place}:{listening.getsockname()[1]}", flush=True)
     sys.setswitchinterval(SWITCH)
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=LEAVE
+    )
     uvicorn.Server(config).run(sockets=[listening])

@@ -29,10 +29,13 @@ from ..sharpness import is_sharp
 
 Tell = Callable[[float], None]
 
-SHOWN = "shown.jpg"  # the picture as a page shows it
+# the server's own files beside a picture begin with a dot, as no visitor's file does
+SHOWN = ".shown.jpg"  # the picture as a page shows it
+FOUND, LAMP = ".found.npy", ".lamp.npy"  # kernels
 SHOWN_SIDE = 1280  # its longest side, pixels
 DETAIL = 112  # side of the detail that is previewed, pixels
 AROUND = 12  # pixels around it that are restored with it, for at a border methods err
+KERNEL = 2**20  # values of a kernel's file, at most
 PHOTOGRAPH = 3000, 4000  # height and width of one, for the time that it takes
 #: kinds of blur: name -> the kernel of the numbers that say it, in their order
 BLURS: dict[str, Callable[..., Any]] = {
@@ -52,8 +55,12 @@ def _in_folder(task: Callable) -> Callable:
 
     @wraps(task)
     def done(folder: Path, *arguments, tell: Tell):
-        with contextlib.chdir(folder):
-            return task(*arguments, tell=tell)
+        try:
+            with contextlib.chdir(folder):
+                return task(*arguments, tell=tell)
+        except FileNotFoundError:
+            require(folder.is_dir(), "the picture was deleted meanwhile: upload it once more")
+            raise
 
     return done
 
@@ -107,7 +114,7 @@ def look(name: str, limit: int, tell: Tell) -> dict[str, Any]:
 def _kernel(blur: Mapping[str, Any]):
     """The kernel that a description means: of a file, or of numbers."""
     if "file" in blur:
-        return files.read_kernel(blur["file"])
+        return files.read_kernel(blur["file"], KERNEL)
     return BLURS[blur["kind"]](*blur["numbers"])
 
 
@@ -154,7 +161,7 @@ def preview(
 
 def _detail(name: str, limit: int, x: int, y: int) -> np.ndarray:
     """What is around a place, 8 bits; kept in a file, for to read a photograph takes long."""
-    kept = Path(f"detail-{x}-{y}.npy")
+    kept = Path(f".detail-{x}-{y}.npy")
     if kept.exists():
         return np.load(kept)
     pixels = as_shown(_read(name, limit))
@@ -164,7 +171,7 @@ def _detail(name: str, limit: int, x: int, y: int) -> np.ndarray:
         start = min(max(middle - side // 2, 0), max(length - side, 0))
         parts.append(slice(start, start + side))
     detail = np.ascontiguousarray(pixels[tuple(parts)])
-    for old in Path().glob("detail-*.npy"):
+    for old in Path().glob(".detail-*.npy"):
         old.unlink()
     np.save(kept, detail)
     return detail
@@ -231,7 +238,8 @@ def find(name: str, limit: int, size: int, tell: Tell) -> dict[str, str]:
     """The kernel of a picture, found as ``deblur kernel`` finds it: its files, and its words."""
     require(size % 2 == 1 and 3 <= size <= 99, f"the kernel's side is odd, 3 to 99, not {size}")
     photo = _read(name, limit)
-    return _written(name, restoration.kernel_by_edges(photo, name, size, machine.device()))
+    found = restoration.kernel_by_edges(photo, name, size, machine.device())
+    return _written(FOUND, name, found)
 
 
 @_in_folder
@@ -248,15 +256,14 @@ def cut(name: str, limit: int, box: tuple[int, int, int, int], tell: Tell) -> di
     require(part.size > 0, "the box is outside of the picture")
     side = min(max(part.shape[:2]) // 2 * 2 + 1, 99)
     row, column = np.unravel_index(part.sum(-1, dtype=np.int64).argmax(), part.shape[:2])
-    return _written(
-        name, restoration.kernel_by_streak(photo, left + column, top + row, max(side, 3))
-    )
+    found = restoration.kernel_by_streak(photo, left + column, top + row, max(side, 3))
+    return _written(LAMP, name, found)
 
 
-def _written(name: str, found: restoration.FoundKernel) -> dict[str, str]:
-    numbers, picture = kernel_paths(Path(name))
-    files.write_kernel(numbers, found.kernel)
+def _written(place: str, name: str, found: restoration.FoundKernel) -> dict[str, str]:
+    numbers, picture = files.write_kernel(place, found.kernel)
     return {
+        "title": kernel_paths(Path(name))[0].name,
         "numbers": numbers.name,
         "picture": picture.name,
         "spread": found.spread,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import read_bytes
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 EVERY = 30.0  # seconds between two rounds of deleting
+LONGEST = 120  # bytes of a name, without its suffix
 
 
 class Visits:
@@ -33,6 +38,7 @@ class Visits:
         (self.root / "pictures").mkdir()
         self._closed = threading.Event()
         threading.Thread(target=self._sweep, daemon=True).start()
+        atexit.register(self.close)  # however the server ends
 
     def new(self) -> str:
         """A folder for one picture; its name."""
@@ -63,19 +69,27 @@ class Visits:
         Raises:
             InputError: it is no file that was uploaded here.
         """
+        data = self.read(uploaded)
+        token = self.new()
+        return token, self.put(token, Path(str(uploaded)).name, data)
+
+    def read(self, uploaded: str) -> bytes:
+        """What a file holds that was uploaded here; :class:`InputError` if it was not."""
         path = Path(str(uploaded)).resolve()
         if not path.is_relative_to(self.uploads) or not path.is_file():
-            raise InputError("that picture was not uploaded here, or is deleted: upload it again")
-        token = self.new()
-        shutil.copyfile(path, self.folder(token) / path.name)
-        return token, path.name
+            raise InputError("that file was not uploaded here, or is deleted: upload it again")
+        return read_bytes(path)
 
     def put(self, token: str, name: str, data: bytes) -> str:
         """Write a file that came with a request; the name it got: the last part of its own.
 
         Another file of that name stays.
         """
-        name = Path(name.replace("\\", "/")).name.replace("\0", "")[-100:].lstrip(".") or "photo"
+        name = Path(name.replace("\\", "/")).name.replace("\0", "")
+        stem, suffix = os.path.splitext(name)
+        short = stem.encode(errors="replace")[:LONGEST].decode(errors="ignore")
+        # a dot begins the names of the server's own files
+        name = short.lstrip(".") + suffix[:20] if short.lstrip(".") else f"photo{suffix[:20]}"
         while (self.folder(token) / name).exists():
             name = f"other-{name}"
         (self.folder(token) / name).write_bytes(data)
@@ -100,13 +114,21 @@ class Visits:
     def sweep(self) -> None:
         """Delete what is old, and the oldest where all together is too much."""
         found = []
-        for folder in (*(self.root / "pictures").iterdir(), *self.uploads.iterdir()):
+        for place in (*(self.root / "pictures").iterdir(), *self.uploads.iterdir()):
             with contextlib.suppress(OSError):  # gone meanwhile
-                written = max(p.stat().st_mtime for p in (folder, *folder.rglob("*")))
-                size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-                found.append((written, size, folder))
+                inside = [p.stat() for p in (place, *place.rglob("*"))]
+                files = [p.st_size for p in inside if stat.S_ISREG(p.st_mode)]
+                found.append((max(p.st_mtime for p in inside), sum(files), place))
         left = sum(size for _, size, _ in found)
-        for written, size, folder in sorted(found, key=lambda one: one[0]):
+        for written, size, place in sorted(found, key=lambda one: one[0]):
             if left > self.most or time.time() - written > self.keep:
-                shutil.rmtree(folder, ignore_errors=True)
+                if place.is_dir():
+                    shutil.rmtree(place, ignore_errors=True)
+                else:  # an upload that was cut off
+                    place.unlink(missing_ok=True)
                 left -= size
+
+    def hold(self, token: str) -> None:
+        """Count a folder as written now: somebody waits for what is in it."""
+        with contextlib.suppress(OSError):
+            os.utime(self._place(token))

@@ -127,7 +127,7 @@ class Line:
             ticket.stop()
         self._waiting.put(None)
         self._end()
-        self._thread.join(PATIENCE)
+        self._thread.join(2 * PATIENCE)
 
     def _leave(self, ticket: Ticket) -> None:
         with self._lock:
@@ -141,11 +141,12 @@ class Line:
                 ticket.future.set_result(self._done(ticket))
             except Exception as error:
                 ticket.future.set_exception(error)
+        self._end()  # also what came up as it was closed
 
     def _done(self, ticket: Ticket) -> tuple[Any, tuple[str, ...]]:
-        self._start()
         ticket.began, asked = time.monotonic(), None
         try:
+            self._start()
             self._connection.send((ticket.number, ticket.task, ticket.arguments))
             while True:
                 if self._connection.poll(LOOK):
@@ -165,7 +166,7 @@ class Line:
                 if asked is not None and now - asked > PATIENCE:
                     self._end()
                     break
-        except (EOFError, OSError):
+        except (EOFError, OSError, AttributeError):  # of what :meth:`close` has ended meanwhile
             self._end()
             raise Died(
                 "the process that restores pictures has ended, perhaps for lack of memory; it "
@@ -179,18 +180,25 @@ class Line:
             return
         self._end()
         context = _context()
-        self._connection, theirs = context.Pipe()
-        arguments = (theirs, self._tasks)
-        self._process = context.Process(target=work, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()  # so that its end is seen here
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(theirs, self._tasks), daemon=True)
+        try:
+            process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()  # so that its end is seen here
+        self._connection, self._process = ours, process
 
     def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join(PATIENCE)
-        if self._connection is not None:
-            self._connection.close()
+        process, self._process = self._process, None
+        connection, self._connection = self._connection, None
+        if process is not None:
+            process.kill()
+            process.join(PATIENCE)
+        if connection is not None:
+            connection.close()
 
 
 def _told(kind: str, value: Any, notes: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:

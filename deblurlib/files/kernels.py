@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,17 @@ EXPECTED = "a .npy, an .npz or a .mat of one array, a grey PNG or TIFF, or numbe
 ZIPPED, NUMPY = b"PK\x03\x04", b"\x93NUMPY"
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LONGEST_TEXT = 10_000_000  # bytes
+LARGEST_VALUE, HEADER = 8, 10_000  # bytes: of a number, of what stands before numbers
 PICTURE = 400  # side of a kernel's picture at most, pixels
 ENLARGED = b"Enlarged\0"  # begins the text in which the picture says by how much it is
 
 
-def read_kernel(path: str | os.PathLike) -> torch.Tensor:
+def read_kernel(path: str | os.PathLike, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
     """The kernel ``(h, w)`` in a file; see :func:`decode_kernel`."""
-    return decode_kernel(read_bytes(path), str(path))
+    return decode_kernel(read_bytes(path), str(path), max_values)
 
 
-def decode_kernel(data: bytes, name: str) -> torch.Tensor:
+def decode_kernel(data: bytes, name: str, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
     """The kernel ``(h, w)``, float32, that a file's bytes hold.
 
     Read are a NumPy file of one array, of any real type and byte order; a grey PNG or TIFF, the
@@ -40,12 +42,14 @@ def decode_kernel(data: bytes, name: str) -> torch.Tensor:
 
     Args:
         name: what to call it in an error.
+        max_values: refuse a file of more numbers than that before they are unpacked; of MATLAB's,
+            of those that are packed, once they are.
 
     Raises:
         InputError: none of these; or as of :func:`deblurlib.psf.as_kernel`.
     """
     try:
-        array = _array(data, name)
+        array = _array(data, name, max_values)
     except InputError:
         raise
     except Exception:  # what NumPy says of some of them is no advice to follow
@@ -87,20 +91,24 @@ def write_kernel(path: str | os.PathLike, k: torch.Tensor) -> tuple[Path, Path]:
     return numbers, picture
 
 
-def _array(data: bytes, name: str) -> np.ndarray:
+def _array(data: bytes, name: str, max_values: int) -> np.ndarray:
+    too_many = f"{name}: a kernel of more than {max_values:,} values"
     if data.startswith(NUMPY):
         return np.load(io.BytesIO(data), allow_pickle=False)
     if data.startswith(ZIPPED):
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+        require(unpacked <= LARGEST_VALUE * max_values + HEADER, too_many)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             array = arrays[_only(arrays.files, name)]
         require(isinstance(array, np.ndarray), f"{name}: a zip, not an .npz of one array")
         return array
     if data.startswith(TIFFS):
-        return _of_tiff(data, name)
+        return _of_tiff(data, name, max_values)
     if data.startswith(png.SIGNATURE):
-        return _of_picture(data, name)
+        return _of_picture(data, name, max_values)
     if data.startswith(b"MATLAB"):
-        return _of_matlab(data, name)
+        return _of_matlab(data, name, max_values)
     return _of_text(data, name)
 
 
@@ -111,8 +119,8 @@ def _only(names: list[str], name: str) -> str:
     return names[0]
 
 
-def _of_picture(data: bytes, name: str) -> np.ndarray:
-    pixels = decoding.read(data, name).pixels.astype(np.float64)
+def _of_picture(data: bytes, name: str, max_pixels: int) -> np.ndarray:
+    pixels = decoding.read(data, name, max_pixels).pixels.astype(np.float64)
     channels = pixels.shape[-1]
     colours = pixels[..., : channels - (channels in (2, 4))]
     opaque = channels in (1, 3) or np.ptp(pixels[..., -1]) == 0
@@ -135,16 +143,16 @@ def _reduced(array: np.ndarray, data: bytes) -> np.ndarray:
     return small / max(small.sum(), 1)
 
 
-def _of_tiff(data: bytes, name: str) -> np.ndarray:
+def _of_tiff(data: bytes, name: str, max_pixels: int) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[0]
-        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= decoding.MAX_PIXELS:
+        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= max_pixels:
             return page.asarray()
-    return _of_picture(data, name)
+    return _of_picture(data, name, max_pixels)
 
 
-def _of_matlab(data: bytes, name: str) -> np.ndarray:
-    arrays = matlab.numbers(data, name)
+def _of_matlab(data: bytes, name: str, max_values: int) -> np.ndarray:
+    arrays = matlab.numbers(data, name, LARGEST_VALUE * max_values + HEADER)
     titles = [key for key, array in arrays.items() if array.size > 1] or list(arrays)
     return arrays[_only(titles, name)]
 

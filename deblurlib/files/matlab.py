@@ -23,11 +23,14 @@ COMPLEX = 0x800
 LARGEST = 2**28  # bytes
 
 
-def numbers(data: bytes, name: str) -> dict[str, np.ndarray]:
+def numbers(data: bytes, name: str, most: int = LARGEST) -> dict[str, np.ndarray]:
     """The real arrays in a file, by their names; what is no array of numbers is passed over.
 
+    Args:
+        most: bytes that an element is unpacked to, and all together; :data:`LARGEST` at most.
+
     Raises:
-        InputError: a file of another level, a damaged one, or complex numbers.
+        InputError: a file of another level, a damaged or too large one, or complex numbers.
     """
     if data[:10].startswith(b"MATLAB 7.3"):
         raise InputError(f"{name}: a MATLAB file of version 7.3; save it with the option -v7")
@@ -35,17 +38,22 @@ def numbers(data: bytes, name: str) -> dict[str, np.ndarray]:
     try:
         if order is None:
             raise ValueError("no byte order")
-        return dict(_arrays(data[HEADER:], order, name))
+        return dict(_arrays(data[HEADER:], order, name, min(most, LARGEST)))
     except InputError:
         raise
     except (ValueError, struct.error, zlib.error, KeyError, IndexError):
         raise InputError(f"{name}: a damaged MATLAB file") from None
 
 
-def _arrays(data: bytes, order: str, name: str) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(data: bytes, order: str, name: str, most: int) -> Iterator[tuple[str, np.ndarray]]:
     for kind, element in _elements(data, order):
         if kind == COMPRESSED:
-            yield from _arrays(zlib.decompressobj().decompress(element, LARGEST), order, name)
+            unpacking = zlib.decompressobj()
+            inner = unpacking.decompress(element, max(most, 1))
+            most -= len(inner)
+            if unpacking.unconsumed_tail or most < 0:
+                raise InputError(f"{name}: holds more numbers than a kernel may have")
+            yield from _arrays(inner, order, name, most)
         elif kind == MATRIX:
             (_, flags), (_, shape), (_, title), *parts = _elements(element, order)
             (flag,) = struct.unpack_from(f"{order}I", flags)

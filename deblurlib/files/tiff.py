@@ -24,6 +24,7 @@ BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, FURTHER, SAMPLE_FORMAT = (
     258, 259, 262, 277, 284, 338, 339,
 )  # fmt: skip
 DEFLATE, BLOCK = (8, 32946), 2**20  # the compression and its old number; bytes at a time
+LARGEST_PIXEL = 16  # bytes of a pixel as stored
 WHOLE_NUMBERS, UNDEFINED, FLOATS, COMPLEX = 1, 4, 3, 6
 GREY, RGB, YCBCR = 1, 2, 6  # photometric interpretations; 0 would be grey whose 0 is white
 ASSOCIATED = 1  # a further channel: alpha that the colours have been multiplied by
@@ -87,12 +88,16 @@ def _check_parts(image: Image.Image, name: str, data: bytes) -> None:
     )
     if min(len(offsets), len(lengths)) < expected or not inside:
         raise InputError(f"{name}: damaged image file (a part of it is not there)")
+    left = LARGEST_PIXEL * width * height + 2**20 + 2**16 * expected  # parts may be the same bytes
     for start, length in zip(offsets, lengths, strict=False):
         if tags.get(COMPRESSION) in DEFLATE:
             unpacking, rest = zlib.decompressobj(), data[start : start + length]
             while rest and not unpacking.eof:
-                unpacking.decompress(rest, BLOCK)  # it raises if the checksum is wrong
+                # it raises if the checksum is wrong
+                left -= len(unpacking.decompress(rest, BLOCK))
                 rest = unpacking.unconsumed_tail
+                if left < 0:
+                    raise InputError(f"{name}: damaged image file (its parts are too large)")
 
 
 def resolution(image: Image.Image) -> tuple | None:

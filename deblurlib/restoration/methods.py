@@ -131,7 +131,7 @@ class Method:
             found = self.find_kernel(telling_part(y), **self._values())
         return replace(self, blind=False, find_kernel=None), found
 
-    def with_settings(self, **values: float | str) -> Method:
+    def with_settings(self, /, **values: float | str) -> Method:
         """The method with other values of some of its settings, such as ``iterations=20``.
 
         How well tiles agree with the whole is then not known, and neither is its receptive field,
