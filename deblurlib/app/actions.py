@@ -82,7 +82,9 @@ class Actions:
         return self._entered({"token": token, "kernels": {}, **found}, parts.seen(found, times))
 
     def _entered(self, seen: dict[str, Any], state: str) -> tuple:
-        return seen, state, parts.pickable(seen), "", "", gr.update(visible=False), "", ""
+        """A new picture, or none, and nothing of the one before."""
+        hidden = gr.update(visible=False)
+        return seen, {}, state, parts.pickable(seen), "", "", "", hidden, "", ""
 
     async def preview(
         self, request: gr.Request, seen: dict, door: str, kind: str, *rest: Any

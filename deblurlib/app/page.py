@@ -93,11 +93,7 @@ def build(desk: Desk) -> gr.Blocks:
                     itself = _by_itself(desk.networks)
                     known = _known()
                     found = _found()
-                with gr.Group(visible=False) as kernels:
-                    method = gr.Radio([*SMOOTHS], value=WITH_KERNEL, label="Method")
-                    smoothing = gr.Slider(
-                        -1.5, 1.5, 0, step=0.1, label="Smoothing: more for a noisy photo"
-                    )
+                kernels, method, smoothing = _methods()
                 with gr.Row():
                     go = gr.Button("Restore", variant="primary", elem_id="restore")
                     halt = gr.Button("Stop", elem_id="stop")
@@ -116,7 +112,7 @@ def build(desk: Desk) -> gr.Blocks:
         slow = {"api_visibility": "private", "show_progress": "hidden"}
         # answered at once: one that follows another closely can be lost in Gradio's queue
         quick = {**slow, "queue": False}
-        entered = [seen, state, picker, preview, results, ask, trust, progress]
+        entered = [seen, done, state, picker, found[3], preview, results, ask, trust, progress]
         live = {"fn": actions.preview, "inputs": [seen, door, *blur], "outputs": preview}
         sliders = [part.change for part in (*known[1:6], method, smoothing)]
         gr.on(sliders, **live, **quick, trigger_mode="always_last")
@@ -141,6 +137,13 @@ def build(desk: Desk) -> gr.Blocks:
         halt.click(actions.stop, None, None, **quick)
         page.unload(actions.leave)
     return page.queue(default_concurrency_limit=None, max_size=20 * desk.limits.waiting)
+
+
+def _methods() -> list:
+    with gr.Group(visible=False) as kernels:
+        method = gr.Radio([*SMOOTHS], value=WITH_KERNEL, label="Method")
+        smoothing = gr.Slider(-1.5, 1.5, 0, step=0.1, label="Smoothing: more for a noisy photo")
+    return [kernels, method, smoothing]
 
 
 def _by_itself(networks: list[str]) -> list:
