@@ -374,7 +374,7 @@ def test_what_a_visitor_or_a_file_says_is_escaped():
     done |= {"beside": ['"><script>.html']}
     kernel = {"title": bad, "picture": bad, "numbers": bad, "spread": bad, "certainty": bad}
     texts = [parts.seen(found, {}), parts.wrong(bad), parts.hint(bad)]
-    texts += [parts.result("t", done, [bad]), parts.found("t", kernel, [bad])]
+    texts += [parts.result("t", done, bad, [bad]), parts.found("t", kernel, [bad])]
     for text in texts:
         assert "<script" not in text
         assert bad not in text

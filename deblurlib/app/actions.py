@@ -15,6 +15,7 @@ from ..errors import InputError, require
 from ..restoration import METHODS, WITH_KERNEL
 from . import parts
 from .desk import Desk, Word, said
+from .examples import Example
 from .workers import Busy, Died, Stopped
 
 #: methods that use a kernel and answer at once, and the setting of each that smooths
@@ -49,7 +50,7 @@ def settings_of(method: str, smoothing: float) -> dict[str, float]:
 class Actions:
     """What the page does, for one visitor at a time; ``seen`` is what is known of the picture."""
 
-    def __init__(self, desk: Desk, examples: list[Path]):
+    def __init__(self, desk: Desk, examples: list[Example]):
         self.desk, self.examples = desk, examples
 
     async def open(self, value: dict[str, Any], request: gr.Request) -> tuple:
@@ -59,16 +60,17 @@ class Actions:
             require(isinstance(value, dict) and "path" in value, "no picture came")
             token, name = await asyncio.to_thread(self.desk.visits.take, value["path"])
         except InputError as error:
-            return self._entered({}, parts.wrong(error))
+            return self._entered({}, parts.failed(error))
         return await self._look(token, name, request)
 
     async def try_out(self, event: gr.EventData, request: gr.Request) -> tuple:
-        """One of the examples."""
+        """One of the examples; and its blur, for the door whose visitors know it."""
         self.desk.stop(request.session_hash)
-        path = self.examples[int(event.index) % len(self.examples)]
+        example = self.examples[int(event.index) % len(self.examples)]
+        path, blur = example.path, (*example.blur, *[gr.skip()] * 4)[:4]
         token = self.desk.visits.new()
         name = self.desk.visits.put(token, path.name, path.read_bytes())
-        return await self._look(token, name, request)
+        return (*await self._look(token, name, request), *blur)
 
     async def _look(self, token: str, name: str, request: gr.Request) -> tuple:
         visits, line = self.desk.visits, self.desk.looking
@@ -77,7 +79,7 @@ class Actions:
             found, _ = await self.desk.answer(line, *asked, visitor=request.session_hash)
         except FAILURES as error:
             visits.delete(token)
-            return self._entered({}, parts.wrong(said(error)))
+            return self._entered({}, parts.failed(error))
         times = {name: self.desk.seconds(name, *found["size"]) for name in self.desk.networks}
         return self._entered({"token": token, "kernels": {}, **found}, parts.seen(found, times))
 
@@ -108,7 +110,7 @@ class Actions:
                 visitor=request.session_hash,
             )
         except FAILURES as error:
-            return parts.hint(said(error))
+            return parts.failed(error)
         self.desk.rates[method] = done["rate"]
         seconds = self.desk.seconds(method, *seen["size"])
         return parts.preview(done, f"{method}, {_words(settings)}", seconds, notes)
@@ -120,7 +122,7 @@ class Actions:
             require(path is not None, "no file came")
             name = self._kernel(seen["token"], path)
         except FAILURES as error:
-            return seen, parts.wrong(said(error))
+            return seen, parts.failed(error)
         return _with_kernel(seen, "file", name), ""
 
     def _kernel(self, token: str, path: str) -> str:
@@ -144,8 +146,8 @@ class Actions:
                 self.desk.looking, *asked, visitor=request.session_hash
             )
         except FAILURES as error:
-            return seen, parts.wrong(said(error))
-        words = parts.found(seen["token"], found, notes)
+            return seen, parts.failed(error)
+        words = parts.found(seen["token"], found, notes, cut=True)
         return _with_kernel(seen, "lamp", found["numbers"]), words
 
     async def find(self, seen: dict, size: float, request: gr.Request) -> AsyncIterator[tuple]:
@@ -165,7 +167,7 @@ class Actions:
             kept = _with_kernel(seen, "found", found["numbers"])
             yield kept, "", parts.found(seen["token"], found, notes)
         except FAILURES as error:
-            yield gr.skip(), parts.wrong(said(error)), ""
+            yield gr.skip(), parts.failed(error), ""
 
     async def restore(
         self, request: gr.Request, seen: dict, door: str, *asked: Any
@@ -190,13 +192,12 @@ class Actions:
                 yield _with(nothing, parts.hint(why))
                 return
             done = {"target": result["target"], "size": options.get("size")}
-            yield done, "", "", parts.result(token, result, notes), gr.update(visible=True), ""
+            told = parts.result(token, result, _said(options.get("blur")), notes)
+            yield done, "", "", told, gr.update(visible=True), ""
         except FAILURES as error:
-            yield _with(nothing, parts.wrong(said(error)))
+            yield _with(nothing, parts.failed(error))
 
-    async def trust(
-        self, seen: dict, done: dict, request: gr.Request
-    ) -> AsyncIterator[tuple[str, str]]:
+    async def trust(self, seen: dict, done: dict, request: gr.Request) -> AsyncIterator[str]:
         """Where the result contradicts the picture."""
         try:
             require(bool(seen and done), "restore a photo first")
@@ -206,12 +207,12 @@ class Actions:
             async with aclosing(words):
                 async for word in words:
                     if isinstance(word, Word):
-                        yield parts.looking(word), ""
+                        yield parts.looking(word)
                     else:
                         found, _ = word
-            yield "", parts.trust(seen["token"], found)
+            yield parts.trust(seen["token"], found)
         except FAILURES as error:
-            yield parts.wrong(said(error)), ""
+            yield parts.failed(error)
 
     def stop(self, request: gr.Request) -> None:
         """End what the visitor waits for."""
@@ -283,6 +284,16 @@ def _with(outputs: tuple, progress: str) -> tuple:
 
 def _with_kernel(seen: dict, which: str, name: str) -> dict:
     return {**seen, "kernels": {**seen["kernels"], which: name}}
+
+
+def _said(blur: Mapping[str, Any] | None) -> str:
+    """The blur that a picture was restored of, in words."""
+    if blur is None:
+        return ""
+    names = {"focus": "a disk of radius", "motion": "a line of", "gaussian": "a Gaussian of sigma"}
+    if "file" in blur:
+        return "of the kernel that is shown"
+    return f"of {names[blur['kind']]} {' at '.join(f'{n:g}' for n in blur['numbers'])}"
 
 
 def _words(settings: Mapping[str, float]) -> str:

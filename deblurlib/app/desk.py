@@ -106,6 +106,7 @@ class Desk:
         self._open.setdefault(visitor, set()).add(ticket)
         try:
             future = asyncio.wrap_future(ticket.future)
+            future.add_done_callback(lambda f: f.cancelled() or f.exception())  # nobody may be left
             while not (await asyncio.wait({future}, timeout=OFTEN))[0]:
                 self._hold(arguments)
                 yield Word(line.before(ticket), ticket.share)

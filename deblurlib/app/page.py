@@ -16,7 +16,7 @@ from .examples import make_examples
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # it is read as Gradio is loaded
 import gradio as gr
 
-from .actions import SMOOTHS, Actions
+from .actions import Actions
 
 HERE = Path(__file__).parent
 DOORS = ("itself", "known", "found")
@@ -28,11 +28,16 @@ KINDS = [
     ("a point of light shows it", "lamp"),
 ]
 SIZES = [("as it is", 0), ("2000", 2000), ("1000", 1000)]
-#: on a phone the result is far below the button
-SHOW_RESULT = """() => {
-  const page = document.querySelector("#results iframe");
-  if (page) document.querySelector("#results").scrollIntoView({behavior: "smooth"});
-}"""
+METHODS = [  # with what is said of each
+    (f"{WITH_KERNEL}: the best, as a rule", WITH_KERNEL),
+    ("wiener: the quickest", "wiener"),
+    ("tikhonov: as quick, smooth", "tikhonov"),
+]
+#: on a phone what a button leads to is far away
+SHOW = """() => {{
+  const part = document.querySelector("{part}");
+  if (({narrow}) && part && part.innerText.trim()) part.scrollIntoView({{behavior: "smooth"}});
+}}"""
 SESSIONS = 200  # of visitors, whose state Gradio keeps
 FONTS = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # of the visitor's own machine
 
@@ -78,9 +83,7 @@ def mount(app: FastAPI, desk: Desk, root_path: str) -> FastAPI:
 
 def build(desk: Desk) -> gr.Blocks:
     """The page's parts, and what they do."""
-    folder = desk.visits.root / "examples"
-    folder.mkdir()
-    examples = make_examples(folder)
+    examples = make_examples(desk.visits.root / "examples")
     with gr.Blocks(title="Deblur a photo", analytics_enabled=False) as page:
         seen, done, door = gr.State({}), gr.State({}), gr.State(DOORS[0])
         gr.Markdown(parts.heading(desk.limits))
@@ -88,7 +91,7 @@ def build(desk: Desk) -> gr.Blocks:
             with gr.Column(scale=2, min_width=300):
                 opener = parts.opener(desk.limits)
                 tried = parts.examples(examples)
-                state = gr.HTML(elem_classes="state")
+                state = gr.HTML(elem_classes="state", elem_id="state")
                 with gr.Tabs():
                     itself = _by_itself(desk.networks)
                     known = _known()
@@ -99,15 +102,11 @@ def build(desk: Desk) -> gr.Blocks:
                     halt = gr.Button("Stop", elem_id="stop")
                 progress = gr.HTML(elem_classes="state", elem_id="progress")
             with gr.Column(scale=3, min_width=300):
-                picker = parts.picker()
-                preview = gr.HTML(elem_id="preview")
-                results = gr.HTML(elem_classes="results", elem_id="results")
-                ask = gr.Button("Where does it contradict the photo?", visible=False)
-                trust = gr.HTML(elem_classes="results", elem_id="trust")
+                picker, preview, results, ask, trust = _pictures()
         with gr.Accordion("What deblurring can and cannot give back", open=False):
             gr.Markdown((HERE / "words.md").read_text("utf-8"))
         blur = [*known[1:6], method, smoothing]
-        actions = Actions(desk, [example.path for example in examples])
+        actions = Actions(desk, examples)
         _for_clients(actions)  # the first, which has the plain name
         slow = {"api_visibility": "private", "show_progress": "hidden"}
         # answered at once: one that follows another closely can be lost in Gradio's queue
@@ -118,7 +117,7 @@ def build(desk: Desk) -> gr.Blocks:
         gr.on(sliders, **live, **quick, trigger_mode="always_last")
         done_first = [
             opener.upload(actions.open, [opener], entered, **quick),
-            tried.select(actions.try_out, None, entered, **quick),
+            tried.select(actions.try_out, None, [*entered, *known[1:5]], **quick),
             known[6].upload(actions.load, [seen, known[6]], [seen, progress], **quick),
             picker.input(actions.point, [seen, picker, known[1]], [seen, progress], **quick),
             found[2].click(actions.find, [seen, found[1]], [seen, progress, found[3]], **slow),
@@ -129,19 +128,33 @@ def build(desk: Desk) -> gr.Blocks:
             done_first.append(chosen)
         for event in done_first:
             event.then(**live, **quick)
-        known[1].change(_fields, known[1], known[2:], **quick)
+        for event in done_first[:2]:
+            event.then(None, js=SHOW.format(part="#state", narrow="innerWidth < 640"))
+        known[1].change(_fields, known[1], [*known[2:], progress], **quick)
         asked = [seen, door, *itself[1:], *blur]
         shown = [done, progress, preview, results, ask, trust]
-        go.click(actions.restore, asked, shown, **slow).then(None, js=SHOW_RESULT)
-        ask.click(actions.trust, [seen, done], [progress, trust], **slow)
+        at_result = SHOW.format(part="#results", narrow="innerWidth < 640")
+        go.click(actions.restore, asked, shown, **slow).then(None, js=at_result)
+        at_map = SHOW.format(part="#trust", narrow="true")
+        ask.click(actions.trust, [seen, done], trust, **slow).then(None, js=at_map)
         halt.click(actions.stop, None, None, **quick)
         page.unload(actions.leave)
     return page.queue(default_concurrency_limit=None, max_size=20 * desk.limits.waiting)
 
 
+def _pictures() -> list:
+    return [
+        parts.picker(),
+        gr.HTML(elem_id="preview"),
+        gr.HTML(elem_classes="results", elem_id="results"),
+        gr.Button("Where does it contradict the photo?", visible=False),
+        gr.HTML(elem_classes="results", elem_id="trust"),
+    ]
+
+
 def _methods() -> list:
     with gr.Group(visible=False) as kernels:
-        method = gr.Radio([*SMOOTHS], value=WITH_KERNEL, label="Method")
+        method = gr.Radio(METHODS, value=WITH_KERNEL, label="Method")
         smoothing = gr.Slider(-1.5, 1.5, 0, step=0.1, label="Smoothing: more for a noisy photo")
     return [kernels, method, smoothing]
 
@@ -159,7 +172,7 @@ def _by_itself(networks: list[str]) -> list:
             label="Longer side, pixels: a smaller copy is faster, and clearer where "
             "the blur is long",
         )
-        strength = gr.Slider(0, 1, 1, step=0.05, label="How much of the change is made")
+        strength = gr.Slider(0, 1, 1, step=0.05, label="Strength: 1 makes the whole change, 0 none")
         sharp = gr.Checkbox(label="Restore it even if it is sharp already")
     return [tab, network, size, strength, sharp]
 
@@ -181,7 +194,9 @@ def _known() -> list:
             label="Angle of the line, degrees: 0 is level, 90 upright",
             visible=False,
         )
-        sigma = gr.Slider(0.3, 10, 1.5, step=0.1, label="Sigma, pixels", visible=False)
+        sigma = gr.Slider(
+            0.3, 10, 1.5, step=0.1, label="Sigma, its standard deviation, pixels", visible=False
+        )
         file = gr.File(
             label="Kernel: .npy, .mat, a grey PNG or TIFF, numbers as text",
             visible=False,
@@ -215,9 +230,9 @@ def _found() -> list:
 
 
 def _fields(kind: str) -> list:
-    """Which numbers a kind of blur has."""
+    """Which numbers a kind of blur has; and nothing more of what went wrong before."""
     shown = {"focus": (0,), "motion": (1, 2), "gaussian": (3,), "file": (4,), "lamp": (5,)}[kind]
-    return [gr.update(visible=i in shown) for i in range(6)]
+    return [*[gr.update(visible=i in shown) for i in range(6)], ""]
 
 
 def _for_clients(actions: Actions) -> None:

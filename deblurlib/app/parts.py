@@ -16,12 +16,14 @@ import gradio as gr
 from .. import images
 from ..errors import require
 from ..files import read_image
-from .desk import Limits, Word
+from .desk import Limits, Word, said
 from .examples import Example
 from .tasks import DETAIL, SHOWN
+from .workers import Stopped
 
 HERE = Path(__file__).parent
 FORMATS = ".jpg,.jpeg,.jfif,.png,.webp,.tif,.tiff,.bmp"
+FIRST = (" first", "try one of the examples")  # ends of sentences on what is to be done
 THUMB = 240  # width of an example's picture, pixels
 CHOICES = "${value}"
 CHOOSE = """
@@ -113,6 +115,13 @@ def wrong(text: object) -> str:
     return f'<p class="wrong" role="alert">{html.escape(_upper(str(text)))}.</p>'
 
 
+def failed(error: Exception) -> str:
+    """What a visitor is told of an error; what is still to be done, or was asked for, is none."""
+    if isinstance(error, Stopped) or str(error).endswith(FIRST):
+        return hint(str(error))
+    return wrong(said(error))
+
+
 def hint(text: str) -> str:
     """What is to be done first."""
     return f'<p role="status">{html.escape(_upper(text).rstrip("."))}.</p>'
@@ -174,23 +183,26 @@ def _figure(png: bytes, words: str, alt: str, kind: str = "") -> str:
     return f'<figure class="{kind}">{image}<figcaption>{html.escape(words)}</figcaption></figure>'
 
 
-def found(token: str, kernel: Mapping[str, str], notes: Iterable[str]) -> str:
-    """A kernel that was found or cut."""
+def found(token: str, kernel: Mapping[str, str], notes: Iterable[str], cut: bool = False) -> str:
+    """A kernel that was found or, from a streak, cut."""
     picture = f'<img src="{_url(token, kernel["picture"])}" alt="The kernel that was found">'
-    words = "; ".join([kernel["certainty"], kernel["spread"], *notes])
+    sure = kernel["certainty"] if cut else f"how sure it is: {kernel['certainty']}"
+    words = f"{_upper(sure)}. The kernel: {kernel['spread']}"
+    words = ". ".join([words, *notes])
     place = f"{_url(token, kernel['numbers'])}?download={quote(kernel['title'])}"
     link = f'<a href="{place}" download>as a file</a>'
     return (
         f'<div class="pair"><figure class="kernel">{picture}</figure>'
-        f"<p>{html.escape(_upper(words))} ({link}).</p></div>"
+        f"<p>{html.escape(words)} ({link}).</p></div>"
     )
 
 
-def result(token: str, done: Mapping[str, Any], notes: Iterable[str]) -> str:
-    """The restored photo: before and after, how long it took, and the file."""
+def result(token: str, done: Mapping[str, Any], blur: str, notes: Iterable[str]) -> str:
+    """The restored photo: before and after, how long it took and of which blur, and the file."""
     page = next(name for name in done["beside"] if name.endswith(".html"))
     width, height = done["size"]
-    told = [f"{width} x {height} pixels, in {_time(done['seconds'])}, by {done['title']}."]
+    how = f"{done['title']} {blur}".rstrip()
+    told = [f"{width} x {height} pixels, in {_time(done['seconds'])}, by {how}."]
     told += [f"Its kind of file cannot hold {', '.join(done['lost'])}."] if done["lost"] else []
     told += [f"{_upper(note)}." for note in notes]
     link = f"{_url(token, done['target'])}?download={quote(done['target'])}"
