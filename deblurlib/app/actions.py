@@ -52,6 +52,7 @@ class Actions:
 
     def __init__(self, desk: Desk, examples: list[Example]):
         self.desk, self.examples = desk, examples
+        self._newest: dict[str, object] = {}  # visitor -> the preview that was asked for last
 
     async def open(self, value: dict[str, Any], request: gr.Request) -> tuple:
         """A picture that was uploaded."""
@@ -88,10 +89,17 @@ class Actions:
         hidden = gr.update(visible=False)
         return seen, {}, state, parts.pickable(seen), "", "", "", hidden, "", ""
 
-    async def preview(
-        self, request: gr.Request, seen: dict, door: str, kind: str, *rest: Any
-    ) -> str:
-        """The detail before and after, as the sliders are."""
+    async def preview(self, request: gr.Request, *asked: Any) -> str | dict:
+        """The detail before and after, as the sliders are; nothing, if they have moved since."""
+        mine, visitor = object(), request.session_hash
+        self._newest[visitor] = mine
+        shown = await self._preview(visitor, *asked)
+        if self._newest.get(visitor) is not mine:
+            return gr.skip()
+        del self._newest[visitor]
+        return shown
+
+    async def _preview(self, visitor: str, seen: dict, door: str, kind: str, *rest: Any) -> str:
         if not seen or door == "itself":
             return ""
         *numbers, method, smoothing = rest
@@ -107,7 +115,7 @@ class Actions:
                 blur,
                 method,
                 settings,
-                visitor=request.session_hash,
+                visitor=visitor,
             )
         except FAILURES as error:
             return parts.failed(error)
@@ -215,11 +223,7 @@ class Actions:
             yield parts.failed(error)
 
     def stop(self, request: gr.Request) -> None:
-        """End what the visitor waits for."""
-        self.desk.stop(request.session_hash)
-
-    def leave(self, request: gr.Request) -> None:
-        """The visitor has closed the page."""
+        """End what the visitor waits for, who asked for it or has closed the page."""
         self.desk.stop(request.session_hash)
 
     async def served(

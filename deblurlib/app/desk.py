@@ -108,7 +108,8 @@ class Desk:
             future = asyncio.wrap_future(ticket.future)
             future.add_done_callback(lambda f: f.cancelled() or f.exception())  # nobody may be left
             while not (await asyncio.wait({future}, timeout=OFTEN))[0]:
-                self._hold(arguments)
+                if arguments and isinstance(arguments[0], Path):
+                    self.visits.hold(arguments[0].name)  # what is waited for is not deleted
                 yield Word(line.before(ticket), ticket.share)
             yield future.result()
         except asyncio.CancelledError:
@@ -120,12 +121,6 @@ class Desk:
             self._open[visitor].discard(ticket)
             if not self._open[visitor]:
                 del self._open[visitor]
-
-    def _hold(self, arguments: tuple) -> None:
-        """The picture that is waited for is not deleted meanwhile."""
-        for argument in arguments[:1]:
-            if isinstance(argument, Path):
-                self.visits.hold(argument.name)
 
     async def answer(self, line: Line, task: str, *arguments: Any, visitor: str = "") -> Any:
         """The result alone, and its notes."""

@@ -138,7 +138,7 @@ def build(desk: Desk) -> gr.Blocks:
         at_map = SHOW.format(part="#trust", narrow="true")
         ask.click(actions.trust, [seen, done], trust, **slow).then(None, js=at_map)
         halt.click(actions.stop, None, None, **quick)
-        page.unload(actions.leave)
+        page.unload(actions.stop)
     return page.queue(default_concurrency_limit=None, max_size=20 * desk.limits.waiting)
 
 

@@ -25,7 +25,6 @@ HERE = Path(__file__).parent
 FORMATS = ".jpg,.jpeg,.jfif,.png,.webp,.tif,.tiff,.bmp"
 FIRST = (" first", "try one of the examples")  # ends of sentences on what is to be done
 THUMB = 240  # width of an example's picture, pixels
-CHOICES = "${value}"
 CHOOSE = """
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-index]");
@@ -71,7 +70,7 @@ def examples(found: Sequence[Example]) -> gr.HTML:
             f"<span>{example.describes}</span></button>"
         )
     text = f'<p>Or try one:</p><div class="examples">{"".join(buttons)}</div>'
-    return gr.HTML(text, html_template=CHOICES, js_on_load=CHOOSE, elem_id="examples")
+    return gr.HTML(text, js_on_load=CHOOSE, elem_id="examples")
 
 
 def picker() -> gr.HTML:

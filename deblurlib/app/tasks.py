@@ -104,11 +104,8 @@ def look(name: str, limit: int, tell: Tell) -> dict[str, Any]:
         lambda *part: images.to_tensor(pixels[part])[None], (height, width), DETAIL**2
     )
     middle = [(part.start + part.stop) // 2 for part in (columns, rows)]
-    sharp = is_sharp(photo.pixels)
-    size = [width, height]
-    return {"name": name, "size": size, "shown": shown.shape[1::-1], "sharp": sharp} | {
-        "detail": middle
-    }
+    about = {"name": name, "size": [width, height], "detail": middle}
+    return about | {"sharp": is_sharp(photo.pixels)}
 
 
 def _kernel(blur: Mapping[str, Any]):
