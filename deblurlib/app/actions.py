@@ -107,16 +107,8 @@ class Actions:
             blur, settings = blur_of(seen, door, kind, *numbers), settings_of(method, smoothing)
             asked = seen["name"], self.desk.limits.pixels, tuple(seen["detail"])
             folder = self.desk.visits.folder(seen["token"])
-            done, notes = await self.desk.answer(
-                self.desk.looking,
-                "preview",
-                folder,
-                *asked,
-                blur,
-                method,
-                settings,
-                visitor=visitor,
-            )
+            task = "preview", folder, *asked, blur, method, settings
+            done, notes = await self.desk.answer(self.desk.looking, *task, visitor=visitor)
         except FAILURES as error:
             return parts.failed(error)
         self.desk.rates[method] = done["rate"]
