@@ -107,6 +107,12 @@ def test_an_edge_lies_beside_a_step_and_what_is_beyond_white_is_clipped():
     assert not edges.canny(step + 1).any()
 
 
+def test_what_is_an_edge_if_nothing_else_is_said(pictures):
+    own = {"low": 100, "high": 200, "smoothing": 1, "grey": "luma"}  # the thresholds are S2's
+    assert own == edges.CANNY
+    assert torch.equal(edges.canny(pictures), edges.canny(pictures, **own))
+
+
 @pytest.mark.parametrize(
     ("shape", "given", "named"),
     [

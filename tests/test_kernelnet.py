@@ -81,6 +81,15 @@ def test_it_takes_images_from_its_least_side_on_and_only_grey_ones(rand):
             model(rand(*shape))
 
 
+def test_it_has_s5s_three_convolutions_and_three_dense_layers():
+    model = KernelNet()
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    layers = [part for part in model.modules() if isinstance(part, kinds)]
+    assert [type(layer) for layer in layers] == [kinds[0]] * 3 + [kinds[1]] * 3
+    assert [layer.kernel_size for layer in layers[:3]] == [(7, 7), (5, 5), (5, 5)]
+    assert (model.window, model.iterations) == (61, 20)
+
+
 def test_a_flat_image_has_a_guess_and_a_gradient(rand):
     model = small().train()
     y = torch.cat([torch.full((1, 1, 40, 40), 0.5), rand(1, 1, 40, 40)])
@@ -205,6 +214,7 @@ def test_errors_of_wide_blurs_count_by_their_ratio_and_those_of_next_to_none_do_
     def at(guess, true):
         return loss(torch.tensor([guess]), torch.tensor([true])).item()
 
+    assert at(2.0, 1.0) == pytest.approx(math.log(2.3 / 1.3) ** 2, rel=1e-5)
     assert at(8.8, 8.0) == pytest.approx(at(4.4, 4.0), rel=0.1)
     assert at(1.1, 0.3) > 20 * at(8.8, 8.0)  # as many pixels
     assert at(0.1, 0.05) < 0.1 * at(2.0, 1.0)  # twice as much

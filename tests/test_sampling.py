@@ -281,6 +281,7 @@ def test_draws_share_what_a_batch_must_share_and_do_what_their_parameters_say(na
         quantised = {"known-blur": d.parameters.get("noise"), "s5-gaussian-noisy": 0.01}
         noise = (added | quantised).get(name, 0)
         assert (d.noise, d.quantise) == (noise, name not in added)
+        assert d.jpeg is None
         lamps = 4 if name == "s5-gaussian-clipped" else 1
         assert (d.photons, d.highlights) == (math.inf, lamps)
         assert d.average == ("light" if name == "s4-camera-light" else "encoded")

@@ -16,7 +16,7 @@ from deblurlib.evaluation import MEASURES
 from deblurlib.metrics import SSIM_PROTOCOLS
 from deblurlib.report import results
 from deblurlib.runs import Recipe, inputs, validation
-from deblurlib.studies import CHAPTERS, PROFILES, find_recipe, recipes, score, train
+from deblurlib.studies import CHAPTERS, PROFILES, find_recipe, recipes, score, scoring_of, train
 from deblurlib.studies import rows as table
 
 SIZES = {"steps", "batch", "crop", "every", "images", "reset"}
@@ -44,6 +44,11 @@ def test_the_recipes_of_a_chapter_can_be_trained_and_have_names_of_their_own(cha
             assert training.rate_factor(recipe.schedule, step, recipe.steps) >= 0
         assert recipe.precision in training.PRECISIONS
         assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize("chapter", ["02", "03", "04", "05", "06"])
+def test_every_chapter_scores_by_one_and_the_same_ssim(chapter):
+    assert scoring_of(chapter)["protocols"] == ("gaussian-rgb",)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -104,6 +104,36 @@ def test_the_critic_is_s5s_six_convolutions_with_leaky_relus_and_batch_normalisa
         assert rival.accuracy
 
 
+def test_s5s_networks_learn_from_its_own_sigmas_and_what_it_leaves_open_is_ours():
+    found = by_slug("report")
+    guess, blind = found["guess"], found["blind-unet"]
+    for one in (guess, blind, found["blind-unet-residual"]):
+        assert (one.degradation, one.boundary, one.steps) == ("s5-gaussian", "valid", 2_000)
+    assert (guess.loss, guess.grey, guess.model_args) == ("sigma-of-kernel", 1, {})
+    for one in (blind, found["real-unet"]):
+        assert (one.loss, one.model_args) == ("l1", {"width": 16, "residual": False})
+    gan = found["real-gan"]
+    assert (gan.rival.loss, gan.rival.turns) == ("non-saturating", ("model", "critic"))
+    assert (
+        gan.optimiser
+        == gan.rival.optimiser
+        == {
+            "name": "adam",
+            "lr": 2e-4,
+            "betas": [0.5, 0.999],
+        }
+    )
+    assert (gan.steps, gan.batch, gan.interval) == (1_200, 8, 150)
+
+
+def test_blind_richardson_lucy_begins_as_s5_says_and_stops_after_three_iterations(rand):
+    y = rand(1, 3, 20, 22)
+    by_label = {label["method"]: method for method, label in uniform.classical_methods()}
+    for label, start in ((BLIND, psf.gaussian(1.0)), ("blind-richardson-lucy", psf.box(5))):
+        expected, _ = classical.blind_richardson_lucy(y, start, 3, "reflect", True)
+        torch.testing.assert_close(by_label[label](y), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_most_arms_have_all_seeds_two_have_three_and_a_page_trains_its_own():
     seeds = {}
     for recipe in real.wanted("report", [*range(5)], "sample"):

@@ -8,6 +8,7 @@ import pytest
 from test_claims import assert_valid
 
 from deblurlib import models
+from deblurlib.edges import CANNY
 from deblurlib.studies import PROFILES, edge, recipes
 from deblurlib.studies.claims import judge
 from deblurlib.studies.edge.claims import CIFAR_100, LOST
@@ -65,6 +66,22 @@ def test_networks_of_equal_size_are_of_equal_size():
     for name in ("wider", "unet-wide", "unet-residual", "joint"):
         assert weights(found[name]) == pytest.approx(both, rel=0.02), name
     assert weights(found["unet"]) == pytest.approx(weights(found["deblurnet"]), rel=0.12)
+
+
+def test_of_s2s_setting_the_blur_is_kept_and_losses_and_the_training_are_ours():
+    found = by_slug("report", "cifar10")
+    for slug in ("deblurnet", "edges", "predicted", "unet", "adversarial-edges"):
+        one = found[slug]
+        assert (one.degradation, one.boundary) == ("s2-gaussian", "reflect")
+        assert (one.steps, one.batch, one.schedule["name"]) == (1_500, 8, "cosine")
+        assert one.optimiser == {"name": "adam", "lr": 1e-3 if slug == "unet" else 3e-3}
+        assert one.loss == ("edges" if slug.endswith("edges") else "mse")
+    assert found["predicted"].parts == {"edges": found["edges"]}  # trained before, and apart
+    assert found["edges"].loss_args == found["joint"].loss_args == CANNY
+    for slug, weight in (("weak", 0.01), ("adversarial", 0.1), ("strong", 1), ("unbounded", 0.1)):
+        rival = found[f"{slug}-edges"].rival
+        assert (rival.model, rival.loss, rival.weight) == ("patch", "non-saturating", weight)
+        assert rival.model_args["spectral"] is (slug != "unbounded")
 
 
 def test_the_claimed_arms_of_the_main_setting_have_all_seeds_and_the_rest_three():

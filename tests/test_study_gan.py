@@ -54,6 +54,25 @@ def test_the_schedules_turns_are_those_that_they_are_named_after():
     assert [later / before for before, later in pairwise(steps)] == [2, 2, 2]
 
 
+def test_s3s_losses_weigh_alike_its_values_are_an_arm_and_all_rates_are_constant():
+    found = by_slug("report")
+    source = found["source"]
+    assert (source.loss, source.loss_args, source.model_args) == ("ssim-and-l1", {}, {"width": 16})
+    assert (source.rival.model, source.rival.loss) == ("flat", "non-saturating")
+    assert (source.rival.weight, source.rival.turns) == (1, ("model",) * 3 + ("critic",))
+    assert (source.reduce, source.square, source.boundary) == (64, True, "reflect")
+    assert source.degradation == "s3-mixture"
+    assert source.optimiser == {"name": "adam", "lr": 3e-3}
+    assert source.rival.optimiser == {"name": "adam", "lr": 3e-5}
+    assert {source.schedule["name"], source.rival.schedule["name"]} == {"constant"}
+    assert (source.steps, source.batch) == (2_000, 16)
+    assert (found["wide"].steps, found["wide"].batch) == (8_000, 32)
+    for slug, output in (("imagenet-bounded", "sigmoid"), ("imagenet", "linear")):
+        standardised = {"width": 16, "values": "imagenet", "output": output}
+        assert found[slug].model_args == standardised
+        assert found[slug].loss_args == {"values": "imagenet"}
+
+
 def test_a_network_without_skips_has_a_wider_one_with_as_many_weights_or_more():
     found = by_slug("report")
     count = {

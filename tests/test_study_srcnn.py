@@ -117,6 +117,25 @@ def test_recipes_are_what_their_names_say(profile):
     assert all(recipe.model_args["padding"] is False for recipe in found.values())
 
 
+@pytest.mark.parametrize("profile", ["report", "full"])
+def test_s1s_trainings_are_those_of_its_code_on_patches_and_not_padded(profile):
+    found = by_slug(profile)
+    for blur, layers, rate in S1:
+        one = found[f"reset-{blur}-{layers}-{rate}"]
+        assert one.model_args == {
+            "layers": layers,
+            "widths": "released",
+            "channels": 3,
+            "padding": False,  # and first weights as PyTorch draws them
+        }
+        assert (one.loss, one.boundary, one.holdout) == ("mse", "valid", 0.25)
+        assert (one.steps, one.reset) == (20 * 750, 750)
+        assert one.crop == (21 if profile == "report" else 216)
+    for rate, part in product(SGD_RATES, ("same", "tenth")):
+        one = found[f"sgd-motion-{rate}-{part}"]
+        assert (one.optimiser["momentum"], one.model_args["widths"]) == (0.9, "paper")
+
+
 def test_of_networks_that_are_compared_by_their_reach_the_parameters_are_as_many():
     found = by_slug("report")
     count = {name: models.parameter_count(network(r)) for name, r in found.items()}

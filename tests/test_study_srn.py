@@ -320,8 +320,11 @@ def test_the_full_recipe_is_the_papers_training_on_gopro():
         "batch": 16,
         "crop": 256,
         "grey": 0,
+        "model_args": {},  # the released code's network, which makes the image itself
+        "degradation": None,  # recorded pairs
     }
     assert {key: recipe[key] for key in expected} == expected
+    assert by_slug("full", "sample")["srn"].degradation == "s4-camera"
     assert recipe["steps"] * recipe["batch"] / 2103 == pytest.approx(2000, rel=0.005)  # epochs
 
 
