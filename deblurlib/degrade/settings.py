@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from .. import psf
+from . import kinds
 from .exposure import camera_shakes, homographies
 from .sampling import Degradation, Draw
 from .snapshots import snapshot, snapshots, stored
@@ -219,6 +220,12 @@ SETTINGS: dict[str, Draw] = {
     "s5-gaussian-clipped": s5_gaussian_clipped,
     "shake": shake,
     "known-blur": known_blur,
+    "gaussian-narrow": kinds.gaussian_narrow,
+    "gaussian-wide": kinds.gaussian_wide,
+    "box": kinds.box,
+    "motion": kinds.motion,
+    "defocus": kinds.defocus,
+    "defocus-4": _one_for_all(kinds.defocus_4),
     "noise": noise,
     "snapshot": snapshot,
     "stored": stored,

@@ -22,12 +22,14 @@ from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
 from .kernelnet import KernelNet
+from .nafnet import NAFNet
 from .networks import (
     DISCRIMINATORS,
     MODELS,
     build,
     build_discriminator,
     load,
+    multiplications,
     parameter_count,
     save,
 )
@@ -50,6 +52,7 @@ __all__ = [
     "EdgeNet",
     "FlatDiscriminator",
     "KernelNet",
+    "NAFNet",
     "PatchDiscriminator",
     "UNet",
     "UnrolledRichardsonLucy",
@@ -58,6 +61,7 @@ __all__ = [
     "lighten",
     "load",
     "load_shipped",
+    "multiplications",
     "parameter_count",
     "save",
     "shipped_networks",

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import InputError
 from .autoencoder import Autoencoder
@@ -18,6 +19,7 @@ from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
 from .edge import DeblurNet, EdgeNet
 from .kernelnet import KernelNet
+from .nafnet import NAFNet
 from .srcnn import SRCNN
 from .srn import SRN
 from .unet import UNet
@@ -30,6 +32,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "denoiser": Denoiser,
     "edgenet": EdgeNet,
     "kernelnet": KernelNet,
+    "nafnet": NAFNet,
     "srcnn": SRCNN,
     "srn": SRN,
     "unet": UNet,
@@ -104,3 +107,18 @@ def load(name: str, folder: Path) -> nn.Module:
 def parameter_count(model: nn.Module) -> int:
     """How many numbers a training adjusts."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def multiplications(model: nn.Module, height: int, width: int) -> int:
+    """How many multiplications and additions, in pairs, one image of a size costs a model.
+
+    Counted are those of convolutions and of matrices, by PyTorch's own counter.
+
+    Args:
+        height, width: multiples of the model's.
+    """
+    weights = next(model.parameters())
+    y = weights.new_zeros(1, model.channels, height, width)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(y)
+    return counter.get_total_flops() // 2

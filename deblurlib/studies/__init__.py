@@ -12,7 +12,7 @@ from .. import runs
 from ..errors import InputError
 from ..parameters import PROFILES
 from ..runs import Recipe, Run
-from . import classical, edge, gan, srcnn, srn
+from . import classical, edge, gan, srcnn, srn, which
 from .archive import Archive
 from .scoring import cases, score
 from .study import Study, open_study
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 #: chapter -> its module
-CHAPTERS = {"02": srcnn, "03": edge, "04": gan, "05": srn, "06": classical}
+CHAPTERS = {"02": srcnn, "03": edge, "04": gan, "05": srn, "06": classical, "07": which}
 
 
 def recipes(chapter: str, profile: str, seed: int = 0, data: str = "sample") -> list[Recipe]:

@@ -16,12 +16,17 @@ from ..perception import MEASURES, PROBES
 #: of a blur by a Gaussian: its standard deviation, pixels; of a method that guesses a kernel: its
 #: error, see :func:`deblurlib.psf.distance`
 OF_KERNELS = ("sigma", "kernel_error")
+#: of a restored image that is blurred again: the share that contradicts the blurred one, and of how
+#: much that can be said, see :mod:`deblurlib.restoration.trusting`
+OF_TRUST = ("flagged", "answered")
 NUMBERS = (
     *("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS)),
-    *(*MEASURES, *PROBES, *OF_KERNELS),
+    *(*MEASURES, *PROBES, *OF_KERNELS, *OF_TRUST),
 )
-#: ``seed`` is that of a training, ``draw`` that of the degradation
-ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "class", "image", *NUMBERS)
+#: ``seed`` is that of a training, ``draw`` that of the degradation; ``contaminated`` is "yes" where
+#: the method has been trained on such images
+ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "class", "image", "contaminated")
+ROW_COLUMNS += NUMBERS
 REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
 CHANNELS = ("rgb", "grey")
 

@@ -1,0 +1,15 @@
+"""Chapter 07: every method on the same images, and how far what was learned on one blur reaches.
+
+What is compared, in which unit and beyond which margin was fixed before anything was scored.
+"""
+
+from __future__ import annotations
+
+from .lines import lines
+from .measuring import measure
+from .recipes import recipes
+
+__all__ = ["SCORING", "lines", "measure", "recipes"]
+
+#: How the chapter scores, see :func:`deblurlib.studies.score`.
+SCORING = {"protocols": ("gaussian-rgb",)}
