@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
+from ..errors import require
+
 LEVELS = 3
+FIRST_WEIGHTS = ("pytorch", "he")
 
 
 class UNet(nn.Module, PyTorchModelHubMixin):
@@ -27,13 +30,27 @@ class UNet(nn.Module, PyTorchModelHubMixin):
         width: channels of the first level; each further one has twice as many.
         channels: of the image, in and out.
         residual: add the input to the output: ``unet-residual``.
+        first_weights: a key of :data:`FIRST_WEIGHTS`. Through thirteen layers PyTorch's own nearly
+            fade to nothing, and a short training is over before they have grown; ``"he"`` keeps the
+            size of what passes through (He, Zhang, Ren, Sun, "Delving deep into rectifiers", ICCV
+            2015), and begins with a small output.
     """
 
     multiple = 2**LEVELS  # of the sides of an image
     margin = 0  # pixels lost at each side
 
-    def __init__(self, width: int = 32, channels: int = 3, residual: bool = False):
+    def __init__(
+        self,
+        width: int = 32,
+        channels: int = 3,
+        residual: bool = False,
+        first_weights: str = "pytorch",
+    ):
         super().__init__()
+        known = first_weights in FIRST_WEIGHTS
+        require(
+            known, f"UNet: first_weights {first_weights!r} is none of {', '.join(FIRST_WEIGHTS)}"
+        )
         sides = [width * 2**level for level in range(LEVELS + 1)]
         inputs = [channels, *sides[:-2]]
         self.encoder = nn.ModuleList(_block(a, b) for a, b in zip(inputs, sides[:-1], strict=True))
@@ -41,6 +58,13 @@ class UNet(nn.Module, PyTorchModelHubMixin):
         self.decoder = nn.ModuleList(_block(below + side, side) for side, below in pairwise(sides))
         self.last = nn.Conv2d(width, channels, 1)
         self.channels, self.residual = channels, residual
+        if first_weights == "he":
+            for layer in self.modules():
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                    nn.init.zeros_(layer.bias)
+            with torch.no_grad():
+                self.last.weight.mul_(0.1)
 
     @property
     def receptive_field(self) -> int:

@@ -5,11 +5,12 @@ What is compared, in which unit and beyond which margin was fixed before anythin
 
 from __future__ import annotations
 
-from .lines import lines
+from .board import names
+from .lines import kernel_of, lines
 from .measuring import measure
 from .recipes import recipes
 
-__all__ = ["SCORING", "lines", "measure", "recipes"]
+__all__ = ["SCORING", "kernel_of", "lines", "measure", "names", "recipes"]
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
 SCORING = {"protocols": ("gaussian-rgb",)}
