@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ def of_blocks(parts: Iterable[tuple[int, Iterable[bytes]]]) -> str:
     return digest.hexdigest()[:SHORT]
 
 
+@functools.cache  # parsing all of the library takes over a second, and each page asks for it
 def of_source(source: str) -> str:
     """A short hash of what Python code means: comments, docstrings and layout do not count.
 

@@ -12,7 +12,7 @@ copyright = "2026, " + author
 version = release = deblurlib.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
-exclude_patterns = ["cards.md", "published.md", "deconvolution/choose*.md"]
+exclude_patterns = ["cards.md", "published.md", "claims.md", "deconvolution/choose*.md"]
 
 nb_execution_mode = "off"  # the chapters come executed
 nb_merge_streams = True

@@ -16,9 +16,9 @@ import pytest
 from browsing import NEEDS_BROWSER, chromium  # noqa: F401
 from playwright.sync_api import expect
 
-from deblurlib.report import execute, pages, results, site
+from deblurlib.report import execute, keys, pages, results, site
 
-ROOT = execute.project_root()
+ROOT = keys.project_root()
 CHAPTER = next(  # the page of chapter 01 that has an explorer
     path
     for path in execute.find_chapters(["01"], ROOT)

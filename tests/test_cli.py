@@ -21,7 +21,7 @@ from test_video import pan, save_frames, save_video
 
 from deblurlib import data, files, images, video
 from deblurlib.errors import InputError
-from deblurlib.report import execute, publish
+from deblurlib.report import execute, keys, publish
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def deblur(tmp_path, monkeypatch, command):
     """Run the command in an empty folder; returns exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEBLURLIB_DATA", "")
-    monkeypatch.setattr(execute, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(keys, "project_root", lambda: tmp_path)
     return command
 
 
@@ -337,7 +337,7 @@ def test_of_videos_bad_and_good_one_sentence_is_said(tmp_path, save_picture):
 
 def test_one_chapter_at_a_time_is_trained_from_the_beginning(deblur, monkeypatch):
     monkeypatch.setattr(execute, "find_chapters", lambda *_: ["01", "02"])
-    monkeypatch.setattr("deblurlib.report.confirm.published", lambda *_: object())
+    monkeypatch.setattr("deblurlib.report.state.published", lambda *_: object())
     code, _, err = deblur("confirm", "--whole", "1")
     assert code == 2
     assert "one published chapter" in err

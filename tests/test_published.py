@@ -19,6 +19,7 @@ from deblurlib import data, evaluation, fingerprint, metrics, models, restoratio
 from deblurlib.data.crops import Cuts
 from deblurlib.errors import InputError
 from deblurlib.report import confirm, execute, proofs, publish, results, retrain, stamp
+from deblurlib.report.state import published as page_of
 from deblurlib.runs import Run, proof
 from deblurlib.studies import Archive, claims, rows
 from deblurlib.studies.archive import PublishedRun
@@ -140,7 +141,7 @@ def world(origin, tmp_path, monkeypatch):
 
 @pytest.fixture
 def page(world):
-    return lambda: confirm.published(world.root / "notebooks" / "05b_small.ipynb", world.root)
+    return lambda: page_of(world.root / "notebooks" / "05b_small.ipynb", world.root)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from deblurlib import fingerprint, report
 from deblurlib.errors import InputError
 from deblurlib.perception import MEASURES
 from deblurlib.report import confirm, execute, pages, publish, results, rows_proof, stamp
+from deblurlib.report.state import published as page_of
 from deblurlib.studies.rows import from_csv, pack, read_rows, to_csv
 
 PARAMETERS = 'profile = "quick"\nseed = 0\ndata = "sample"'
@@ -705,7 +706,7 @@ def confirmed(good, published, monkeypatch):
     def state(outcome=None):
         if outcome is not None:
             monkeypatch.setattr(execute, "run_chapter", lambda *a: outcome)
-        return str(confirm.confirm(confirm.published(good.notebook, published)).state)
+        return str(confirm.confirm(page_of(good.notebook, published)).state)
 
     return state
 
@@ -730,7 +731,7 @@ def test_on_another_kind_of_machine_rounding_is_no_change(good, published, confi
 
 @pytest.mark.parametrize("error", ["cell 3 raised X", "the kernel failed: RuntimeError: none"])
 def test_an_execution_that_fails_says_nothing_of_the_page(good, published, monkeypatch, error):
-    page = confirm.published(good.notebook, published)
+    page = page_of(good.notebook, published)
     before = files_of(published)
     monkeypatch.setattr(execute, "run_chapter", lambda *a: replace(good, error=error))
     for act in (confirm.confirm, confirm.record_anew):

@@ -5,6 +5,7 @@ What a user got wrong is reported in one sentence, with exit code 2.
 
 # each adds its command
 from . import (  # noqa: F401
+    claims,
     confirm,
     data,
     evaluate,

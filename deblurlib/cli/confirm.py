@@ -16,7 +16,7 @@ from .command import Device, Seed, app, choose_device, show
 from .report import Chapters
 
 if TYPE_CHECKING:
-    from ..report.confirm import Page
+    from ..report.state import Page
 
 
 @app.command()
@@ -43,13 +43,13 @@ def confirm(
     the proof, too.
     """
     from ..data import register
-    from ..report import execute
-    from ..report.confirm import published
+    from ..report import execute, keys
+    from ..report.state import published
 
     choose_device(device)  # for --whole and for chapters without trainings; proofs: the processor
     for source in data or []:
         register(source)
-    root = execute.project_root()
+    root = keys.project_root()
     notebooks = execute.find_chapters(chapters or [], root)
     pages = [page for n in notebooks if (page := published(n, root)) is not None]
     if not pages:

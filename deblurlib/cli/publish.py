@@ -25,10 +25,10 @@ def publish(
     ] = False,
 ) -> None:
     """Execute a chapter and write its pages, results and figures into the repository."""
-    from ..report import execute
+    from ..report import execute, keys
     from ..report import publish as publishing
 
-    root = execute.project_root()
+    root = keys.project_root()
     if text:
         for notebook in execute.find_chapters([chapter], root):
             _tell(publishing.replace_text(notebook, root))

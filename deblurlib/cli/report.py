@@ -45,7 +45,7 @@ def report(
     site: Annotated[bool, typer.Option(help="Render the HTML site as well.")] = True,
 ) -> None:
     """Execute chapters and render them as a site; exit code 1 if one fails."""
-    from ..report import execute
+    from ..report import keys
     from ..report import site as rendering
 
     choose_device(device)
@@ -58,7 +58,7 @@ def report(
             console.print(f"\n{execution.notebook.name}: {execution.error}", markup=False)
     console.print(_table(executions, profile))
     if site:
-        page = rendering.build(executions, execute.project_root(), out.resolve())
+        page = rendering.build(executions, keys.project_root(), out.resolve())
         console.print(f"Open {short(page)} in a browser.", soft_wrap=True)
     raise typer.Exit(1 if any(o.error for o in executions) else 0)
 
@@ -74,14 +74,14 @@ def execute_chapters(
     """Execute chapters into a build folder, one after the other; write what they recorded there."""
     from .. import runs
     from ..data import register
-    from ..report import execute
+    from ..report import execute, keys
     from ..report.results import write_files
 
     parameters = {"profile": profile, "seed": seed}
     for source in data:
         parameters["data"] = register(source)
     parameters |= dict(_key_value(text) for text in parameter)
-    notebooks = execute.find_chapters(chapters, execute.project_root())
+    notebooks = execute.find_chapters(chapters, keys.project_root())
     for notebook in notebooks:  # before the first one runs
         execute.check_parameters(notebook, parameters)
     # The kernels run elsewhere: they must find the same store.

@@ -3,6 +3,12 @@
 A chapter calls :func:`record` once; all else here is driven by the ``deblur`` command.
 """
 
-from .results import record, validate
-
 __all__ = ["record", "validate"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:  # on demand, for they need PyTorch, and what is published is read without
+        from . import results
+
+        return getattr(results, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -42,14 +42,6 @@ class Execution:
         return keys.key_of(self.notebook)
 
 
-def project_root() -> Path:
-    """The folder that holds ``notebooks/``: the checkout this package was installed from."""
-    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (root / "notebooks").is_dir():
-            return root
-    raise InputError("no notebooks/ folder: install the project from a checkout (pip install -e .)")
-
-
 def find_chapters(chapters: Sequence[str], root: Path) -> list[Path]:
     """The notebooks of the named chapters, in order; if none is named, of all.
 

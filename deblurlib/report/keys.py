@@ -14,6 +14,14 @@ from ..errors import InputError
 KEY = re.compile(r"[0-9]{2}[a-z]?")
 
 
+def project_root() -> Path:
+    """The folder that holds ``notebooks/``: the checkout this package was installed from."""
+    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if (root / "notebooks").is_dir():
+            return root
+    raise InputError("no notebooks/ folder: install the project from a checkout (pip install -e .)")
+
+
 def key_of(path: Path) -> str:
     """The key of a notebook or page, from its name."""
     return path.name.partition("_")[0]

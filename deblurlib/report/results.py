@@ -20,11 +20,11 @@ from ..errors import InputError
 from ..evaluation import case_of
 from ..studies.archive import Archive, history_text
 from ..studies.rows import CHANNELS, REQUIRED_IN_ROW, ROW_COLUMNS, pack, to_csv, without_seconds
+from .state import check_form
 
 MIME = "application/vnd.deblurlib.results+json"
 SCHEMA_VERSION = 2
 LARGEST_WEIGHTS = 2_000_000  # bytes that a chapter may publish
-SCHEMA = json.loads(Path(__file__).with_name("results.schema.json").read_text("utf-8"))
 
 
 class DataSet(Protocol):
@@ -104,14 +104,7 @@ def validate(results: Mapping[str, object], rows: Sequence[Mapping[str, object]]
     Beyond the schema: the identity stands in every summary and, once for every case, in the rows;
     no verdict comes from ``sample``, from ``smoke`` or from ``quick``.
     """
-    import jsonschema  # here, for it takes two seconds, and notebooks validate nothing
-
-    error = jsonschema.exceptions.best_match(
-        jsonschema.Draft202012Validator(SCHEMA).iter_errors(results)
-    )
-    if error is not None:
-        where = "/".join(str(part) for part in error.absolute_path) or "results"
-        raise InputError(f"{where}: {error.message}")
+    check_form(results)
     if "identity" not in {row["method"] for row in results["summary"]}:
         raise InputError("summary: the identity (doing nothing) is missing")
     _check_rows(rows)

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError
-from . import confirm, overview, pages, reading
+from . import ledger, overview, pages, reading, state, verdicts
 from .execute import Execution, find_chapters
 from .keys import key_of
 
@@ -51,6 +51,8 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     ]
     (source / "cards.md").write_text(overview.cards(chapters, root), "utf-8")
     (source / "published.md").write_text(overview.published(chapters), "utf-8")
+    documents = {chapter.key: chapter.page for chapter in chapters if chapter.page}
+    (source / "claims.md").write_text(verdicts.page(ledger.read(root), documents), "utf-8")
     site = out / "site"
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]
@@ -100,7 +102,7 @@ def write_chapter(
     about = nbformat.read(notebook, as_version=4).metadata["deblurlib"]
     key, name = key_of(notebook), notebook.stem
     static = source / STATIC
-    page, stored = confirm.published(notebook, root), pages.published_page(notebook, root)
+    page, stored = state.published(notebook, root), pages.published_page(notebook, root)
     published = page is not None and stored is not None
     changed = published and page.state.word == "changed"
     links = {
@@ -125,6 +127,6 @@ def write_chapter(
         if not published:
             reading.below_stamp(shown, overview.links_of(files))
         nbformat.write(shown, source / (RUNS if published else CHAPTERS) / notebook.name)
-    state = "changed" if changed else "published" if published else "run" if execution else ""
+    word = "changed" if changed else "published" if published else "run" if execution else ""
     picture = overview.thumbnail(key, about["artefacts"], static / "figures")
-    return overview.Chapter(key, about["title"], about["question"], state, picture, files, **links)
+    return overview.Chapter(key, about["title"], about["question"], word, picture, files, **links)
