@@ -8,8 +8,8 @@ No picture is chosen by eye. Of the first set in the card, the images that gain 
 median; of all sets that the network has not seen, the image that loses most; of the bundled
 photographs as they are, the one that is changed most. The square that is enlarged is where the
 blurred and the sharp image differ most or, of what is harmed, the restored and the sharp one. What
-is drawn is said in ``pictures/drawn.json``. The page on restoring, and the first page, show the
-median.
+is drawn is said in ``pictures/drawn.json``. The page on restoring, the README and the site's start
+page show the median.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def draw(case: Case, method: restoration.Method, picture: str) -> dict:
 
 
 def draw_page(case: Case, method: restoration.Method) -> None:
-    """Write ``first.jpg``, before and after, and ``compare.jpg``, as ``--compare`` writes it."""
+    """Write ``first.jpg``, before and after, the two alone, and what ``--compare`` writes."""
     PAGE.mkdir(exist_ok=True)
     before, after = (images.to_array(z[0]) for z in (case.y, images.quantise(method(case.y))))
     picture, page = restoration.write_comparison(
@@ -94,6 +94,8 @@ def draw_page(case: Case, method: restoration.Method) -> None:
     between = np.full_like(before[:, :GAP], 255)
     pair = Image.fromarray(np.concatenate([before, between, after], 1))
     pair.save(PAGE / "first.jpg", quality=85, optimize=True)
+    for name, pixels in (("blurred", before), ("restored", after)):  # for the start page's slider
+        Image.fromarray(pixels).save(PAGE / f"{name}.jpg", quality=92, optimize=True)
 
 
 def psnr(z: torch.Tensor, x: torch.Tensor) -> float | None:

@@ -328,6 +328,42 @@ def test_the_search_finds_ideas_before_code(visit, built, words, first):
     assert found.get_attribute("href").startswith(first)
 
 
+def test_a_line_between_before_and_after_follows_keys_and_pointer(visit):
+    page = visit("index").page
+    slider = page.locator(".slider")
+    line, before = slider.get_by_role("slider"), slider.locator(".side").first
+    box = slider.bounding_box()
+
+    def seen():  # the share of the picture that is shown as it was, percent
+        clip = before.evaluate("side => getComputedStyle(side).clipPath")
+        return 100 - float(re.search(r"([\d.]+)%\)? ", clip)[1])
+
+    assert seen() == 50
+    line.press("ArrowRight")
+    assert seen() == 51
+    line.press("Home")
+    assert seen() == 0
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.2 * box["width"], middle)
+    page.mouse.down()
+    assert seen() == pytest.approx(20, abs=1)
+    page.mouse.move(box["x"] + 0.7 * box["width"], middle + 300)
+    assert seen() == pytest.approx(70, abs=1)
+    page.mouse.up()
+    page.mouse.move(box["x"] + 0.1 * box["width"], middle)
+    assert seen() == pytest.approx(70, abs=1)
+
+
+def test_without_scripts_both_pictures_stand_side_by_side(chromium, built):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((built / "index.html").as_uri())
+    boxes = [page.locator(".slider img").nth(n).bounding_box() for n in (0, 1)]
+    assert boxes[0]["y"] == boxes[1]["y"]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    context.close()
+
+
 @pytest.mark.parametrize("name", ["index", "results", PUBLISHED])
 def test_links_on_a_page_lead_somewhere(visit, built, name):
     page = visit(name).page

@@ -171,16 +171,39 @@ def test_a_run_lists_the_statements_that_it_does_not_bear_out(shown):
     assert re.findall(r"^- (.*)", told, re.MULTILINE) == ["It gains much."]
 
 
-def test_there_is_a_card_for_each_chapter_also_for_those_to_come(tmp_path):
+def test_there_is_a_card_for_each_page_also_for_chapters_to_come(tmp_path):
     (tmp_path / "README.md").write_text("| 02 | GAN & more | What for? | to come |\n")
+    address = {"page": "chapters/01_blur", "picture": "f.png"}
     pages = [
-        overview.Chapter("01", "Blur", "Why?", "published", "f.png", {}, "chapters/01_blur"),
-        overview.Chapter("01b", "Undo", "How?", "published", None, {}, "chapters/01b_undo"),
-        overview.Chapter("03", "Edges", "Where?", "", None, {}),
+        overview.Chapter("01", "Blur", "Why?", "published", answer="By 1 < 2.", **address),
+        overview.Chapter("01b", "Undo", "How?", "changed", page="chapters/01b_undo"),
+        overview.Chapter("03", "Edges", "Where?", ""),
     ]
     text = overview.cards(pages, tmp_path)
-    assert re.findall(r"Chapter (\d\d)", text) == ["01", "02", "03"]
+    assert re.findall(r"Chapter (\w+)", text) == ["01", "01b", "02", "03"]
     links = re.findall(r'href="([^"]*)">([^<]*)<', text)
     assert links == [("chapters/01_blur.html", "Blur"), ("chapters/01b_undo.html", "Undo")]
-    assert re.findall(r'"state">([^<]*)<', text) == ["published", "to come", "not published yet"]
+    assert re.findall(r'"question">([^<]*)<', text) == ["Why?", "How?", "What for?", "Where?"]
+    assert re.findall(r'"answer">([^<]*)<', text) == ["By 1 &lt; 2."]
+    states = [overview.STATES["changed"], "to come", overview.STATES[""]]
+    assert re.findall(r'"state">([^<]*)<', text) == states
     assert "GAN &amp; more" in text
+
+
+def test_the_picture_of_a_card_is_the_first_row_of_the_result_without_titles(tmp_path):
+    figure = Image.new("RGB", (200, 160), "white")
+    for box, colour in {
+        (80, 5, 110, 12): "black",  # a title
+        (10, 20, 90, 60): "red",
+        (110, 20, 190, 60): "red",
+        (10, 80, 190, 150): "blue",
+    }.items():
+        figure.paste(colour, box)
+    figures = tmp_path / "_static" / "figures"
+    figures.mkdir(parents=True)
+    figure.save(figures / "01_result.png")
+    address = overview.thumbnail("01", ["figure:first"], figures)
+    assert Image.open(tmp_path / address).size == (180, 40)
+    blank = Image.new("RGB", (50, 40), "white")
+    assert overview.first_row(blank).size == blank.size
+    assert overview.thumbnail("02", ["figure:first"], figures) is None

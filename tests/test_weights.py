@@ -134,15 +134,15 @@ def test_each_network_has_a_licence_that_names_what_it_was_trained_on(name):
 
 def test_the_first_page_and_the_page_on_restoring_say_what_the_card_says():
     card, _ = cards_of("srn")
-    readme, page = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/restoring.md"))
+    pages = ("README.md", "docs/restoring.md", "docs/index.md")
+    readme, page, start = ((ROOT / name).read_text("utf-8") for name in pages)
     gains = {one["name"]: f"{one['psnr_gain']:.1f}" for one in card["scores"]}
     assert f"it gains {gains['gopro_scenes']} and {gains['reds_small']} dB, on every" in readme
     assert {one["win_rate"] for one in card["scores"][:2]} == {1.0}
     assert f"by deconvolution, {gains['levin09']} by `srn`" in readme
     drawn = json.loads((WEIGHTS / "srn/pictures/drawn.json").read_text("utf-8"))["median"]["psnr"]
     shown = f"from {drawn['blurred']:.1f} to {drawn['restored']:.1f} dB"
-    assert shown in readme
-    assert shown in page
+    assert all(shown in text for text in (readme, page, start))
 
 
 def test_no_recipe_can_start_from_weights():

@@ -7,10 +7,12 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
-from .keys import chapter_of, key_of
+import numpy as np
+from PIL import Image
+
+from .keys import key_of
 
 #: kind of file that a chapter's page hands out -> its place in the repository
 FILES = {
@@ -26,6 +28,8 @@ STATES = {
     "run": "your run; not published yet",
     "": "not published yet",
 }
+PAPER = 250  # from this grey level on, a figure is empty
+CARD_WIDTH = 720  # pixels, of a card's picture: twice what it is shown in
 # of the README's table: a chapter without a notebook
 TO_COME = re.compile(r"^\| (\d\d) \| ([^|\n]+) \| ([^|\n]+) \| to come \|$", re.MULTILINE)
 
@@ -42,6 +46,7 @@ class Chapter:
     files: Mapping[str, str] | None = None  # kind -> address, from the site's root
     page: str | None = None  # the document's name in the site
     run: str | None = None
+    answer: str | None = None  # in a sentence, if its results bear it out
 
 
 def copy_files(notebook: Path, root: Path, static: Path) -> dict[str, str]:
@@ -57,12 +62,28 @@ def copy_files(notebook: Path, root: Path, static: Path) -> dict[str, str]:
 
 
 def thumbnail(key: str, artefacts: Iterable[str], figures: Path) -> str | None:
-    """The address of a chapter's picture: of its result, else of its first figure."""
+    """Write a card's picture, of its page's result, else its first figure; returns its address."""
     names = [name.removeprefix("figure:") for name in artefacts if name.startswith("figure:")]
     for name in ("result", *names):
         if (figures / f"{key}_{name}.png").exists():
-            return f"{figures.parent.name}/{figures.name}/{key}_{name}.png"
+            target = figures.parent / "cards" / f"{key}.jpg"
+            target.parent.mkdir(exist_ok=True)
+            row = first_row(Image.open(figures / f"{key}_{name}.png").convert("RGB"))
+            row.thumbnail((CARD_WIDTH, CARD_WIDTH))
+            row.save(target, quality=85, optimize=True)
+            return f"{figures.parent.name}/{target.parent.name}/{target.name}"
     return None
+
+
+def first_row(figure: Image.Image) -> Image.Image:
+    """The uppermost row of a figure's pictures, without titles; the whole if there is no such."""
+    drawn = np.asarray(figure.convert("L")) < PAPER
+    edges = np.flatnonzero(np.diff(drawn.any(1), prepend=False, append=False))
+    for top, bottom in edges.reshape(-1, 2):
+        if bottom - top > figure.width / 8:  # a title is lower
+            across = np.flatnonzero(drawn[top:bottom].any(0))
+            return figure.crop((across[0], top, across[-1] + 1, bottom))
+    return figure
 
 
 def links_of(files: Mapping[str, str]) -> str:
@@ -80,29 +101,31 @@ def withdrawn(title: str, key: str, state: object, run: str | None) -> str:
 
 
 def cards(pages: Sequence[Chapter], root: Path) -> str:
-    """The start page's chapters as HTML: one card a chapter, also of those to come."""
+    """The start page's chapters as HTML: one card a page, also of chapters to come."""
     readme = (root / "README.md").read_text("utf-8")
     made = {number: _card_to_come(number, *about) for number, *about in TO_COME.findall(readme)}
-    for number, group in groupby(pages, lambda page: chapter_of(page.key)):
-        made[number] = _card(number, *group)
-    inner = "\n".join(made[number] for number in sorted(made))
+    made |= {page.key: _card(page) for page in pages}
+    inner = "\n".join(made[key] for key in sorted(made))
     return f'<div class="cards">\n{inner}\n</div>\n'
 
 
-def _card(number: str, first: Chapter, *more: Chapter) -> str:
-    picture = f'<img src="{first.picture}" alt="" loading="lazy">' if first.picture else ""
+def _card(page: Chapter) -> str:
+    picture = f'<img src="{page.picture}" alt="" loading="lazy">' if page.picture else ""
     lines = [
-        f'<p class="number">Chapter {number}</p><h3>{_link(first)}</h3>',
-        f"<p>{html.escape(first.question)}</p>",
-        *(f"<p>Its second half: {_link(page)}</p>" for page in more),
-        f'<p class="state">{STATES[first.state]}</p>',
+        f'<p class="number">Chapter {page.key}</p><h3>{_link(page)}</h3>',
+        f'<p class="question">{html.escape(page.question)}</p>',
     ]
+    if page.answer:
+        lines.append(f'<p class="answer">{html.escape(page.answer)}</p>')
+    if page.state != "published":
+        lines.append(f'<p class="state">{STATES[page.state]}</p>')
     return f'<div class="chapter">{picture}{"".join(lines)}</div>'
 
 
 def _card_to_come(number: str, title: str, question: str) -> str:
     text = f'<p class="number">Chapter {number}</p><h3>{html.escape(title.strip())}</h3>'
-    text += f'<p>{html.escape(question.strip())}</p><p class="state">to come</p>'
+    text += f'<p class="question">{html.escape(question.strip())}</p>'
+    text += '<p class="state">to come</p>'
     return f'<div class="chapter to-come">{text}</div>'
 
 

@@ -12,13 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nbformat
 
 from ..errors import InputError
-from . import ledger, overview, pages, reading, state, verdicts
+from . import answers, ledger, overview, pages, reading, state, verdicts
 from .execute import Execution, find_chapters
 from .keys import key_of
 
@@ -45,8 +45,9 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     by_notebook = {e.notebook.name: e for e in executions if e.copy.exists()}
     notebooks = {path.name: path for path in find_chapters([], root)}
     notebooks |= {name: execution.notebook for name, execution in by_notebook.items()}
+    told = answers.of_pages(root)
     chapters = [
-        write_chapter(notebooks[name], by_notebook.get(name), root, source)
+        write_chapter(notebooks[name], by_notebook.get(name), root, source, told)
         for name in sorted(notebooks)
     ]
     (source / "cards.md").write_text(overview.cards(chapters, root), "utf-8")
@@ -92,9 +93,16 @@ def copy_pages(root: Path, source: Path) -> None:
 
 
 def write_chapter(
-    notebook: Path, execution: Execution | None, root: Path, source: Path
+    notebook: Path,
+    execution: Execution | None,
+    root: Path,
+    source: Path,
+    told: Mapping[str, str],
 ) -> overview.Chapter:
     """Write a notebook's pages, as many as there are, and the files that they hand out.
+
+    Args:
+        told: page's key -> what it answers to its question, see :func:`answers.of_pages`.
 
     Returns:
         What the start page and the page of results say of it.
@@ -105,13 +113,13 @@ def write_chapter(
     page, stored = state.published(notebook, root), pages.published_page(notebook, root)
     published = page is not None and stored is not None
     changed = published and page.state.word == "changed"
-    links = {
+    fields = {
         "page": f"{CHAPTERS}/{name}" if published or execution else None,
         "run": f"{RUNS}/{name}" if published and execution else None,
     }
     files = overview.copy_files(notebook, root, static)
     if changed:
-        text = overview.withdrawn(about["title"], key, page.state, links["run"])
+        text = overview.withdrawn(about["title"], key, page.state, fields["run"])
         (source / CHAPTERS / f"{name}.md").write_text(text, "utf-8")
     elif published:
         shown = reading.for_site(stored, key, static, "figures", root / "figures")
@@ -128,5 +136,6 @@ def write_chapter(
             reading.below_stamp(shown, overview.links_of(files))
         nbformat.write(shown, source / (RUNS if published else CHAPTERS) / notebook.name)
     word = "changed" if changed else "published" if published else "run" if execution else ""
-    picture = overview.thumbnail(key, about["artefacts"], static / "figures")
-    return overview.Chapter(key, about["title"], about["question"], word, picture, files, **links)
+    fields["picture"] = overview.thumbnail(key, about["artefacts"], static / "figures")
+    fields["answer"] = told.get(key) if word == "published" else None
+    return overview.Chapter(key, about["title"], about["question"], word, files=files, **fields)
