@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError
-from . import confirm, overview, pages, reading
+from . import confirm, leaderboard, overview, pages, reading
 from .execute import Execution, find_chapters
 from .keys import key_of
 
@@ -51,6 +51,8 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     ]
     (source / "cards.md").write_text(overview.cards(chapters, root), "utf-8")
     (source / "published.md").write_text(overview.published(chapters), "utf-8")
+    withdrawn = any(page.key == "07" and page.state == "changed" for page in chapters)
+    (source / "leaderboard.md").write_text(leaderboard.page(root, withdrawn), "utf-8")
     site = out / "site"
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]
