@@ -28,8 +28,8 @@ def added(prepare: str, steps: list[str]) -> list[float]:
 
     Args:
         prepare: what comes before, not counted: imports, weights, the picture.
-        steps: one after the other, the one that needs most last: none counts as less than those
-            before it.
+        steps: one after the other, which print nothing. The one that needs most comes last: none
+            counts as less than those before it.
     """
     program = prepare + RESET + REPORT + REPORT.join(steps) + REPORT
     (_, held), *reports = _reports(program, 1 + len(steps))
