@@ -8,6 +8,7 @@ from pathlib import Path
 from . import (
     batches,
     convolution,
+    cost,
     deconvolution,
     edges,
     output,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "batches": batches,
     "training": training,
     "restoration": restoration,
+    "cost": cost,
     "edges": edges,
     "serving": serving,
 }
@@ -57,7 +59,8 @@ def main() -> None:
         begin = timing.clocks()
         about, cases = benchmark.run(arguments.rounds, arguments.quick)
         stored[name] = output.results(benchmark.PACKAGES, cases, timing.others_since(begin))
-        sections[benchmark.TITLE] = output.section(benchmark.TITLE, about, stored[name])
+        table = getattr(benchmark, "table", None)
+        sections[benchmark.TITLE] = output.section(benchmark.TITLE, about, stored[name], table)
         print(sections[benchmark.TITLE], flush=True)
     output.write(arguments.out or default, stored, sections)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -53,17 +54,23 @@ def results(packages: tuple[str, ...], cases: list[dict], others: float) -> dict
     return {"machine": machine(packages, others), "date": date.today().isoformat(), "cases": cases}
 
 
-def section(title: str, about: str, stored: dict) -> str:
-    """A benchmark's part of the page: what was compared, on what, and the table."""
+def section(
+    title: str, about: str, stored: dict, table: Callable[[list[dict]], str] | None = None
+) -> str:
+    """A benchmark's part of the page: what was compared, on what, and the table.
+
+    Args:
+        table: of the cases, if they are others than those of :func:`times`.
+    """
     m = stored["machine"]
     where = (
         f"{m['cpu']}, {m['cores']} cores (other processes used {m['others']} of them), "
         f"torch {m['torch']}, {stored['date']}."
     )
-    return f"## {title}\n\n{about}\n\n{where}\n\n{table(stored['cases'])}\n"
+    return f"## {title}\n\n{about}\n\n{where}\n\n{(table or times)(stored['cases'])}\n"
 
 
-def table(cases: list[dict]) -> str:
+def times(cases: list[dict]) -> str:
     """The cases as a Markdown table, a column for each contender."""
     columns = sorted((case["contenders"] for case in cases), key=len, reverse=True)
     names = list(dict.fromkeys(name for case in columns for name in case))  # the fullest first

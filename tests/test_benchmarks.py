@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import restoration
+from benchmarks import cost, memory, restoration
 from deblurlib import degrade
+from deblurlib import restoration as restoring
 
 ROOT = Path(__file__).resolve().parents[1]
 BLURS = {"kornia filter2d", "albumentations", "OpenCV"}
@@ -66,6 +67,40 @@ def test_every_contender_runs_and_agrees_and_the_machine_is_not_named(quick, nam
     assert [word for word in ("://", str(ROOT), str(quick[0])) if word in text] == []
 
 
+def test_the_cost_of_each_method_is_measured_at_both_sizes_and_related_to_srn(quick):
+    text = (quick[0] / "cost.json").read_text("utf-8")
+    stored = json.loads(text)
+    assert set(stored["machine"]) == MACHINE
+    assert str(ROOT) not in text
+    sides = {case["side"] for case in stored["cases"]}
+    assert len(sides) == len(cost.SIDES)
+    for side in sides:
+        cases = {c["method"]: c for c in stored["cases"] if c["side"] == side}
+        assert set(cases) == set(cost.QUICK)
+        assert cases[cost.BESIDE]["ratio"] == 1
+        assert cases["identity"]["ratio"] < 1
+        assert cases[cost.BESIDE]["parameters"] > cases["identity"]["parameters"] == 0
+        for case in cases.values():
+            share = case["seconds"] / (side**2 / 1e6)
+            assert case["seconds_per_megapixel"] == pytest.approx(share, rel=0.02)
+
+
+def test_every_method_that_is_no_oracle_has_its_cost_and_those_with_a_network_parameters():
+    names = cost.methods()
+    assert set(names) == {*restoring.METHODS, *restoring.shipped()}
+    assert {name for name in names if cost.parameters_of(name)} == {
+        *restoring.shipped(),
+        "plug-and-play",
+    }
+
+
+def test_memory_is_what_a_step_adds_to_what_was_held():
+    # numpy writes into all it takes; 40 MB are held before, 80 and 160 more in the steps
+    before = "import numpy as np\nheld = np.ones(5 * 2**20)\n"
+    steps = [f"np.ones({many} * 2**20)\n" for many in (10, 20)]
+    assert memory.added(before, steps) == pytest.approx([80, 160], abs=8)
+
+
 def test_the_page_holds_what_was_printed_a_column_for_each_contender(quick):
     out, printed = quick
     page = (out / "README.md").read_text("utf-8")
@@ -74,7 +109,8 @@ def test_the_page_holds_what_was_printed_a_column_for_each_contender(quick):
     times = 2 + len(restoration.METHODS)  # of processes that restore photographs
     crowds = 2 + len(EXPECTED["serving"])
     rows = sum(2 + len(cases) for cases in EXPECTED.values())
-    assert len(tables) == rows + times + crowds
+    costs = 2 + len(cost.QUICK)
+    assert len(tables) == rows + times + crowds + costs
     assert tables == [line for line in printed.splitlines() if line.startswith("|")]
     section = page.partition("## Deconvolution")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines()]

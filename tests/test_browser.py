@@ -25,7 +25,8 @@ CHAPTER = next(  # the page of chapter 01 that has an explorer
     if "explorer" in nbformat.read(path, as_version=4).metadata["deblurlib"]["artefacts"]
 )
 PUBLISHED, RUN_PAGE = (f"{folder}/{CHAPTER.stem}" for folder in (site.CHAPTERS, site.RUNS))
-PAGES = ("index", PUBLISHED, RUN_PAGE, "results", "restoring", "notation", "api", "training")
+PAGES = ("index", PUBLISHED, RUN_PAGE, "results", "leaderboard", "restoring", "notation", "api")
+PAGES += ("training",)
 STACKED = "result"  # a figure that is taken for four pictures in a row
 WIDE, NARROW = 1280, 400  # pixels: a laptop, a telephone
 ON_DISK = ("file:", "data:")

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError
-from . import answers, ledger, overview, pages, reading, state, verdicts
+from . import answers, leaderboard, ledger, overview, pages, reading, state, verdicts
 from .execute import Execution, find_chapters
 from .keys import key_of
 
@@ -54,6 +54,9 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     (source / "published.md").write_text(overview.published(chapters), "utf-8")
     documents = {chapter.key: chapter.page for chapter in chapters if chapter.page}
     (source / "claims.md").write_text(verdicts.page(ledger.read(root), documents), "utf-8")
+    withdrawn = any(page.key == "07" and page.state == "changed" for page in chapters)
+    lines = None if withdrawn else leaderboard.read_lines(root)
+    (source / "leaderboard.md").write_text(leaderboard.page(lines, root), "utf-8")
     site = out / "site"
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]

@@ -22,7 +22,7 @@ def lines(rows: Sequence[Mapping]) -> list[dict]:
 
     A column is the rows of one set and degradation; the chapter's own networks are left out, and
     images that not every method is scored on. ``lo`` and ``hi`` are the 95 % interval of the gain
-    over scenes, of two or more; ``group`` is 1 for the best and for all that cannot be told from
+    over scenes, ``None`` of one scene; ``group`` is 1 for the best and for all that cannot be told from
     it, 2 for the best of the others and what cannot be told from that, and so on.
 
     Args:
@@ -60,7 +60,9 @@ def _column(data: str, degradation: str, rows: Sequence[Mapping]) -> list[dict]:
         method = line.pop("method")
         by_image, scenes = gains[method]
         ends = {"lo": None, "hi": None}
-        if len(set(scenes)) > 1 and method != "identity":
+        if method == "identity":
+            ends = {"lo": 0.0, "hi": 0.0}
+        elif len(set(scenes)) > 1:
             interval = stats.bootstrap(list(by_image.values()), [None] * len(scenes), scenes)
             ends = {"lo": interval.lo, "hi": interval.hi}
         own = {"kernel": kernel_of(method), "contaminated": method in contaminated}
