@@ -20,7 +20,7 @@ SIDE = 256  # pixels: a recorded pair is cut to that in its middle, where it is 
 #: kinds of blur that are one kernel all over the image, and one that is not
 KERNELS = ("gaussian-narrow", "gaussian-wide", "box", "motion", "shake", "defocus")
 CAMERA = "s4-camera"
-NOISY, NOISES = ("gaussian-wide", "motion", "shake", "defocus"), (0.01, 0.03)
+NOISY, NOISES = ("gaussian-wide", "motion", "shake", "defocus"), (0.01,)
 #: sets of recorded pairs; ``gopro_pairs`` shows a scene that ``srn`` was trained on
 RECORDED = ("gopro_scenes", "reds_small", "gopro_pairs", "levin09")
 MEASURED, SHIFT = "levin09", 8  # kernels are measured; the best shift's bound, pixels

@@ -22,8 +22,8 @@ def lines(rows: Sequence[Mapping]) -> list[dict]:
 
     A column is the rows of one set and degradation; the chapter's own networks are left out, and
     images that not every method is scored on. ``lo`` and ``hi`` are the 95 % interval of the gain
-    over scenes, ``None`` of one scene; ``group`` is 1 for the best and for all that cannot be told from
-    it, 2 for the best of the others and what cannot be told from that, and so on.
+    over scenes, ``None`` of one scene; ``group`` is 1 for the best and for all that cannot be told
+    from it, 2 for the best of the others and what cannot be told from that, and so on.
 
     Args:
         rows: of chapter 07, as published.

@@ -25,7 +25,7 @@ from .columns import Column, columns
 from .recipes import ARCHITECTURES, CAMERA, KINDS, recipes
 
 #: photographs by profile: of the leaderboard, and those that the networks are tried on
-COUNT = {"smoke": (1, 1), "quick": (3, 3), "report": (20, 40), "full": (20, 120)}
+COUNT = {"smoke": (1, 1), "quick": (3, 3), "report": (20, 20), "full": (20, 120)}
 ELSEWHERE = "gopro_scenes"  # recorded pairs that the networks are tried on, too
 ENOUGH = 3  # seeds
 
