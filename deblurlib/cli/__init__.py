@@ -18,6 +18,7 @@ from . import (  # noqa: F401
     runs,
     serving,
     study,
+    suggest,
     train,
 )
 from .command import app, main
