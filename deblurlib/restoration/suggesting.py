@@ -26,7 +26,7 @@ from .restoring import telling_pixels
 VERDICTS = ("sharp", "hardly blurred", "noisy", "moved", "out of focus", "unclear")
 SIDE, KERNEL = 256, 31  # pixels: of the part that a kernel is looked for in, and of the kernel
 ONE_WAY = replace(finding.SEARCH, ways=finding.SEARCH.ways[:1])  # a third of the time
-LARGE, WIDE = 1024, 3.0  # pixels: a copy of half the size is taken while both are exceeded
+LARGE = 1024  # pixels: the longer side of the smallest copy
 HARDLY, NARROW = 0.5, 1.3  # pixels: mean blur and widest edges of what is hardly blurred
 LONG, ROUND = 0.45, 0.6  # a kernel's width by its length, of a line and of a spot
 FILLED = 0.45  # the least share of its circle that a spot fills; a path bent in all ways does not
@@ -78,24 +78,33 @@ def suggest(photo: Photo, name: str) -> Suggestion:
 def look_at(pixels: np.ndarray) -> Look:
     """Measure a photograph, ``(H, W)`` or ``(H, W, C)``, uint8 or uint16, as a viewer shows it.
 
-    Of a large one whose edges are wide, a smaller copy is looked at, in which the blur is shorter;
-    of that, the kernel in the 256 x 256 pixels with most edges. Two to five seconds.
+    Of a large one that is not sharp, the smallest copy in which blur is seen is looked at, for
+    there a long one is short; of that, the kernel in the 256 x 256 pixels with most edges.
 
     Raises:
         InputError: no such array.
     """
-    size, times, widest = pixels.shape[1::-1], 1, blur_width(pixels)
+    size, widest = pixels.shape[1::-1], blur_width(pixels)
     if pixels.ndim == 3:
         pixels = pixels[..., : 3 if pixels.shape[-1] > 2 else 1]  # without alpha
-    while max(pixels.shape[:2]) > LARGE and (widest is None or widest > WIDE):
-        half = [max(side // 2, 1) for side in pixels.shape[1::-1]]
-        pixels, times = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA), 2 * times
-        widest = blur_width(pixels)
-    part = telling_pixels(pixels, most=SIDE**2)
+    times = 1
+    while widest is not None and widest > WIDTH and max(size) > LARGE * times:
+        times *= 2
+    while True:
+        small = [max(side // times, 1) for side in size]
+        copy = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA) if times > 1 else pixels
+        seen = blur_width(copy) if times > 1 else widest
+        part = telling_pixels(copy, most=SIDE**2)
+        with torch.inference_mode():
+            mean = float(models.load_shipped(KERNELNET, "cpu")[0].guess(part)[0])
+        look = Look(size, times, seen, mean, 0.0, 0.0, 0.0, 0.0, noise_of(copy))
+        if times == 1 or not (seen is None or _as_good_as_sharp(look)):
+            break
+        times //= 2
+    if _as_good_as_sharp(look):
+        return look
     with torch.inference_mode():
-        mean = float(models.load_shipped(KERNELNET, "cpu")[0].guess(part)[0])
-        look = Look(size, times, widest, mean, 0.0, 0.0, 0.0, 0.0, noise_of(pixels))
-        return look if _as_good_as_sharp(look) else replace(look, **_kernel(part))
+        return replace(look, **_kernel(part))
 
 
 def _kernel(part: torch.Tensor) -> dict[str, float]:
