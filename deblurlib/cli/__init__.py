@@ -19,6 +19,7 @@ from . import (  # noqa: F401
     runs,
     serving,
     study,
+    suggest,
     train,
 )
 from .command import app, main

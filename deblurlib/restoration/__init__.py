@@ -5,10 +5,11 @@ them; ``lookup``: which one a name means, networks and runs, too. ``applying``: 
 of any size. ``restoring``: images of any kind. ``telling``: the part of a photograph that its
 kernel is found in. ``tiles``: a large image piece by piece. ``patches``: the same, each piece with
 its own kernel. ``finding``: which files are meant, and where results go. ``jobs``: what is to be
-done, and what came of it. ``kernel_of``: the kernel of a photograph. ``batch``: many files.
-``videos``: a whole video. ``comparison``: before and after. ``trusting``: where a result
-contradicts what it was made from; ``trust_map``: the same as a picture. Taught in chapters 01 (what
-a method may know), 05 (tiles, files, trust), 06 (patches, settings, kernels that are found) and 07.
+done, and what came of it. ``kernel_of``: the kernel of a photograph. ``suggesting``: which commands
+to try on one. ``batch``: many files. ``videos``: a whole video. ``comparison``: before and after.
+``trusting``: where a result contradicts what it was made from; ``trust_map``: the same as a
+picture. Taught in chapters 01 (what a method may know), 05 (tiles, files, trust), 06 (patches,
+settings, kernels that are found) and 07.
 """
 
 from .applying import apply_model
@@ -22,6 +23,7 @@ from .methods import METHODS, WITH_KERNEL, Method, unsharp_mask
 from .patches import guess_and_restore, restore_patches, seam_energy, seams
 from .restoring import restore, telling_pixels, tile_difference, with_found_kernel
 from .settings import Setting
+from .suggesting import Look, Suggestion, suggest
 from .tiles import TILE
 from .trust_map import TrustMap, write_trust
 from .trusting import Trust, trust
@@ -32,11 +34,13 @@ __all__ = [
     "WITH_KERNEL",
     "Candidate",
     "FoundKernel",
+    "Look",
     "Method",
     "Outcome",
     "Request",
     "Setting",
     "Step",
+    "Suggestion",
     "Trust",
     "TrustMap",
     "Watch",
@@ -56,6 +60,7 @@ __all__ = [
     "seams",
     "shipped",
     "stitched",
+    "suggest",
     "telling_pixels",
     "tile_difference",
     "trust",

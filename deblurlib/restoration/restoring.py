@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..psf import as_kernel
 from .lookup import find_method
 from .methods import Method
-from .telling import find_part
+from .telling import PIXELS, find_part
 from .tiles import Progress, in_tiles
 
 KINDS = (np.uint8, np.uint16)
@@ -100,13 +100,16 @@ def with_found_kernel(
     return method, kernels[0]
 
 
-def telling_pixels(pixels: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+def telling_pixels(
+    pixels: np.ndarray, device: torch.device | str = "cpu", most: int = PIXELS
+) -> torch.Tensor:
     """The part ``(1, C, h, w)`` of a photograph's pixels ``(H, W, C)`` that tells most of its blur.
 
-    See :func:`deblurlib.restoration.telling.find_part`; alpha is left out.
+    Of ``most`` pixels at most; see :func:`deblurlib.restoration.telling.find_part`. Alpha is left
+    out.
     """
     take = _taker(_seen(pixels), device)
-    return take(*find_part(take, pixels.shape[:2]))
+    return take(*find_part(take, pixels.shape[:2], most))
 
 
 def tile_difference(
