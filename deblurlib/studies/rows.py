@@ -17,8 +17,9 @@ from ..perception import MEASURES, PROBES
 #: error, see :func:`deblurlib.psf.distance`
 OF_KERNELS = ("sigma", "kernel_error")
 #: of a restored image that is blurred again: the share that contradicts the blurred one, and of how
-#: much that can be said, see :mod:`deblurlib.restoration.trusting`
-OF_TRUST = ("flagged", "answered")
+#: much that can be said, see :mod:`deblurlib.restoration.trusting`; with the kernel that blurred,
+#: the root mean square of the difference, in levels of 255
+OF_TRUST = ("flagged", "answered", "reblurred")
 NUMBERS = (
     *("psnr", *(f"ssim_{protocol}" for protocol in SSIM_PROTOCOLS)),
     *(*MEASURES, *PROBES, *OF_KERNELS, *OF_TRUST),

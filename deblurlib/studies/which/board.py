@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from ... import files, fingerprint, images, machine, restoration, runs
+from ... import degrade, files, fingerprint, images, machine, restoration, runs
 from ...errors import require
 from ...evaluation import Case
 from ...restoration import METHODS, Method
@@ -79,12 +79,21 @@ def _measured(column: Column, found: Sequence[Case]) -> list[dict]:
 def contradiction(method: Method, case: Case, device: torch.device | str = "cpu") -> dict:
     """``flagged``: the share of a restored image that contradicts ``y``; ``answered``: of how much.
 
-    See :func:`deblurlib.restoration.trusting.trust`.
+    See :func:`deblurlib.restoration.trusting.trust`. ``reblurred``, where the kernel is known: the
+    root mean square of ``k * x_hat - y``, in levels of 255.
     """
     kernel = None if case.kernel is None else case.kernel.to(device)
     x_hat = images.quantise(method(case.y.to(device), kernel).cpu())
     found = trust(case.y, x_hat)
-    return {"flagged": found.flagged_share.item(), "answered": found.answered_share.item()}
+    shares = {"flagged": found.flagged_share.item(), "answered": found.answered_share.item()}
+    return shares | ({} if kernel is None else {"reblurred": reblurred(x_hat, case)})
+
+
+def reblurred(x_hat: torch.Tensor, case: Case) -> float:
+    """How far a restoration, blurred by a case's kernel, is from its blurred image, in levels."""
+    again = degrade.convolve(x_hat, case.kernel, "valid")
+    seen = images.centre_crop(case.y, *again.shape[-2:])
+    return 255 * (again - seen).square().mean().sqrt().item()
 
 
 def _label(method: Method, data: str) -> dict:
