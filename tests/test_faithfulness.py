@@ -17,6 +17,7 @@ SECTIONS = {
     "Autoencoder and critic, S3",
     "SRN, S4",
     "Guess, UNet, GAN and blind Richardson-Lucy, S5",
+    "NAFNet, chapter 07",
     "Scores",
 }
 TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")

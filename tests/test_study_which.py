@@ -38,6 +38,8 @@ def test_networks_differ_in_the_blur_alone_and_architectures_cost_alike(profile)
         }
         assert same == {k: made["07/nafnet"][k] for k in same}
     assert max(costs) / min(costs) < 1.01
+    paper = {"name": "adamw", "lr": 1e-3, "weight_decay": 1e-3, "betas": [0.9, 0.9]}
+    assert made["07/nafnet"]["optimiser"] == paper
 
 
 def test_first_weights_keep_the_size_of_what_passes(rand):
@@ -166,8 +168,10 @@ def test_lines_of_one_scene_have_no_interval_and_contaminated_ones_say_so():
         lines([r for r in rows if r["method"] != "identity"] + [rows[-1] | {"method": "inverse"}])
 
 
-def test_of_two_images_all_methods_are_one_group():
-    assert groups_of({"a": {"x": 1.0, "y": 2.0}, "b": {"x": 9.0, "y": 9.0}}) == {"b": 1, "a": 1}
+def test_of_two_scenes_all_methods_are_one_group():
+    gains = {"a": {"x": 1.0, "y": 2.0, "z": 1.5}, "b": {"x": 9.0, "y": 9.5, "z": 9.2}}
+    assert groups_of(gains, {"x": "s", "y": "s", "z": "t"}) == {"b": 1, "a": 1}
+    assert groups_of(gains, {"x": "s", "y": "t", "z": "u"}) == {"b": 1, "a": 2}
 
 
 def test_a_measure_that_says_the_same_of_all_tells_nothing():

@@ -6,7 +6,7 @@ camera's path, which is no single kernel, and recorded pairs. Taught in chapter 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ... import images
@@ -89,3 +89,9 @@ def _recorded(pairs: PairSet, grey: int) -> Iterator[Case]:
         y, x = (images.centre_crop(z, *size) for z in pairs[i])
         y, x = (images.quantise(images.grey(z, grey)) if grey else z for z in (y, x))
         yield Case(name, pairs.scenes[i], y[None], x[None], pairs.kernel(i))
+
+
+def recorded_sets(rows: Sequence[Mapping]) -> list[PairSet]:
+    """The sets of recorded pairs that rows are of."""
+    there = {row["data"] for row in rows}
+    return [open_pairs(name, "test") for name in RECORDED if name in there]

@@ -50,7 +50,8 @@ def _column(data: str, degradation: str, rows: Sequence[Mapping]) -> list[dict]:
     common = set.intersection(*images.values())
     rows = [row for row in rows if row["image"] in common]
     gains = _gains(rows)
-    groups = groups_of({method: by_image for method, (by_image, _) in gains.items()})
+    scene_of = {row["image"]: row["scene"] for row in rows}
+    groups = groups_of({method: found for method, (found, _) in gains.items()}, scene_of)
     contaminated = {row["method"] for row in rows if row.get("contaminated")}
     named = IN_NAME.fullmatch(degradation)
     noise = None if degradation == "recorded" else float(named[2]) if named else 0.0
@@ -81,18 +82,21 @@ def _gains(rows: Sequence[Mapping]) -> dict[str, tuple[dict[str, float], list[st
     return found
 
 
-def groups_of(gains: Mapping[str, Mapping[str, float]]) -> dict[str, int]:
-    """The group of each method, 1 the best, by paired t-tests with Holm's adjustment.
+def groups_of(
+    gains: Mapping[str, Mapping[str, float]], scene_of: Mapping[str, str]
+) -> dict[str, int]:
+    """The group of each method, 1 the best, by t-tests over scenes with Holm's adjustment.
 
     Args:
-        gains: of each method, by image; of fewer than three images there is one group.
+        gains: of each method, by image.
+        scene_of: each image's; of fewer than three scenes there is one group.
     """
     means = {method: float(np.mean(list(v.values()))) for method, v in gains.items()}
     left = sorted(means, key=means.get, reverse=True)
     groups: dict[str, int] = {}
     while left:
         best, *others = left
-        p = [_p_value(gains[best], gains[other]) for other in others]
+        p = [_p_value(gains[best], gains[other], scene_of) for other in others]
         adjusted = stats.holm(p) if p else []
         alike = [o for o, value in zip(others, adjusted, strict=True) if value >= LEVEL]
         number = max(groups.values(), default=0) + 1
@@ -101,12 +105,14 @@ def groups_of(gains: Mapping[str, Mapping[str, float]]) -> dict[str, int]:
     return groups
 
 
-def _p_value(first: Mapping[str, float], second: Mapping[str, float]) -> float:
-    differences = [first[image] - second[image] for image in first]
-    if len(differences) < 3:
+def _p_value(
+    first: Mapping[str, float], second: Mapping[str, float], scene_of: Mapping[str, str]
+) -> float:
+    scenes = [scene_of[image] for image in first]
+    if len(set(scenes)) < 3:
         return 1.0
-    names = list(first)
-    return stats.bootstrap(differences, [None] * len(names), names).p_value(0.0)
+    differences = [first[image] - second[image] for image in first]
+    return stats.bootstrap(differences, [None] * len(scenes), scenes).p_value(0.0)
 
 
 def kernel_of(method: str) -> str:

@@ -19,7 +19,7 @@ KINDS = ("s1-gaussian", "s1-box", "s1-motion", "defocus-4", "shake", "s4-camera"
 WIDTH = 16  # of the UNets' first level
 KIND_SIZES = {
     "smoke": {"steps": 2, "batch": 1, "crop": 16},
-    "quick": {"steps": 200, "batch": 4, "crop": 48},
+    "quick": {"steps": 500, "batch": 8, "crop": 48},
     "report": {"steps": 600, "batch": 8, "crop": 64, "every": 150},
     "full": {"steps": 50_000, "batch": 32, "crop": 96, "every": 5_000},
 }
