@@ -5,9 +5,9 @@ import re
 import pytest
 
 from deblurlib.errors import InputError
-from deblurlib.report import answers, execute
+from deblurlib.report import answers, keys
 
-ROOT = execute.project_root()
+ROOT = keys.project_root()
 WRITTEN, PUBLISHED = answers.read(ROOT), answers.published(ROOT)
 BOTH = sorted(WRITTEN.keys() & PUBLISHED.keys())
 RESULTS = {

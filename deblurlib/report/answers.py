@@ -23,7 +23,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import write_whole
 from . import keys
-from .execute import project_root
+from .keys import project_root
 
 PLACE = re.compile(r"\{(-?)(?:(psnr|gain) of )?([^{}]+)\}")
 #: of the README's table: a page's row, whose last cell is its answer
