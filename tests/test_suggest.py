@@ -79,7 +79,8 @@ def test_any_size_and_kind_gets_a_verdict(shape, kind):
     assert found.verdict == "unclear"  # there is nothing to see
 
 
-def test_alpha_is_not_looked_at(detailed):
+def test_alpha_is_not_looked_at(detailed, monkeypatch):
+    monkeypatch.setattr(suggesting, "_kernel", lambda part: {"along": float(part.sum())})
     y = blurred(detailed[..., :80, :80], psf.motion(13, 30))
     alpha = np.random.default_rng(0).integers(0, 256, (*y.shape[:2], 1), np.uint8)
     with_alpha = suggesting.look_at(np.concatenate([y, alpha], -1))

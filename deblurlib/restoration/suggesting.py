@@ -183,7 +183,7 @@ def _words(look: Look) -> list[str]:
     if look.along > 0:
         way = f", at {look.angle:.0f} degrees" if look.across < ROUND * look.along else ""
         spread = f"{look.along:.1f} pixels along and {look.across:.1f} across"
-        words.append(f"a kernel was found that spreads by {spread}{way}{copy}")
+        words.append(f"its kernel spreads by {spread}{way}{copy}")
     elif look.mean > 0:
         words.append("no single kernel was found that explains the blur")
     if look.noise >= HIDING:
