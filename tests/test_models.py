@@ -24,6 +24,7 @@ SMALL = {
     "denoiser": {"width": 4, "depth": 3},
     "edgenet": {"width": 4, "stages": 3},
     "kernelnet": {"width": 2, "hidden": 4},
+    "nafnet": {"width": 4, "encoder": [1, 1], "middle": 1, "decoder": [1, 1]},
     "srcnn": {"layers": "9-3-1-5", "channels": 3, "dilation": [1, 2, 1, 1], "residual": True},
     "srn": {"width": 4, "channels": 3, "residual": False},
     "unet": {"width": 4, "channels": 3, "residual": True},
