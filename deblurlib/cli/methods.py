@@ -36,7 +36,7 @@ def methods(
     table.add_column("what it does", overflow="fold")
     listed = _of_runs() if runs else _of_library()
     for title, method, describes in listed:
-        table.add_row(title, _kernel(method), describes)
+        table.add_row(title, method.about_kernel, describes)
     show(table)
     if runs and not table.row_count:
         print("no run is a method yet: deblur train makes one")
@@ -47,7 +47,7 @@ def methods(
 def _print(method: Method) -> None:
     """One method, all that is known of it, and what may be set."""
     print(f"{method.name}: {method.describes}")
-    needed = {"needed": "yes", "found": "no, it finds it"}.get(_kernel(method), "no")
+    needed = {"needed": "yes", "found": "no, it finds it"}.get(method.about_kernel, "no")
     print(f"needs the kernel: {needed}")
     print(f"receptive field: {_field(method)}" + " pixels" * (method.receptive_field is not None))
     print(f"in tiles, against the whole: {_tiled(method)}")
@@ -63,13 +63,6 @@ def _print(method: Method) -> None:
         told = f"; one of {', '.join(setting.choices)}" if setting.choices else ""
         table.add_row(name, str(setting.value), setting.describes + told)
     show(table)
-
-
-def _kernel(method: Method) -> str:
-    """What it does about the kernel, in a word."""
-    if method.find_kernel is not None:
-        return "found"
-    return "" if method.blind else "needed"
 
 
 def _of_library() -> Iterable[tuple[str, Method, str]]:

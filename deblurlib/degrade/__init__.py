@@ -25,7 +25,7 @@ from .jpeg import Jpeg, compress
 from .noise import add_noise, add_shot_noise, boost_highlights
 from .objects import Mover, sweep_objects
 from .sampling import Degradation, Draw, Pair, apply, draw_each, sample
-from .seeding import generator
+from .seeding import between, generator
 from .settings import SETTINGS
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "add_noise",
     "add_shot_noise",
     "apply",
+    "between",
     "boost_highlights",
     "camera_shake",
     "camera_shakes",

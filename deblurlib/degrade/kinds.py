@@ -9,6 +9,7 @@ import torch
 
 from .. import psf
 from .sampling import Degradation
+from .seeding import between
 
 WINDOW = 25  # pixels
 
@@ -25,19 +26,19 @@ def gaussian_wide(generator: torch.Generator) -> Degradation:
 
 def box(generator: torch.Generator) -> Degradation:
     """A square of equal values, 3 to 13 pixels wide, odd."""
-    size = 2 * int(_between(generator, 1, 7)) + 1
+    size = 2 * int(between(generator, 1, 7)) + 1
     return Degradation(_padded(psf.box(size)), {"size": size})
 
 
 def motion(generator: torch.Generator) -> Degradation:
     """A straight line, 5 to 24 pixels long, at any angle."""
-    length, angle = _between(generator, 5.0, 24.0), _between(generator, 0.0, 180.0)
+    length, angle = between(generator, 5.0, 24.0), between(generator, 0.0, 180.0)
     return Degradation(psf.motion(length, angle, WINDOW), {"length": length, "angle": angle})
 
 
 def defocus(generator: torch.Generator) -> Degradation:
     """A disk with a radius uniform in [1.5, 6] pixels: a lens that is out of focus."""
-    radius = _between(generator, 1.5, 6.0)
+    radius = between(generator, 1.5, 6.0)
     return Degradation(psf.disk(radius, WINDOW), {"radius": radius})
 
 
@@ -47,13 +48,9 @@ def defocus_4(generator: torch.Generator) -> Degradation:
 
 
 def _gaussian(generator: torch.Generator, low: float, high: float) -> Degradation:
-    sigma = _between(generator, low, high)
+    sigma = between(generator, low, high)
     return Degradation(psf.gaussian(sigma, WINDOW), {"sigma": sigma})
 
 
 def _padded(k: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(k, [(WINDOW - k.shape[-1]) // 2] * 4)
-
-
-def _between(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()

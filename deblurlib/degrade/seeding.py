@@ -32,3 +32,8 @@ def generator(
     entropy = [*words, STREAMS.index(stream)]
     mixed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(mixed >> 1))
+
+
+def between(generator: torch.Generator, low: float, high: float) -> float:
+    """The next number of a generator, uniform in ``[low, high)``."""
+    return low + (high - low) * torch.rand((), generator=generator).item()

@@ -17,6 +17,7 @@ from .. import psf
 from . import kinds
 from .exposure import camera_shakes, homographies
 from .sampling import Degradation, Draw
+from .seeding import between
 from .snapshots import snapshot, snapshots, stored
 
 
@@ -93,7 +94,7 @@ def s2_gaussian(generator: torch.Generator) -> Degradation:
     A window of 5 pixels holds little of a sigma above 2: the kernel is then nearly a box. Values
     are not clipped.
     """
-    sigma = _between(generator, 1.0, 4.0)
+    sigma = between(generator, 1.0, 4.0)
     return Degradation(psf.gaussian(sigma, 5), {"sigma": sigma}, noise=0.02, quantise=False)
 
 
@@ -128,10 +129,10 @@ def s3_mixture(generator: torch.Generator) -> Degradation:
     S3 gives no sizes. Ours, for faces of 64 pixels: sigma uniform in [0.5, 2], length in [3, 9],
     any angle.
     """
-    if _between(generator, 0.0, 1.0) < 0.5:
-        sigma = _between(generator, 0.5, 2.0)
+    if between(generator, 0.0, 1.0) < 0.5:
+        sigma = between(generator, 0.5, 2.0)
         return Degradation(psf.gaussian(sigma, 13), {"sigma": sigma})
-    length, angle = _between(generator, 3.0, 9.0), _between(generator, 0.0, 180.0)
+    length, angle = between(generator, 3.0, 9.0), between(generator, 0.0, 180.0)
     return Degradation(psf.motion(length, angle, 13), {"length": length, "angle": angle})
 
 
@@ -160,7 +161,7 @@ def s5_gaussian(generator: torch.Generator) -> Degradation:
 
 def s5_gaussian_uniform(generator: torch.Generator) -> Degradation:
     """As S5's, but sigma uniform in [0, 10]: of S5's own, few are wide, and many hardly a blur."""
-    sigma = _between(generator, 0.0, 10.0)
+    sigma = between(generator, 0.0, 10.0)
     return Degradation(psf.gaussian(sigma, 61), {"sigma": sigma})
 
 
@@ -190,7 +191,7 @@ def known_blur(generator: torch.Generator) -> Degradation:
 
 def noise(generator: torch.Generator) -> Degradation:
     """Noise alone, of a standard deviation uniform in [0, 0.2], not clipped; in no source."""
-    sigma = _between(generator, 0.0, 0.2)
+    sigma = between(generator, 0.0, 0.2)
     return Degradation(torch.ones(1, 1), {"noise": sigma}, noise=sigma, quantise=False)
 
 
@@ -240,7 +241,7 @@ def _wider(generator: torch.Generator, times: float, window: int) -> Degradation
 
 
 def _shakes(generators: Sequence[torch.Generator]) -> list[Degradation]:
-    lengths = [_between(g, 8.0, 24.0) for g in generators]
+    lengths = [between(g, 8.0, 24.0) for g in generators]
     paths = psf.trajectories(generators, lengths)
     return [
         Degradation(psf.from_path(path, 25), {"length": length})
@@ -268,7 +269,7 @@ def _known_blurs(generators: Sequence[torch.Generator]) -> list[Degradation]:
 
 
 def _cameras(generators: Sequence[torch.Generator], average: str) -> list[Degradation]:
-    drawn = [(_between(g, 8.0, 24.0), _between(g, 0.0, 1.0)) for g in generators]
+    drawn = [(between(g, 8.0, 24.0), between(g, 0.0, 1.0)) for g in generators]
     paths = camera_shakes(generators, *zip(*drawn, strict=True))
     return [
         Degradation(path, {"length": length, "roll": roll}, average, margin=CAMERA_MARGIN)
@@ -284,7 +285,3 @@ s4_camera_light.many = partial(_cameras, average="light")
 snapshot.many = snapshots
 
 CAMERA_MARGIN = 20  # pixels; enough for images of up to 512 pixels a side
-
-
-def _between(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()

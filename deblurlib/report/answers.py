@@ -23,7 +23,6 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import write_whole
 from . import keys
-from .keys import project_root
 
 PLACE = re.compile(r"\{(-?)(?:(psnr|gain) of )?([^{}]+)\}")
 #: of the README's table: a page's row, whose last cell is its answer
@@ -116,7 +115,7 @@ def _full_name(line: Mapping) -> str:
 
 
 def main() -> None:
-    root = project_root()
+    root = keys.project_root()
     text = (root / "README.md").read_text("utf-8")
     write_whole(root / "README.md", into_table(text, of_pages(root)))
 

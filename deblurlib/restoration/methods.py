@@ -52,6 +52,13 @@ class Method:
         """The name, and what was set otherwise: ``"unsharp-mask, amount=2, strength 0.5"``."""
         return ", ".join([self.name, *self.notes])
 
+    @property
+    def about_kernel(self) -> str:
+        """What it does about the kernel, in a word: ``"needed"``, ``"found"`` or nothing."""
+        if self.find_kernel is not None:
+            return "found"
+        return "" if self.blind else "needed"
+
     def __call__(
         self,
         y: torch.Tensor | np.ndarray,

@@ -21,7 +21,7 @@ import torch
 
 from .. import degrade, images, psf, restoration
 from ..data import open_images
-from ..degrade import Degradation, Pair
+from ..degrade import Degradation, Pair, between
 from ..errors import require
 from ..restoration import suggesting
 from .classical.choose import aligned_psnr
@@ -30,23 +30,19 @@ SEED, SHIFT = 1, 10  # a result may be moved by so many pixels, as its kernel ma
 METHODS = ("srn", "blind-edges", "kernelnet-rl")
 
 
-def _between(generator: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()
-
-
 def line(generator: torch.Generator) -> Degradation:
     """A line of 10 to 20 pixels, in any direction."""
-    return Degradation(psf.motion(_between(generator, 10, 20), _between(generator, 0, 180)))
+    return Degradation(psf.motion(between(generator, 10, 20), between(generator, 0, 180)))
 
 
 def disk(generator: torch.Generator) -> Degradation:
     """A lens out of focus: a disk with a radius of 3 to 6 pixels."""
-    return Degradation(psf.disk(_between(generator, 3, 6)))
+    return Degradation(psf.disk(between(generator, 3, 6)))
 
 
 def gaussian(generator: torch.Generator) -> Degradation:
     """A Gaussian with a sigma of 1.5 to 4 pixels."""
-    return Degradation(psf.gaussian(_between(generator, 1.5, 4)))
+    return Degradation(psf.gaussian(between(generator, 1.5, 4)))
 
 
 KINDS = {

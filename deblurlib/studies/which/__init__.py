@@ -5,13 +5,13 @@ What is compared, in which unit and beyond which margin was fixed before anythin
 
 from __future__ import annotations
 
-from .board import names
+from .board import PROTOCOLS, names
 from .columns import recorded_sets
-from .lines import kernel_of, lines
+from .lines import lines
 from .measuring import measure
 from .recipes import recipes
 
-__all__ = ["SCORING", "kernel_of", "lines", "measure", "names", "recipes", "recorded_sets"]
+__all__ = ["SCORING", "lines", "measure", "names", "recipes", "recorded_sets"]
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
-SCORING = {"protocols": ("gaussian-rgb",)}
+SCORING = {"protocols": PROTOCOLS}

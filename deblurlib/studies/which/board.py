@@ -12,7 +12,6 @@ code of today, comes out the same. Taught in chapter 07.
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -32,7 +31,7 @@ from .columns import COUNT, Column, columns
 PROTOCOLS = ("gaussian-rgb",)
 #: kinds without noise, and how many of their images, whose results are blurred again
 TRUSTED, TRUSTED_COUNT = ("gaussian-wide", "motion", "shake", "defocus", "s4-camera"), 4
-SAME = 0.02  # how far apart two scores of one case may be, dB or SSIM in hundredths
+SAME = 0.02  # how far apart two scores of one case may be: PSNR in dB, SSIM
 
 
 def names() -> list[str]:
@@ -113,13 +112,18 @@ def _read(path: Path) -> list[dict] | None:
 
 
 def _same(kept: Sequence[Mapping], new: Sequence[Mapping]) -> bool:
-    """Whether the rows of a first image are as they were."""
+    """Whether the rows of a first image are as they were, but for a quarter of the methods at most.
+
+    Some make much of the last bits, which depend on the number of threads.
+    """
     by_method = {row["method"]: row for row in kept if row["image"] == new[0]["image"]}
-    return by_method.keys() == {row["method"] for row in new} and all(
-        math.isclose(row[key], by_method[row["method"]][key], abs_tol=SAME)
-        for row in new
-        for key in ("psnr", f"ssim_{PROTOCOLS[0]}")
+    if by_method.keys() != {row["method"] for row in new}:
+        return False
+    keys = ("psnr", f"ssim_{PROTOCOLS[0]}")
+    others = sum(
+        any(abs(row[key] - by_method[row["method"]][key]) > SAME for key in keys) for row in new
     )
+    return others <= len(new) / 4
 
 
 def main(arguments: Sequence[str]) -> None:

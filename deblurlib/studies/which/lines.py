@@ -66,7 +66,10 @@ def _column(data: str, degradation: str, rows: Sequence[Mapping]) -> list[dict]:
         elif len(set(scenes)) > 1:
             interval = stats.bootstrap(list(by_image.values()), [None] * len(scenes), scenes)
             ends = {"lo": interval.lo, "hi": interval.hi}
-        own = {"kernel": kernel_of(method), "contaminated": method in contaminated}
+        own = {
+            "kernel": restoration.find_method(method).about_kernel,
+            "contaminated": method in contaminated,
+        }
         table.append({"method": method} | place | line | ends | {"group": groups[method]} | own)
     return table
 
@@ -113,11 +116,3 @@ def _p_value(
         return 1.0
     differences = [first[image] - second[image] for image in first]
     return stats.bootstrap(differences, [None] * len(scenes), scenes).p_value(0.0)
-
-
-def kernel_of(method: str) -> str:
-    """What a method does about the kernel, in a word: ``"needed"``, ``"found"`` or nothing."""
-    found = restoration.find_method(method)
-    if found.find_kernel is not None:
-        return "found"
-    return "" if found.blind else "needed"

@@ -48,12 +48,13 @@ def measure(
     runs = [archive.run(recipe) for recipe in wanted(profile, seeds, data)]
     new = [run for run in runs if isinstance(run, Run)]
     published = [run for run in runs if not isinstance(run, Run)]
-    if published and not new:
+    if not new:
         rows = read_rows(archive.rows)
     else:
         # first, for of the identity's rows the first is kept, and these say more
         rows = [row for column in columns(data, final) for row in board.score(column, on_board)]
         rows += rounded(score_networks(new, data, tried, final))
+        rows += archive.score(published, protocols=board.PROTOCOLS) if published else []
     rows = in_order(once(rows))
     judged = final and data == "imagenet" and len(seeds) >= ENOUGH
     return rows, judge(claims(rows), judged), test
