@@ -11,8 +11,7 @@ from deblurlib.cli.command import parse_seeds
 from deblurlib.data import register
 from deblurlib.errors import InputError
 from deblurlib.report.execute import find_chapters
-from deblurlib.report.keys import project_root
-from deblurlib.report.keys import chapter_of, choose, key_of
+from deblurlib.report.keys import chapter_of, choose, key_of, project_root
 from deblurlib.report.stamp import code_hash
 from deblurlib.runs import store
 from deblurlib.runs.provenance import code_of
