@@ -46,7 +46,7 @@ def test_the_recipes_of_a_chapter_can_be_trained_and_have_names_of_their_own(cha
         assert Recipe.from_json(recipe.to_json()) == recipe
 
 
-@pytest.mark.parametrize("chapter", ["02", "03", "04", "05", "06"])
+@pytest.mark.parametrize("chapter", ["02", "03", "04", "05", "06", "07"])
 def test_every_chapter_scores_by_one_and_the_same_ssim(chapter):
     assert scoring_of(chapter)["protocols"] == ("gaussian-rgb",)
 
@@ -163,7 +163,7 @@ def rows(trained):
 
 def test_the_rows_are_those_of_a_results_file(rows):
     for row in rows:
-        unknown = {"class", *table.OF_KERNELS}
+        unknown = {"class", "contaminated", *table.OF_KERNELS, *table.OF_TRUST}
         unknown |= {"run", "seed"} if row["method"] == "identity" else set()
         assert set(row) == {*table.ROW_COLUMNS, "seconds"} - set(MEASURES) - unknown
     sets = [{"name": "photos", "n": 2, "fingerprint": data.open_images("photos").fingerprint}]
@@ -239,7 +239,7 @@ def test_other_images_the_middle_alone_and_some_protocols_are_scored_on_request(
     run = trained[2]
     other = data.open_images("photos", "train").first(1)
     scored = score([run], other, side=20, protocols=("uniform-rgb",))
-    left_out = {"class", *MEASURES, *table.OF_KERNELS}
+    left_out = {"class", "contaminated", *MEASURES, *table.OF_KERNELS, *table.OF_TRUST}
     left_out |= {f"ssim_{p}" for p in SSIM_PROTOCOLS if p != "uniform-rgb"}
     assert set(scored[1]) == {*table.ROW_COLUMNS, "seconds"} - left_out
     cases = evaluation.cases_of_images(other, "s1-motion", 0, side=20, grey=True)
@@ -277,12 +277,14 @@ def test_a_set_without_test_images_cannot_be_scored_on(tmp_path, monkeypatch):
 
 #: what a chapter's full recipes train on
 FULL = {"02": "anime-faces", "03": "cifar10", "04": "celeba", "05": "gopro", "06": "anime-faces"}
+FULL |= {"07": "anime-faces"}
 #: sets that a chapter's recipes must fit into; of those that are no pairs, 05 blurs the images, and
 #: of pairs 06 trains its second phase
 DATA = [
     *FULL.items(),
     ("05", "gopro-gamma"),
     ("06", "gopro"),
+    ("07", "gopro"),
     *((chapter, "sample") for chapter in FULL if chapter > "02"),
 ]
 
