@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from .errors import InputError, require
+from .names import unknown_name
 
 #: name -> weights of red, green and blue; ``luma`` is what OpenCV's conversion to grey takes
 GREYS = {"luma": (0.299, 0.587, 0.114), "mean": (1 / 3, 1 / 3, 1 / 3)}
@@ -27,7 +28,7 @@ def check(**arguments: object) -> None:
     require(0 <= low <= high, f"Canny's thresholds are 0 <= low <= high, not {low} and {high}")
     require(smoothing >= 0, f"smoothing must be 0 or more, not {smoothing}")
     if grey not in GREYS:
-        raise InputError(f"grey {grey!r} is none of {', '.join(GREYS)}")
+        raise unknown_name("grey", grey, GREYS)
 
 
 def canny(

@@ -13,6 +13,7 @@ from . import alignment, images, machine, metrics, perception, stats
 from .data import ImageSet, PairSet, batches
 from .degrade import SETTINGS
 from .errors import InputError
+from .names import unknown_name
 from .restoration import METHODS, Method
 
 MEASURES = {**perception.MEASURES, **perception.PROBES}
@@ -47,7 +48,7 @@ def cases_of_images(sharp: ImageSet, degradation: str, seed: int, **options) -> 
         seed, options: see :func:`deblurlib.data.batches.evaluation_pairs`.
     """
     if degradation not in SETTINGS:
-        raise InputError(f"degradation {degradation!r} is none of {', '.join(SETTINGS)}")
+        raise unknown_name("degradation", degradation, SETTINGS)
     pairs = batches.evaluation_pairs(sharp, SETTINGS[degradation], seed, **options)
     for name, scene, pair in zip(sharp.names, sharp.scenes, pairs, strict=True):
         kernel = pair.kernels[0] if pair.degradations[0].blur.ndim == 2 else None
@@ -88,12 +89,10 @@ def evaluate(
     """
     for protocol in protocols:
         if protocol not in metrics.SSIM_PROTOCOLS:
-            allowed = ", ".join(metrics.SSIM_PROTOCOLS)
-            raise InputError(f"SSIM protocol {protocol!r} is none of {allowed}")
+            raise unknown_name("SSIM protocol", protocol, metrics.SSIM_PROTOCOLS)
     for measure in measures:
         if measure not in MEASURES:
-            allowed = ", ".join(MEASURES)
-            raise InputError(f"measure {measure!r} is none of {allowed}")
+            raise unknown_name("measure", measure, MEASURES)
     identity = METHODS["identity"]
     methods = [identity, *(m for m in methods if m.name != identity.name)]
     names = [m.name for m in methods]

@@ -19,6 +19,7 @@ from .degrade.convolution import SEPARABLE_TAPS
 from .errors import InputError, require
 from .images import luma
 from .images import quantise as to_8_bit
+from .names import unknown_name
 from .values import scorable
 
 
@@ -141,7 +142,7 @@ def ssim_unchecked(
         f"ssim_unchecked needs floats, not {x_hat.dtype} and {x.dtype}",
     )
     if protocol not in SSIM_PROTOCOLS:
-        raise InputError(f"SSIM protocol {protocol!r} is none of {', '.join(SSIM_PROTOCOLS)}")
+        raise unknown_name("SSIM protocol", protocol, SSIM_PROTOCOLS)
     p = SSIM_PROTOCOLS[protocol]
     if min(x.shape[-2:]) < p.least_size:
         raise InputError(

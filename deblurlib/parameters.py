@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import places
 from .errors import InputError
+from .names import Profile, closest, known
 
 #: What a run may be sized as, from the tests' to the sources' own scale.
-PROFILES = ("smoke", "quick", "report", "full")
+PROFILES = known(Profile)
 #: What every notebook takes; known also where a package is installed without its notebooks.
 COMMON = {"profile": "quick", "seed": 0, "data": "sample"}
 INJECTED = "# Parameters"  # how papermill begins the cell that it puts in
@@ -74,7 +74,7 @@ def check_given(page: str, own: Mapping[str, object], given: Mapping[str, object
         if name not in own:
             known = ", ".join(own)
             raise InputError(
-                f"{page} has no parameter {name!r}{_closest(name, own)}; it has {known}"
+                f"{page} has no parameter {name!r}; it has {known}{closest(name, own)}"
             )
     for name, value in given.items():
         if fault := _fault(name, value, own[name]):
@@ -84,7 +84,7 @@ def check_given(page: str, own: Mapping[str, object], given: Mapping[str, object
 def _fault(name: str, value: object, default: object) -> str | None:
     """What is wrong with a value, in words; ``None`` if nothing is."""
     if name == "profile" and value not in PROFILES:
-        return f"profile {value!r} is none of {', '.join(PROFILES)}{_closest(value, PROFILES)}"
+        return f"profile {value!r} is none of {', '.join(PROFILES)}{closest(value, PROFILES)}"
     if not _is_like(value, default):
         return f"{name} must be {KINDS[type(default)]}, as {default!r} is, not {value!r}"
     if name == "seed" and value < 0:
@@ -95,8 +95,7 @@ def _fault(name: str, value: object, default: object) -> str | None:
         try:
             places.locate(value)
         except InputError as error:
-            names = (default, *places.KNOWN, *places.registered())
-            return f"{name}: {error}{_closest(value, names)}"
+            return f"{name}: {error}"
     return None
 
 
@@ -105,11 +104,6 @@ def _is_like(value: object, default: object) -> bool:
     if type(default) not in KINDS or type(value) is type(default):
         return True
     return type(default) is float and type(value) is int
-
-
-def _closest(given: object, known: Iterable[str]) -> str:
-    matches = get_close_matches(str(given).lower(), list(known), n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
 def _given(executed: Sequence[str], own: Mapping[str, object]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from .errors import InputError
+from .names import closest
 
 #: The sets that the chapters name, and what each holds; ``data/README.md`` says how to get and
 #: lay them out.
@@ -93,6 +94,7 @@ def locate(source: str) -> tuple[str, Path]:
         )
     raise InputError(
         f"{source!r} is no data set: it is neither sample, nor {', '.join(KNOWN)}, nor a path"
+        f"{closest(source, ['sample', *KNOWN, *registered()])}"
     )
 
 

@@ -13,6 +13,7 @@ PRESENTATION = ("diagrams", "plots", "exercises", "widgets", "report", "app", "c
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
+    "names",
     "places",
     "parameters",
     "progress",

@@ -15,6 +15,7 @@ import torch
 from ..degrade import BOUNDARIES
 from ..degrade.convolution import extend, fast_grid, filtered, fold
 from ..errors import InputError
+from ..names import unknown_name
 from ..psf import as_kernel
 
 SIDE_BY_SIDE = 2**20  # values of an image: of larger ones, several at once take much memory
@@ -33,7 +34,7 @@ class Blur:
 
     def __init__(self, k: torch.Tensor, size: tuple[int, int], boundary: str):
         if boundary not in BOUNDARIES:
-            raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
+            raise unknown_name("boundary", boundary, BOUNDARIES)
         self.boundary, self.size, self.kernel_size = boundary, size, k.shape[-2:]
         h, w = self.kernel_size
         if boundary == "circular" and h <= size[0] and w <= size[1]:  # so the transforms are

@@ -15,6 +15,7 @@ import torch
 
 from ..degrade import convolve
 from ..errors import InputError
+from ..names import unknown_name
 
 #: how :func:`make_periodic` can make an image periodic
 PERIODIC = ("circular", "reflect", "taper", "liu-jia")
@@ -44,7 +45,7 @@ def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: str = "liu-jia") -
     elif boundary == "taper":
         y = taper(y, k)
     elif boundary != "circular":
-        raise InputError(f"boundary {boundary!r} is none of {', '.join(PERIODIC)}")
+        raise unknown_name("boundary", boundary, PERIODIC)
     return y.repeat(1, 1, math.ceil(h / y.shape[-2]), math.ceil(w / y.shape[-1]))
 
 

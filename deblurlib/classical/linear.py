@@ -13,6 +13,7 @@ import torch
 
 from .. import psf
 from ..errors import require
+from ..names import unknown_name
 from ..values import as_batch
 from .blur import checked, image_by_image
 from .boundaries import make_periodic
@@ -73,7 +74,8 @@ def tikhonov(
         y, k, boundary: as of :func:`inverse`, and so is what is returned.
     """
     require(0 < weight < math.inf, f"weight must be more than 0, not {weight}")
-    require(penalty in PENALTIES, f"penalty {penalty!r} is none of {', '.join(PENALTIES)}")
+    if penalty not in PENALTIES:
+        raise unknown_name("penalty", penalty, PENALTIES)
 
     def keep(h: torch.Tensor, rough: torch.Tensor) -> torch.Tensor:
         return _divide(h, weight * rough ** PENALTIES[penalty])

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import InputError
+from ..names import unknown_name
 from .command import app, show
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def claims(
     """
     from ..report import keys, ledger
 
-    for given, known in ((verdict, ledger.VERDICTS), (origin, ledger.ORIGINS)):
+    tables = (("verdict", verdict, ledger.VERDICTS), ("origin", origin, ledger.ORIGINS))
+    for what, given, known in tables:
         if given is not None and given not in known:
-            raise InputError(f"{given!r} is none of: {', '.join(known)}")
+            raise unknown_name(what, given, known)
     entries = ledger.read(keys.project_root())
     if not entries:
         raise InputError("no claims are published: there are none in reports/results")

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from .. import machine
 from ..errors import InputError
+from ..names import unknown_name
 from .carrying import carry
 
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -86,7 +87,7 @@ def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
     if not x.is_floating_point():
         raise InputError(f"images must be floating-point values in [0, 1], not {x.dtype}")
     if boundary not in BOUNDARIES:
-        raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
+        raise unknown_name("boundary", boundary, BOUNDARIES)
     if k.ndim not in (2, 3) or k.shape[-1] % 2 == 0 or k.shape[-2] % 2 == 0:
         raise InputError(f"a kernel must be (h, w) or (B, h, w), sides odd, not {tuple(k.shape)}")
     if k.ndim == 3 and k.shape[0] != x.shape[0]:

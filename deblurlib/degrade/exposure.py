@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
+from ..names import unknown_name
 from .carrying import carry
 
 GAMMA = 2.2  # of the GoPro set; sRGB's curve is close to it
@@ -197,7 +198,7 @@ def check_margin(inverse: torch.Tensor, height: int, width: int, boundary: str, 
         InputError: no such boundary; a path reaches further than its margin; it leaves nothing.
     """
     if boundary not in MODES:
-        raise InputError(f"boundary {boundary!r} is none of {', '.join(MODES)}")
+        raise unknown_name("boundary", boundary, MODES)
     if boundary != "valid":
         return 0
     reach = _reach(inverse, height, width)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import InputError
+from ..names import unknown_name
 from .convolution import convolve
 
 WEIGHTED = ("source", "result")
@@ -107,7 +108,7 @@ def _times(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 def _check(kernels: torch.Tensor, weights: torch.Tensor, weighted: str) -> None:
     if weighted not in WEIGHTED:
-        raise InputError(f"weighted {weighted!r} is none of {', '.join(WEIGHTED)}")
+        raise unknown_name("weighted", weighted, WEIGHTED)
     if kernels.ndim != 3 or weights.ndim != 3 or len(kernels) != len(weights) or not len(kernels):
         raise InputError(
             f"kernels (N, h, w) and weights (N, H, W) are needed, not {tuple(kernels.shape)} "

@@ -18,7 +18,8 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 from ..edges import CANNY, canny, check
-from ..errors import InputError, require
+from ..errors import require
+from ..names import unknown_name
 
 #: what DeblurNet's fourth channel may hold
 FOURTH = ("none", "zero", "blurred", "sharp", "predicted")
@@ -117,7 +118,7 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         super().__init__()
         require(width >= 1, f"DeblurNet's width is 1 or more, not {width}")
         if fourth not in FOURTH:
-            raise InputError(f"fourth {fourth!r} is none of {', '.join(FOURTH)}")
+            raise unknown_name("fourth", fourth, FOURTH)
         predicts = fourth == "predicted"
         require(predicts == (edges is not None), "edges are given for fourth='predicted' alone")
         require(predicts or not supervised, "only predicted edges can be supervised")

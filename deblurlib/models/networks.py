@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import InputError
+from ..names import unknown_name
 from .autoencoder import Autoencoder
 from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
@@ -59,7 +60,7 @@ def _build(
     table: Mapping[str, type[nn.Module]], name: str, arguments: Mapping[str, object], seed: int
 ) -> nn.Module:
     if name not in table:
-        raise InputError(f"model {name!r} is none of {', '.join(table)}")
+        raise unknown_name("model", name, table)
     names = list(inspect.signature(table[name]).parameters)
     if unknown := sorted(set(arguments) - set(names)):
         raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(names)}")

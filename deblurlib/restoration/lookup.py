@@ -10,6 +10,7 @@ from torch import nn
 
 from .. import machine, models, runs
 from ..errors import InputError, NoSuchRun
+from ..names import no_such_method
 from . import deconvolution
 from .applying import apply_model
 from .methods import METHODS, Method
@@ -51,8 +52,7 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except NoSuchRun as error:
-        names = ", ".join([*METHODS, *shipped()])
-        raise InputError(f"no method {name!r}: it is none of {names}; {error}") from None
+        raise no_such_method(name, [*METHODS, *shipped()], str(error)) from None
     return of_run(run, device)
 
 

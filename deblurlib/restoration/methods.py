@@ -17,6 +17,7 @@ import torch
 from .. import classical, degrade, machine, psf, runs
 from ..classical.linear import PENALTIES
 from ..errors import InputError, InputWarning, require
+from ..names import closest
 from ..psf import as_kernel
 from ..values import as_batch, check_restorable
 from . import deconvolution
@@ -154,7 +155,8 @@ class Method:
         for name, value in values.items():
             if name not in settings:
                 has = f"it has {', '.join(settings)}" if settings else "it has none"
-                raise InputError(f"the method {self.name} has no setting {name!r}; {has}")
+                like = closest(name, settings)
+                raise InputError(f"the method {self.name} has no setting {name!r}; {has}{like}")
             settings[name] = settings[name].with_value(name, value)
         changed = [name for name in settings if settings[name] != self.settings[name]]
         if not changed:

@@ -13,6 +13,7 @@ from ..degrade import BOUNDARIES, SETTINGS
 from ..errors import InputError, NotRegistered, require
 from ..losses import ADVERSARIAL, OBJECTIVES, Objective, sharp
 from ..models import DISCRIMINATORS, MODELS
+from ..names import unknown_name
 
 PLAYERS = ("model", "critic")
 
@@ -37,7 +38,7 @@ class Rival:
         tables = {"model": DISCRIMINATORS, "loss": ADVERSARIAL}
         for key, table in tables.items():
             if (value := getattr(self, key)) not in table:
-                raise NotRegistered(f"rival: {key} {value!r} is none of {', '.join(table)}")
+                raise NotRegistered(str(unknown_name(f"rival: {key}", value, table)))
         object.__setattr__(self, "turns", tuple(self.turns))
         if set(self.turns) != set(PLAYERS):
             raise InputError(f"rival: turns are of model and critic, not {', '.join(self.turns)}")
@@ -94,10 +95,9 @@ class Recipe:
         for key, table in tables.items():
             value = getattr(self, key)
             if value not in table and not (table is SETTINGS and value is None):
-                raise NotRegistered(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
+                raise NotRegistered(str(unknown_name(f"{self.name}: {key}", value, table)))
         if self.boundary not in BOUNDARIES:
-            allowed = ", ".join(BOUNDARIES)
-            raise InputError(f"{self.name}: boundary {self.boundary!r} is none of {allowed}")
+            raise unknown_name(f"{self.name}: boundary", self.boundary, BOUNDARIES)
         for key in ("steps", "batch", "crop", "every", "images", "reset", "reduce"):
             value = getattr(self, key)
             if value is not None and value < 1:

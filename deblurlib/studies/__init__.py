@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .. import runs
 from ..errors import InputError
+from ..names import closest, unknown_name
 from ..parameters import PROFILES
 from ..runs import Recipe, Run
 from . import classical, edge, gan, srcnn, srn, which
@@ -39,7 +40,7 @@ def recipes(chapter: str, profile: str, seed: int = 0, data: str = "sample") -> 
     if chapter not in CHAPTERS:
         raise InputError(f"chapter {chapter!r} trains nothing; these do: {', '.join(CHAPTERS)}")
     if profile not in PROFILES:
-        raise InputError(f"profile {profile!r} is none of {', '.join(PROFILES)}")
+        raise unknown_name("profile", profile, PROFILES)
     return CHAPTERS[chapter].recipes(profile, seed, data)
 
 
@@ -51,7 +52,9 @@ def find_recipe(name: str, profile: str, seed: int = 0, data: str = "sample") ->
     for recipe in candidates:
         if recipe.name == name:
             return recipe
-    raise InputError(f"no recipe {name!r}; there are: {', '.join(r.name for r in candidates)}")
+    like = closest(name, [recipe.name for recipe in candidates])
+    listed = f"deblur recipes {chapters[0]}" if len(chapters) == 1 else "deblur recipes"
+    raise InputError(f"no recipe {name!r}{like}; {listed} lists all {len(candidates)}")
 
 
 def scoring_of(chapter: str) -> Mapping[str, object]:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from .. import machine
 from ..errors import InputError
+from ..names import unknown_name
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -46,7 +47,7 @@ def start_fabric(
     from lightning_fabric.plugins.environments import LightningEnvironment
 
     if precision not in PRECISIONS:
-        raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
+        raise unknown_name("precision", precision, PRECISIONS)
     chosen = machine.device("cpu" if alone else device)
     if precision == "fp16" and chosen.type == "cpu":
         raise InputError("precision fp16 needs a GPU; bf16 works on a processor too")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from ..names import unknown_name
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -47,7 +48,7 @@ def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.op
         raise InputError(f"an optimiser needs a name and a rate lr, not {rest}")
     name, lr, rates = rest.pop("name"), rest.pop("lr"), dict(rest.pop("rates", {}))
     if name not in OPTIMISERS:
-        raise InputError(f"optimiser {name!r} is none of {', '.join(OPTIMISERS)}")
+        raise unknown_name("optimiser", name, OPTIMISERS)
     for prefix in rates:
         named(model, prefix)
     groups: dict[float, list[nn.Parameter]] = {}
@@ -70,7 +71,7 @@ def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
     rest = dict(schedule)
     name, warmup = rest.pop("name", None), rest.pop("warmup", 0)
     if name not in SCHEDULES:
-        raise InputError(f"schedule {name!r} is none of {', '.join(SCHEDULES)}")
+        raise unknown_name("schedule", name, SCHEDULES)
     try:
         factor = SCHEDULES[name](step / steps, **rest)
     except TypeError as error:
