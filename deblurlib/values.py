@@ -19,7 +19,9 @@ LEVELS = (torch.uint8, torch.uint16)
 CURE = "clamp or scale them; 0..255 is to be divided by 255"
 
 
-def as_floats(z: torch.Tensor, data_range: float = 1.0, dtype=torch.float32) -> torch.Tensor:
+def as_floats(
+    z: torch.Tensor, data_range: float = 1.0, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """uint8 read as 0..255, uint16 as 0..65535, in [0, ``data_range``]; floats stay as they are."""
     if z.is_floating_point():
         return z
