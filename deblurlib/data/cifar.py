@@ -18,7 +18,7 @@ from .. import files
 from ..errors import InputError
 from ..places import locate
 from .archives import DAMAGED
-from .contents import Item, file_state
+from .contents import FileState, Item, file_state
 
 SHAPE = (32, 32, 3)
 PIXELS = 32 * 32 * 3
@@ -106,7 +106,7 @@ def items_of(layout: Layout, folder: Path) -> list[Item]:
                 Item(
                     f"{split}/{before + i:06d}",
                     partial(_read, load, i),
-                    lambda state=state: state,
+                    partial(_already, state),
                     PIXELS,
                     SHAPE,
                 )
@@ -210,6 +210,10 @@ def _records(layout: Layout, path: Path) -> np.ndarray:
             f"{layout.count} classes"
         )
     return records
+
+
+def _already(state: FileState) -> FileState:
+    return state
 
 
 def _read(load: Callable[[], np.ndarray], i: int) -> Iterator[bytes]:

@@ -93,7 +93,8 @@ class MixedSet:
 
         What shows a scene that another set has set aside goes with it.
         """
-        scenes, aside, begin = self.scenes, set(), 0
+        scenes, begin = self.scenes, 0
+        aside: set[str] = set()
         for part in self.parts:
             own = scenes[begin : begin + len(part)]
             begin += len(part)
@@ -105,6 +106,10 @@ class MixedSet:
         if not kept or not validation:
             raise InputError(f"{self.name}: a share of {share:g} of its scenes cannot be set aside")
         return self.take(kept), self.take(validation)
+
+
+#: A set of any kind.
+AnySet = ImageSet | PairSet | MixedSet
 
 
 def open_mixture(name: str, split: str = "train") -> MixedSet:

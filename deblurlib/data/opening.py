@@ -65,7 +65,8 @@ def open_pairs(source: str, split: str | None = None) -> PairSet:
     """
     name, items = sources.open_source(source)
     pairs = pairing.find(source, name, items, split)
-    return PairSet(name, split, *zip(*pairs, strict=True))
+    blurred, sharp, kernels, scenes = zip(*pairs, strict=True)
+    return PairSet(name, split, blurred, sharp, kernels, scenes)
 
 
 def holds_pairs(source: str) -> bool:

@@ -5,7 +5,8 @@ Taught in chapter 01.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import scipy.fft
 import torch
@@ -139,12 +140,12 @@ class _Slide(torch.autograd.Function):
     """Its derivative is its adjoint, which is several times faster than that of ``conv2d``."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(k)
         return _slide_by_size(x, k)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         with torch.autocast(gradient.device.type, enabled=False), machine.tf32(False):
             return _slide_adjoint(gradient, *ctx.saved_tensors), None
 
@@ -185,7 +186,7 @@ def fast_grid(height: int, width: int) -> tuple[int, int]:
 def filtered(
     x: torch.Tensor,
     transform: torch.Tensor,
-    grid: tuple[int, int],
+    grid: Sequence[int],
     window: tuple[slice, slice],
 ) -> torch.Tensor:
     """Filter images: multiply their Fourier transforms by a transfer function, transform back.

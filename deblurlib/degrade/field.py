@@ -39,7 +39,7 @@ def convolve_field(
         as :func:`convolve`.
     """
     _check(kernels, weights, weighted)
-    y: torch.Tensor | float = 0.0
+    y = x.new_zeros(())
     for k, w in zip(kernels, weights.to(x), strict=True):
         if weighted == "source":
             y = y + convolve(_times(w, x), k, boundary)

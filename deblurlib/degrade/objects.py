@@ -66,7 +66,7 @@ def sweep_objects(
         covered = masks(movers, height, width, x.device).to(full)
         front = torch.cat([full, covered], 1)
         back, own_back = (carry(m.to(full.dtype), x.device) for m in (inverse, own_inverse))
-        total = 0.0
+        total = full.new_zeros(())
         for camera, thing in zip(back.unbind(1), own_back.unbind(1), strict=True):
             behind = view(full, camera, mode, margin)
             moved = view(front, thing, mode, margin)

@@ -208,9 +208,10 @@ def _blur_alike(
     blurs, first = torch.stack([d.blur for d in degradations]), degradations[0]
     margin = first.margins[0] if boundary == "valid" else 0
     if blurs.ndim == 4:
-        if first.mover is None:
+        movers = [d.mover for d in degradations if d.mover is not None]
+        if not movers:
             return sweep(x, blurs, boundary, margin)
-        return sweep_objects(x, blurs, [d.mover for d in degradations], boundary, margin)
+        return sweep_objects(x, blurs, movers, boundary, margin)
     y = convolve(x, blurs, boundary)
     if boundary == "valid" and first.margin is not None:
         taken = [n // 2 for n in first.blur.shape]

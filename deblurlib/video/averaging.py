@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,11 +43,12 @@ def motion(before: np.ndarray, after: np.ndarray) -> float:
     full = before.shape[1::-1]  # width, height
     scale = min(LONG_SIDE / max(full), 1.0)
     size = [max(round(side * scale), SHORT_SIDE) for side in full]
-    small = [
+    one, other = (
         cv2.resize(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         for f in (before, after)
-    ]
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*small, None)
+    )
+    measure: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = measure.calc(one, other, None)  # OpenCV's types know no None
     flow = flow * (np.array(full) / np.array(size))  # back to pixels of the frame
     return float(np.percentile(np.linalg.norm(flow, axis=-1), 95))
 

@@ -119,9 +119,10 @@ def _timescale(content: bytes) -> int:
 def _find(file: BinaryIO, span: Span, *kinds: str) -> Span:
     """The content of the first box of a kind and, inside, of the next kind; LookupError."""
     for kind in kinds:
-        span = next((content for name, content in _boxes(file, span) if name == kind), None)
-        if span is None:
+        found = next((content for name, content in _boxes(file, span) if name == kind), None)
+        if found is None:
             raise LookupError(kind)
+        span = found
     return span
 
 
