@@ -163,7 +163,7 @@ def ssim_unchecked(
 
 
 def _ssim(x_hat: torch.Tensor, x: torch.Tensor, p: Protocol, data_range: float) -> torch.Tensor:
-    score = 1.0
+    score = x.new_ones(())
     for scale, exponent in enumerate(p.scales):
         if scale > 0:
             # an odd last row or column stands for itself
