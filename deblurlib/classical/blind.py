@@ -65,7 +65,9 @@ def blind_richardson_lucy(
     if weights is not None and not is_like(weights, y):
         raise InputError(f"weights must be 0 or more, finite, and of the shape {tuple(y.shape)}")
 
-    def run(y, k, weights) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(
+        y: torch.Tensor, k: torch.Tensor, weights: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         y = y.clamp(min=0)
         weights = torch.ones_like(y) if weights is None else of_one(weights)
         return _alternate(y, k, weights, iterations, boundary, accelerate, inner, damping)

@@ -57,7 +57,7 @@ def taper(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 
     Args: as of :func:`make_periodic`.
     """
-    weight = 1.0
+    weight = y.new_ones(())
     for axis, n in ((-2, y.shape[-2]), (-1, y.shape[-1])):
         if n == 1:
             continue
@@ -114,7 +114,9 @@ def _strip(image: np.ndarray, rows: int) -> np.ndarray:
     return straight
 
 
-def _harmonic(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray):
+def _harmonic(
+    top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
     """The inside of a frame, each pixel the mean of its four neighbours.
 
     Args:

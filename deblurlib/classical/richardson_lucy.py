@@ -8,6 +8,7 @@ Taught in chapter 06.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -89,7 +90,12 @@ def richardson_lucy(
 
     size = full.shape[-2:]
 
-    def run(y, k, weights, start) -> tuple[torch.Tensor]:
+    def run(
+        y: torch.Tensor,
+        k: torch.Tensor,
+        weights: torch.Tensor | None,
+        start: torch.Tensor | None,
+    ) -> tuple[torch.Tensor]:
         blur, y, weights, x = _prepare(y, k, boundary, weights, start)
         x = _iterate(blur, y, weights, x, iterations, accelerate, damping, tv, stop, size)
         if boundary == "valid":
@@ -112,7 +118,13 @@ def of_one(weights: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _prepare(y, k, boundary, weights, start) -> tuple[Blur, torch.Tensor, ...]:
+def _prepare(
+    y: torch.Tensor,
+    k: torch.Tensor,
+    boundary: str,
+    weights: torch.Tensor | None,
+    start: torch.Tensor | None,
+) -> tuple[Blur, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The blur, and ``y``, the weights and the first ``x`` with what the boundary adds to them."""
     y = y.clamp(min=0)
     weights = torch.ones_like(y) if weights is None else of_one(weights)
@@ -140,7 +152,7 @@ def _iterate(
     damping: float,
     tv: float,
     stop: Stop | None,
-    size: tuple[int, int],
+    size: Sequence[int],
 ) -> torch.Tensor:
     shares = sensitivity(blur, weights)
     inner = (..., slice(size[0]), slice(size[1]))  # what the boundary adds to y is no measurement
@@ -206,7 +218,7 @@ def ahead(
 
     How far is said, for each image, by how alike the last two changes by iterations are.
     """
-    if before is None:
+    if previous is None or change is None or before is None:
         return x
     length = sum_of_each(before.square()).clamp(min=torch.finfo(x.dtype).tiny)
     step = (sum_of_each(change * before) / length).clamp_(0, 1)

@@ -42,7 +42,9 @@ def discrepancy(sigma: float, factor: float = 1.0) -> Stop:
         if not 0 <= value < math.inf:
             raise InputError(f"{name} must be 0 or more, not {value}")
 
-    def rule(residual, x, previous):
+    def rule(
+        residual: torch.Tensor, x: torch.Tensor, previous: torch.Tensor | None
+    ) -> torch.Tensor:
         return residual.square().mean((1, 2, 3)) <= (factor * sigma) ** 2
 
     return rule
@@ -53,7 +55,9 @@ def settled(tolerance: float) -> Stop:
     if not 0 < tolerance < math.inf:
         raise InputError(f"tolerance must be more than 0, not {tolerance}")
 
-    def rule(residual, x, previous):
+    def rule(
+        residual: torch.Tensor, x: torch.Tensor, previous: torch.Tensor | None
+    ) -> torch.Tensor:
         if previous is None:
             return torch.zeros(len(x), dtype=torch.bool, device=x.device)
         change = (x - previous).flatten(1).norm(dim=1)
