@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
-from .command import DEFAULT, Device, Settings, app, choose_device, parse_settings, printable
+from .command import (
+    DEFAULT,
+    PHOTOS,
+    STDOUT,
+    STOPPED,
+    WRONG,
+    Device,
+    JsonLines,
+    Settings,
+    Told,
+    app,
+    check_files,
+    check_json,
+    check_method,
+    choose_device,
+    note,
+    parse_settings,
+    printable,
+    propose_methods,
+    say,
+    write_json,
+)
 from .watching import watching
 
 if TYPE_CHECKING:
@@ -20,7 +44,7 @@ LAST_FRAME = 10_000_000  # a day and more at 100 a second
 NAMES = 3  # kinds of files that are named at most, of those passed over
 
 
-@app.command()
+@app.command(rich_help_panel=PHOTOS)
 def restore(
     given: Annotated[
         list[str],
@@ -38,7 +62,8 @@ def restore(
     method: Annotated[
         str | None,
         typer.Option(
-            help=f"See deblur methods; {DEFAULT}, or for a --kernel the best that uses it."
+            help=f"See deblur methods; {DEFAULT}, or for a --kernel the best that uses it.",
+            autocompletion=propose_methods,
         ),
     ] = None,
     kernel: Annotated[
@@ -83,6 +108,7 @@ def restore(
         str, typer.Option(help="Of a network: 32; or bf16, faster on a GPU and on some processors.")
     ] = "32",
     device: Device = "auto",
+    json_file: JsonLines = None,
 ) -> None:
     """Restore pictures and videos; a picture keeps its size, kind, profile and orientation.
 
@@ -90,9 +116,11 @@ def restore(
 
     What cannot be restored is named in one sentence, the others are done, and the exit code is 2.
     """
-    from .. import files, restoration
-
-    on = choose_device(device)
+    if method is not None:
+        check_method(method)
+    check_files([kernel] if kernel is not None else [])
+    check_json(json_file)
+    _check_any(given)
     if frames is not None and len(given) != 1:
         raise InputError("--frames needs one video, or one folder of frames")
     if overwrite and skip_existing:
@@ -104,7 +132,11 @@ def restore(
             else "--size and --kernel exclude each other: a kernel is of the picture as it is"
         )
     numbers = None if frames is None else parse_frames(frames)
-    chosen = _choose(method, on, kernel is not None, parse_settings(settings))
+    values = parse_settings(settings)
+    from .. import files, restoration
+
+    on = choose_device(device)
+    chosen = _choose(method, on, kernel is not None, values)
     k = None if kernel is None else files.read_kernel(kernel)
     chosen = chosen.with_precision(precision)
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
@@ -128,14 +160,68 @@ def restore(
                 done = restoration.restore_frames(Path(given[0]), numbers, request, out, watch)
             else:
                 done = restoration.restore_files(given, request, out, watch)
-            outcomes += (_tell(outcome, dry_run) for outcome in done)
+            aside = json_file == STDOUT
+            told = (_tell(outcome, dry_run, aside) for outcome in done)
+            outcomes += _with_lines(told, json_file)
     except KeyboardInterrupt:
         print(f"deblur: {_stopped(given, frames)}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(STOPPED) from None
     name = ", ".join([method or chosen.name, *request.method.notes])
-    _sum_up(outcomes, f"by {name} on {on}", dry_run)
+    if json_file != STDOUT:
+        _sum_up(outcomes, f"by {name} on {on}", dry_run)
     if any(outcome.error is not None for outcome in outcomes):
-        raise typer.Exit(2)
+        raise typer.Exit(WRONG)
+
+
+def _check_any(given: list[str]) -> None:
+    """An error if nothing of what is given is there, before PyTorch is loaded."""
+    missing = [name for name in given if not os.path.lexists(name)]
+    if len(missing) == len(given) and not any(map(glob.has_magic, missing)):
+        for name in missing[:-1]:
+            print(f"deblur: {printable(name)}: no such file or folder", file=sys.stderr)
+        raise InputError(f"{missing[-1]}: no such file or folder")
+
+
+def _with_lines(outcomes: Iterable[Outcome], target: str | None) -> list[Outcome]:
+    """The outcomes, all of them; each a line of JSON as well, if that is asked for."""
+    kept: list[Outcome] = []
+
+    def records() -> Iterator[dict]:
+        for outcome in outcomes:
+            kept.append(outcome)
+            yield _record(outcome)
+
+    if target is None:
+        return list(outcomes)
+    write_json(target, records())
+    return kept
+
+
+def _record(outcome: Outcome) -> dict[str, object]:
+    """What came of one picture, for a program."""
+    o = outcome
+    what = "skipped" if o.skipped else "sharp" if o.sharp else "done"
+    what = "passed over" if o.passed_over is not None else what
+    return {
+        "source": str(o.source),
+        "result": None if o.target is None else str(o.target),
+        "state": what if o.error is None else "failed",
+        "error": o.error,
+        "size": list(o.size),
+        "full_size": list(o.full_size),
+        "frames": o.frames,
+        "seconds": round(o.seconds, 3),
+        "lost": list(o.lost),
+        "compared": [str(path) for path in o.compared],
+        "kernels": [str(path) for path in o.kernels],
+        "trust": None
+        if o.trust is None
+        else {
+            "map": str(o.trust.path),
+            "flagged": o.trust.flagged,
+            "answered": o.trust.answered,
+        },
+    }
 
 
 def _stopped(given: list[str], frames: str | None) -> str:
@@ -154,7 +240,7 @@ def _choose(name: str | None, on, with_kernel: bool, settings: dict[str, str]) -
 
     if name is None and with_kernel:
         name = restoration.WITH_KERNEL
-        print(f"deblur: a kernel is given: {name} uses it best; see --method", file=sys.stderr)
+        note(f"a kernel is given: {name} uses it best; see --method")
     chosen = restoration.find_method(name or DEFAULT, on)
     if chosen.blind and with_kernel:
         cure = f"without --method, {restoration.WITH_KERNEL} uses it"
@@ -180,9 +266,12 @@ def parse_frames(text: str) -> list[int]:
     return numbers
 
 
-def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
+def _tell(outcome: Outcome, dry_run: bool, aside: bool) -> Outcome:
+    """Print what came of a picture; ``aside``: only what went wrong, for stdout has JSON."""
     if outcome.error is not None:
         print(f"deblur: {printable(outcome.error)}", file=sys.stderr)
+    elif aside or Told.quiet:
+        pass
     elif outcome.skipped:
         print(f"{printable(outcome.target)}  exists: skipped")
     elif outcome.sharp:
@@ -223,7 +312,7 @@ def _sum_up(outcomes: list[Outcome], how: str, dry_run: bool) -> None:
         "not": sum(outcome.error is not None for outcome in outcomes),
     }
     text += "".join(f", {count} {what}" for what, count in counts.items() if count)
-    print(text + _passed_over(outcomes))
+    say(text + _passed_over(outcomes))
 
 
 def _passed_over(outcomes: list[Outcome]) -> str:

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .command import Device, Profile, app, choose_device, parse_seeds, show
+from ..places import register
+from .command import TRAINING, Device, Profile, app, choose_device, parse_seeds, show
 from .train import LESS, Data, Minutes, Stale
 
 
-@app.command()
+@app.command(rich_help_panel=TRAINING)
 def study(
     chapter: Annotated[str, typer.Argument(help="The chapter's two digits.")],
     profile: Profile = "quick",
@@ -30,7 +31,6 @@ def study(
 ) -> None:
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     from .. import evaluation, studies
-    from ..data import register
     from ..files import write_whole
     from ..machine import memory_for
     from ..studies.rows import pack, to_csv, without_seconds

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .command import Device, Profile, Seed, app, choose_device
+from ..places import register
+from .command import TRAINING, Device, Profile, Seed, app, choose_device
 from .runs import scores_of
 
 Data = Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")]
@@ -22,7 +23,7 @@ LESS = "a recipe with a smaller batch or crop needs less"  # of memory
 Board = Annotated[Path | None, typer.Option(help="Also write the history there, for TensorBoard.")]
 
 
-@app.command()
+@app.command(rich_help_panel=TRAINING)
 def train(
     recipe: Annotated[str, typer.Argument(help="NN/slug, such as 02/motion.")],
     profile: Profile = "quick",
@@ -35,7 +36,6 @@ def train(
 ) -> None:
     """Train a recipe, or find the run it has led to; a killed training goes on where it was."""
     from .. import runs, studies
-    from ..data import register
     from ..machine import memory_for
 
     on = choose_device(device)
