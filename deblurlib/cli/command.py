@@ -175,16 +175,31 @@ def choose_device(choice: str) -> torch.device:
 
 def check_method(name: str) -> None:
     """Refuse what is no method's name and cannot be a run's, before PyTorch is loaded."""
+    if "torch" in sys.modules:  # it is no longer early, and who loaded it may have more methods
+        return
     known = names.known(names.MethodName)
     if name not in known and not AS_ID.fullmatch(name) and "/" not in name:
         raise names.no_such_method(name, known, "a run is named by its id or by NN/SLUG")
 
 
-def check_files(given: Iterable[str | os.PathLike]) -> None:
-    """An error about the first of some files that is not there."""
+def check_profile(name: str) -> None:
+    """Refuse an unknown profile, before PyTorch is loaded."""
+    if name not in names.known(names.Profile):
+        raise names.unknown_name("profile", name, names.known(names.Profile))
+
+
+def check_chapter(name: str) -> None:
+    """Refuse what is no chapter that trains, nor a recipe of one, before PyTorch is loaded."""
+    chapter, chapters = name.partition("/")[0], names.known(names.Chapter)
+    if chapter not in chapters:
+        raise InputError(f"chapter {chapter!r} trains nothing; these do: {', '.join(chapters)}")
+
+
+def check_files(given: Iterable[str | os.PathLike[str]], what: str = "file") -> None:
+    """An error about the first of some files that is not there, before PyTorch is loaded."""
     for path in given:
         if not os.path.lexists(path):
-            raise InputError(f"{path}: no such file")
+            raise InputError(f"{path}: no such {what}")
 
 
 def check_json(target: str | None) -> None:

@@ -90,7 +90,10 @@ def evaluate(
     require(align >= 0, f"--align needs 0 pixels or more, not {align}")
     check_method(method)
     check_json(json_file)
-    tables = ((degradation, names.SettingName, "degradation"), (ssim, names.Protocol, "protocol"))
+    tables = (
+        (degradation, names.SettingName, "degradation"),
+        (ssim, names.Protocol, "SSIM protocol"),
+    )
     for given, kind, what in tables:
         if given is not None and given not in names.known(kind):
             raise names.unknown_name(what, given, names.known(kind))

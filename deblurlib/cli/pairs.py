@@ -31,7 +31,7 @@ def pairs(
     ] = None,
 ) -> None:
     """Average the frames of a video into pairs of a blurred and a sharp image."""
-    check_files([video])
+    check_files([video], "file or folder")
     if average not in names.known(names.Average):
         raise names.unknown_name("average", average, names.known(names.Average))
     from ..video import GHOSTS, promised_frames, write_pairs

@@ -9,9 +9,19 @@ import typer
 from rich.table import Table
 
 from .. import names
-from ..errors import InputError
 from ..places import register
-from .command import STDOUT, TRAINING, JsonLines, Profile, app, check_json, show, write_json
+from .command import (
+    STDOUT,
+    TRAINING,
+    JsonLines,
+    Profile,
+    app,
+    check_chapter,
+    check_json,
+    check_profile,
+    show,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from ..runs import Recipe
@@ -29,10 +39,9 @@ def recipes(
     json_file: JsonLines = None,
 ) -> None:
     """List what deblur train can train, or show one recipe."""
-    if profile not in names.known(names.Profile):
-        raise names.unknown_name("profile", profile, names.known(names.Profile))
-    if name is not None and name.partition("/")[0] not in CHAPTERS:
-        raise InputError(f"{name!r} is no chapter that trains, or recipe of one: {CHAPTERS_TOLD}")
+    check_profile(profile)
+    if name is not None:
+        check_chapter(name)
     check_json(json_file)
     source = register(data)
     from .. import studies
@@ -50,9 +59,6 @@ def recipes(
         print(chosen[0].to_json())
     else:
         _list(chosen, profile)
-
-
-CHAPTERS_TOLD = f"these are {', '.join(CHAPTERS)}"
 
 
 def _list(chosen: list[Recipe], profile: str) -> None:

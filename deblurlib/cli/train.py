@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from ..places import register
-from .command import TRAINING, Device, Profile, Seed, app, choose_device
+from .command import (
+    FAILED,
+    TRAINING,
+    Device,
+    Profile,
+    Seed,
+    app,
+    check_chapter,
+    check_profile,
+    choose_device,
+)
 from .runs import scores_of
 
 Data = Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")]
@@ -35,16 +45,19 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train a recipe, or find the run it has led to; a killed training goes on where it was."""
+    check_profile(profile)
+    check_chapter(recipe)
+    source = register(data)
     from .. import runs, studies
     from ..machine import memory_for
 
     on = choose_device(device)
-    wanted = studies.find_recipe(recipe, profile, seed, register(data))
+    wanted = studies.find_recipe(recipe, profile, seed, source)
     with memory_for(f"{recipe} on {on}", LESS):
         run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
     if run.outcome == "stopped":
         which = "" if run.name == wanted.name else f" of {run.recipe.name}, which comes first,"
         done, steps = run.step, run.recipe.steps
         print(f"stopped for time{which} at step {done} of {steps}: the same command goes on")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
     print(scores_of(run))
