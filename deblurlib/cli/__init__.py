@@ -18,6 +18,7 @@ from . import study  # noqa: F401
 from . import runs  # noqa: F401
 from . import lab  # noqa: F401
 from . import report  # noqa: F401
+from . import batch  # noqa: F401
 from . import claims  # noqa: F401
 from . import confirm  # noqa: F401
 from . import publish  # noqa: F401
