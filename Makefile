@@ -83,13 +83,9 @@ bench: $(READY)
 gpu:
 	$(GPU_PYTHON) -m benchmarks.gpu
 
-# Writes runs/ and build/batch/; runs as many jobs at a time as there are GPUs, at least one. After a
-# kill the same command goes on. Without Snakemake's lock, for runs have locks of their own.
+# Writes runs/ and build/batch/. After Ctrl-C or a kill the same command goes on.
 batch: $(READY)
-	mkdir -p build/batch
-	$(BIN)/snakemake --directory build/batch --cores all --rerun-incomplete \
-	  --nolock --resources gpu=$$($(BIN)/python -c 'import torch; print(max(1, torch.cuda.device_count()))') \
-	  --config profile=$(PROFILE) seeds=$(SEEDS) data=$(DATA)
+	@$(BIN)/deblur batch --profile $(PROFILE) --seeds $(SEEDS) --data '$(DATA)' --out build/batch
 
 # The copies in build/lab are the reader's own work.
 clean:

@@ -116,8 +116,8 @@ Boundary = Literal["reflect", "circular", "zero", "valid"]
 #: Of a network's convolutions, see :meth:`deblurlib.restoration.Method.with_precision`.
 Precision = Literal["32", "bf16"]
 
-#: What is averaged of a video's frames: light, or the values as they are stored.
-Average = Literal["light", "encoded"]
+#: What is averaged of a video's frames: the values as they are stored, or light.
+Average = Literal["encoded", "light"]
 
 #: A part of a data set.
 Split = Literal["train", "test"]

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Device, Profile, Seed, app, choose_device, short
+from ..places import register
+from .command import COURSE, Device, Profile, Seed, app, choose_device, short
 
 if TYPE_CHECKING:
     from ..report.execute import Execution
@@ -33,7 +34,7 @@ Parameter = Annotated[
 Out = Annotated[Path, typer.Option(help="The build folder; everything is written below it.")]
 
 
-@app.command()
+@app.command(rich_help_panel=COURSE)
 def report(
     chapters: Chapters = None,
     profile: Profile = "quick",
@@ -73,7 +74,6 @@ def execute_chapters(
 ) -> Iterator[Execution]:
     """Execute chapters into a build folder, one after the other; write what they recorded there."""
     from .. import runs
-    from ..data import register
     from ..report import execute, keys
     from ..report.results import write_files
 

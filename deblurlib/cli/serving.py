@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, require
-from .command import Device, app, choose_device
+from .command import PHOTOS, Device, app, choose_device
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "DEBLURLIB_APP_PASSWORD"
 
 
-@app.command("app")
+@app.command("app", rich_help_panel=PHOTOS)
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen at; 0.0.0.0: whoever reaches this machine.")

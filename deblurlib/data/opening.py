@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from .. import files, places
 from ..errors import InputError
 from . import contents, names, pairing, sources
@@ -83,22 +81,3 @@ def holds_pairs(source: str) -> bool:
     if not places.is_here(source):
         return places.KNOWN.get(source) == "pairs"
     return pairing.holds_pairs(*sources.open_source(source))
-
-
-def register(given: str) -> str:
-    """Make a set known by its name, here and to processes started from here; return the name.
-
-    So no page or recipe holds a path.
-
-    Args:
-        given: ``sample``, a name, a path, or ``NAME=PATH``.
-    """
-    if given == "sample" or given in places.MIXTURES:
-        return given
-    name, path = places.locate(given)
-    if name == "sample":
-        raise InputError(f"{given}: only the bundled photographs are called sample: NAME={path}")
-    before = os.environ.get("DEBLURLIB_DATA")
-    entries = filter(None, [f"{name}={path.resolve()}", before])
-    os.environ["DEBLURLIB_DATA"] = os.pathsep.join(entries)
-    return name

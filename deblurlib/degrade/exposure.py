@@ -16,11 +16,11 @@ import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
-from ..names import unknown_name
+from ..names import Average, known, unknown_name
 from .carrying import carry
 
 GAMMA = 2.2  # of the GoPro set; sRGB's curve is close to it
-AVERAGES = ("encoded", "light")
+AVERAGES = known(Average)
 # grid_sample's names; within a margin nothing from beyond is asked for, so the fastest will do
 MODES = {"reflect": "reflection", "zero": "zeros", "valid": "border"}
 CACHED_PIXELS = 2**17  # of a few images, whose views are made one after the other
@@ -267,4 +267,4 @@ def _points(
 def check_average(average: str) -> None:
     """Raise unless ``average`` is ``"encoded"`` or ``"light"``."""
     if average not in AVERAGES:
-        raise InputError(f"average {average!r} is neither encoded nor light")
+        raise unknown_name("average", average, AVERAGES)
