@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from . import edges, images, metrics, psf
+from . import edges, images, metrics, names, psf
 from .degrade import Pair
 from .errors import InputError, require
 
@@ -315,7 +315,7 @@ ADVERSARIAL: dict[str, Adversarial] = {
 }
 
 
-def objective(name: str, arguments: Mapping[str, object]) -> Objective:
+def objective(name: names.Objective | str, arguments: Mapping[str, Any]) -> Objective:
     """An objective of :data:`OBJECTIVES`, with its arguments.
 
     Raises:

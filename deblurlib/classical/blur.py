@@ -9,14 +9,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import torch
 
 from ..degrade import BOUNDARIES
 from ..degrade.convolution import extend, fast_grid, filtered, fold
 from ..errors import InputError
-from ..names import unknown_name
+from ..names import Boundary, unknown_name
 from ..psf import as_kernel
+from ..values import Array
 
 SIDE_BY_SIDE = 2**20  # values of an image: of larger ones, several at once take much memory
 MEETING = 60.0  # seconds in which all threads must have begun
@@ -32,7 +32,7 @@ class Blur:
             ``"valid"``, ``x`` has ``h - 1`` and ``w - 1`` pixels more than ``y``.
     """
 
-    def __init__(self, k: torch.Tensor, size: Sequence[int], boundary: str):
+    def __init__(self, k: torch.Tensor, size: Sequence[int], boundary: Boundary):
         if boundary not in BOUNDARIES:
             raise unknown_name("boundary", boundary, BOUNDARIES)
         self.boundary, self.size, self.kernel_size = boundary, size, k.shape[-2:]
@@ -99,7 +99,7 @@ def _fold_mirrored(z: torch.Tensor, axis: int, around: int) -> torch.Tensor:
     return inner
 
 
-def checked(y: torch.Tensor, k: torch.Tensor | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def checked(y: torch.Tensor, k: Array) -> tuple[torch.Tensor, torch.Tensor]:
     """``y`` in float32 (or 64) and a kernel for each image, or an error that says what is wrong."""
     if y.ndim != 4 or y.numel() == 0 or not y.is_floating_point():
         raise InputError(

@@ -8,6 +8,7 @@ not fit the left one, there is a step that no blur made, and deconvolution rings
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import scipy.fft
@@ -15,13 +16,15 @@ import torch
 
 from ..degrade import convolve
 from ..errors import InputError
-from ..names import unknown_name
+from ..names import known, unknown_name
 
 #: how :func:`make_periodic` can make an image periodic
-PERIODIC = ("circular", "reflect", "taper", "liu-jia")
+#: What is done about the edge where transforms make the image one of a torus.
+Periodic = Literal["circular", "reflect", "taper", "liu-jia"]
+PERIODIC = known(Periodic)
 
 
-def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: str = "liu-jia") -> torch.Tensor:
+def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: Periodic = "liu-jia") -> torch.Tensor:
     """An image whose tiles fit together: ``y`` in its upper left corner, or a version of it.
 
     Args:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from ..errors import InputError, require
 from ..psf import transfer_function
-from ..values import as_batch
+from ..values import Array, as_batch
 from .blur import Blur, checked, image_by_image
 from .boundaries import extend_smoothly, extended_size
 from .linear import roughness
@@ -71,7 +71,7 @@ class Search:
 SEARCH = Search()
 
 
-def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, search: Search = SEARCH) -> Pair:
+def find_kernel(y: Array, size: int = 31, search: Search = SEARCH) -> Pair:
     """The kernels that blurred images, and how much better than no blur they explain them.
 
     After Xu, Zheng and Jia, "Unnatural L0 sparse representation for natural image deblurring", CVPR

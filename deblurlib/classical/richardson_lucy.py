@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from ..degrade.convolution import extend
 from ..errors import require
-from ..values import as_batch
+from ..names import Boundary
+from ..values import Array, as_batch
 from .blur import Blur, checked, image_by_image
-from .boundaries import extend_smoothly, extended_size, taper
+from .boundaries import Periodic, extend_smoothly, extended_size, taper
 from .stopping import Stop
 
 LEAST = 1e-7  # a prediction is at least this: rounding's remains of 0 must not divide
@@ -26,16 +26,16 @@ DAMPING_POWER = 10  # White's N: how suddenly damping sets in
 
 
 def richardson_lucy(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     iterations: int,
-    boundary: str = "reflect",
+    boundary: Boundary | Periodic = "reflect",
     accelerate: bool = False,
     *,
     damping: float = 0.0,
     tv: float = 0.0,
-    weights: torch.Tensor | np.ndarray | None = None,
-    start: torch.Tensor | np.ndarray | None = None,
+    weights: Array | None = None,
+    start: Array | None = None,
     stop: Stop | None = None,
 ) -> torch.Tensor:
     """Multiply ``x`` by ``A'(y / A x) / A' 1``, again and again: it becomes likelier each time.
@@ -121,7 +121,7 @@ def of_one(weights: torch.Tensor) -> torch.Tensor:
 def _prepare(
     y: torch.Tensor,
     k: torch.Tensor,
-    boundary: str,
+    boundary: Boundary | Periodic,
     weights: torch.Tensor | None,
     start: torch.Tensor | None,
 ) -> tuple[Blur, torch.Tensor, torch.Tensor, torch.Tensor]:

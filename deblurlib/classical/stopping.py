@@ -17,11 +17,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from ..errors import InputError
-from ..values import as_batch
+from ..values import Array, as_batch
 
 Stop = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 NORMAL_MEDIAN = 0.6744897501960817  # of the absolute value, standard deviations
@@ -66,7 +65,7 @@ def settled(tolerance: float) -> Stop:
     return rule
 
 
-def estimate_noise(y: torch.Tensor | np.ndarray) -> torch.Tensor:
+def estimate_noise(y: Array) -> torch.Tensor:
     """The standard deviation of white noise in each image ``(B, C, H, W)``: ``(B,)``.
 
     From the median of the finest diagonal differences, which a blur leaves little else in (Donoho
@@ -83,7 +82,7 @@ def estimate_noise(y: torch.Tensor | np.ndarray) -> torch.Tensor:
     return detail.abs().flatten(1).median(1).values / NORMAL_MEDIAN
 
 
-def unsaturated(y: torch.Tensor | np.ndarray, threshold: float = 0.99) -> torch.Tensor:
+def unsaturated(y: Array, threshold: float = 0.99) -> torch.Tensor:
     """Weights ``(B, C, H, W)`` for a deconvolution: 0 where ``y`` is clipped, else 1.
 
     Where a sensor was full, ``y`` is not ``k * x``, and what rests on that rings around every lamp.

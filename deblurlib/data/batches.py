@@ -17,6 +17,7 @@ import torch
 from .. import degrade, images
 from ..degrade import Pair
 from ..errors import InputError
+from ..names import Boundary
 from .crops import Cuts
 from .mixtures import AnySet
 from .samples import Held, Prepared, Samples, joined, numbers_of
@@ -66,7 +67,7 @@ def training_batches(
     rank: int = 0,
     world: int = 1,
     flip: bool = True,
-    boundary: str = "valid",
+    boundary: Boundary = "valid",
     ahead: bool | None = None,
     spoil: degrade.Draw | None = None,
     turned: bool = False,
@@ -140,7 +141,7 @@ def evaluation_pairs(
     seed: int,
     side: int | None = None,
     device: torch.device | str = "cpu",
-    boundary: str = "valid",
+    boundary: Boundary = "valid",
     grey: int = 0,
     most: int | None = None,
 ) -> Iterator[Pair]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import files
 from ..errors import InputError
+from ..names import Split
 from ..places import locate
 from .archives import DAMAGED
 from .contents import FileState, Item, file_state
@@ -116,7 +117,7 @@ def items_of(layout: Layout, folder: Path) -> list[Item]:
     return items
 
 
-def classes(source: str, split: str | None = None) -> dict[str, str]:
+def classes(source: str, split: Split | str | None = None) -> dict[str, str]:
     """The class of each image of CIFAR: the image's name within the set -> the class, in words.
 
     Args:

@@ -10,6 +10,7 @@ import torch
 
 from .. import fingerprint, places
 from ..errors import InputError
+from ..names import Split
 from .names import as_bytes
 from .opening import holds_pairs, open_images, open_pairs
 from .sets import ImageSet, PairSet
@@ -112,7 +113,7 @@ class MixedSet:
 AnySet = ImageSet | PairSet | MixedSet
 
 
-def open_mixture(name: str, split: str = "train") -> MixedSet:
+def open_mixture(name: str, split: Split = "train") -> MixedSet:
     """Open a mixture of :data:`deblurlib.places.MIXTURES`; a set that is not split is used whole.
 
     Raises:

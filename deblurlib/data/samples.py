@@ -16,6 +16,7 @@ import torch
 from .. import degrade
 from ..degrade import Pair
 from ..errors import InputError
+from ..names import Boundary
 from .crops import Cuts, fitted
 
 TOGETHER = 64  # samples that are drawn together at most; more are hardly faster
@@ -58,7 +59,7 @@ class Samples:
         numbers: Callable[[int], range],
         cuts: Cuts,
         crop: int,
-        boundary: str,
+        boundary: Boundary,
         device: torch.device,
         alone: bool | None,
     ):

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from .. import machine
 from ..errors import InputError
-from ..names import unknown_name
+from ..names import Boundary, unknown_name
 from .carrying import carry
 
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -26,7 +26,7 @@ DIRECT_TAPS = 21 * 21
 SEPARABLE_TAPS = 9 * 9  # from here on, two one-dimensional sums pay where the kernel allows it
 
 
-def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+def convolve(x: torch.Tensor, k: torch.Tensor, boundary: Boundary = "reflect") -> torch.Tensor:
     """Convolve each image with a kernel: ``y[p] = sum_d k[centre + d] x[p - d]``.
 
     Args:
@@ -61,7 +61,9 @@ def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> tor
     return _in_full_precision(slide, x, k)
 
 
-def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+def convolve_adjoint(
+    y: torch.Tensor, k: torch.Tensor, boundary: Boundary = "reflect"
+) -> torch.Tensor:
     """The adjoint ``A'`` of :func:`convolve` with the same arguments: ``<A x, y> = <x, A' y>``.
 
     Deconvolution needs exactly this. It is correlation with ``k`` inside the image; near the
@@ -82,7 +84,7 @@ def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect"
     return _in_full_precision(slide_back, y, k)
 
 
-def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
+def _check(x: torch.Tensor, k: torch.Tensor, boundary: Boundary) -> None:
     if x.ndim != 4 or x.numel() == 0:
         raise InputError(f"images must be (B, C, H, W) and not empty, not {tuple(x.shape)}")
     if not x.is_floating_point():
@@ -203,7 +205,7 @@ def filtered(
     return torch.fft.irfft2(product, s=grid)[(..., *window)]
 
 
-def _source_index(n: int, around: int, boundary: str, device: torch.device) -> torch.Tensor:
+def _source_index(n: int, around: int, boundary: Boundary, device: torch.device) -> torch.Tensor:
     """For the pixels -around ... n - 1 + around of an extended line: the pixel each one copies."""
     index = torch.arange(-around, n + around, device=device)
     if boundary == "circular":
@@ -213,7 +215,7 @@ def _source_index(n: int, around: int, boundary: str, device: torch.device) -> t
     return torch.minimum(index, period - index) if n > 1 else index * 0
 
 
-def extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+def extend(x: torch.Tensor, top: int, left: int, boundary: Boundary) -> torch.Tensor:
     """An image with ``top`` rows more above and below it, and ``left`` columns more at its sides.
 
     They hold what :func:`convolve` says of the boundary; of ``"valid"`` there are none.
@@ -229,7 +231,7 @@ def extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
     return x.index_select(-2, rows).index_select(-1, columns)
 
 
-def fold(z: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+def fold(z: torch.Tensor, top: int, left: int, boundary: Boundary) -> torch.Tensor:
     """The adjoint of :func:`extend`: every extended pixel is added to the one it copied."""
     if boundary == "valid":
         return z

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 
 from .. import psf
+from ..names import Average
 from . import kinds
 from .exposure import camera_shakes, homographies
 from .sampling import Degradation, Draw
@@ -273,7 +274,7 @@ def _known_blurs(generators: Sequence[torch.Generator]) -> list[Degradation]:
     return degradations
 
 
-def _cameras(generators: Sequence[torch.Generator], average: str) -> list[Degradation]:
+def _cameras(generators: Sequence[torch.Generator], average: Average) -> list[Degradation]:
     drawn = [(between(g, 8.0, 24.0), between(g, 0.0, 1.0)) for g in generators]
     lengths, rolls = zip(*drawn, strict=True)
     paths = camera_shakes(generators, lengths, rolls)

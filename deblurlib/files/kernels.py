@@ -28,7 +28,9 @@ PICTURE = 400  # side of a kernel's picture at most, pixels
 ENLARGED = b"Enlarged\0"  # begins the text in which the picture says by how much it is
 
 
-def read_kernel(path: str | os.PathLike, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
+def read_kernel(
+    path: str | os.PathLike[str], max_values: int = decoding.MAX_PIXELS
+) -> torch.Tensor:
     """The kernel ``(h, w)`` in a file; see :func:`decode_kernel`."""
     return decode_kernel(read_bytes(path), str(path), max_values)
 
@@ -64,7 +66,7 @@ def decode_kernel(data: bytes, name: str, max_values: int = decoding.MAX_PIXELS)
     return as_kernel(array, name)
 
 
-def write_kernel(path: str | os.PathLike, k: torch.Tensor) -> tuple[Path, Path]:
+def write_kernel(path: str | os.PathLike[str], k: torch.Tensor) -> tuple[Path, Path]:
     """Write a kernel ``(h, w)`` as ``NAME.npy``, and beside it ``NAME.png``, to look at.
 
     The picture has 16 bits, the brightest pixel white, and is enlarged by repeating pixels, to 400

@@ -12,6 +12,7 @@ from ..data.samples import Held
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError, require
 from ..losses import sharp
+from ..names import Split
 from ..training import Player
 from .recipe import Recipe
 
@@ -29,7 +30,7 @@ def open_test_images(recipe: Recipe) -> AnySet:
     return _opened(recipe, "test")
 
 
-def _opened(recipe: Recipe, split: str) -> AnySet:
+def _opened(recipe: Recipe, split: Split) -> AnySet:
     if recipe.data in places.MIXTURES:
         mixed = data.open_mixture(recipe.data, split)
         if recipe.reduce is not None or recipe.degradation is None:

@@ -14,7 +14,8 @@ from ..degrade import BOUNDARIES, SETTINGS
 from ..errors import InputError, NotRegistered, require
 from ..losses import ADVERSARIAL, OBJECTIVES, Objective, sharp
 from ..models import DISCRIMINATORS, MODELS
-from ..names import unknown_name
+from ..names import Boundary, SettingName, unknown_name
+from ..training.devices import FabricPrecision
 
 PLAYERS = ("model", "critic")
 
@@ -59,7 +60,8 @@ class Recipe:
     steps: int
     batch: int  # samples a step, of all processes together
     crop: int  # side of a sample, pixels
-    degradation: str | None = None  # a key of degrade.SETTINGS; None: the data are pairs
+    #: a key of degrade.SETTINGS; None: the data are pairs
+    degradation: SettingName | str | None = None
     spoil: str | None = None  # a key of degrade.SETTINGS, of the blurred images of recorded pairs
     model_args: Mapping[str, Any] = field(default_factory=dict)
     loss: str = "mse"  # a key of losses.OBJECTIVES
@@ -69,7 +71,8 @@ class Recipe:
     clip: Mapping[str, Any] | None = None  # this and the two above: see training.Player
     ema: float | None = None
     reset: int | None = None  # steps after which the optimiser forgets, see training.Player
-    precision: str = "32"  # of convolutions; "bf16" is float32 on a processor that lacks it
+    #: of convolutions; "bf16" is float32 on a processor that lacks it
+    precision: FabricPrecision = "32"
     channels_last: bool = False
     compile: str | None = None
     grey: int = 0  # channels of the grey images to make first; 0: colour
@@ -78,7 +81,7 @@ class Recipe:
     every: int | None = None  # steps from one row of the history to the next; None: a tenth
     seed: int = 0  # of the first weights, and of every sample
     tf32: bool = True  # whether a GPU's convolutions in "32" may round to TF32
-    boundary: str = "valid"  # of the blur, see degrade.convolve
+    boundary: Boundary = "valid"  # of the blur, see degrade.convolve
     reduce: int | None = None  # pixels to which the shorter side of each image is reduced
     turned: bool = False  # whether crops are turned by quarters, not only mirrored
     larger: float = 1.0  # how many times larger a crop of recorded pairs may be cut, and reduced

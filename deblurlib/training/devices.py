@@ -7,7 +7,7 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.precision import Precision
 
+#: Of a training's convolutions: fp16 needs a GPU.
+FabricPrecision = Literal["32", "bf16", "fp16"]
 #: name -> what Fabric calls it. The weights are float32 in all of them.
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def start_fabric(
-    precision: str = "32", alone: bool = False, device: str | torch.device = "auto"
+    precision: FabricPrecision = "32", alone: bool = False, device: str | torch.device = "auto"
 ) -> Fabric:
     """Start Fabric on a GPU, or on the processor if there is none; or as ``torchrun`` says.
 

@@ -17,6 +17,7 @@ import torch
 
 from .. import degrade, files, images
 from ..errors import InputError
+from ..names import Average
 from .reading import read_frames
 
 GHOSTS = 2.0  # pixels between neighbouring frames, above which their mean shows copies
@@ -54,7 +55,7 @@ def motion(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def pairs(
-    frames: Iterator[np.ndarray], window: int, average: str, stride: int | None = None
+    frames: Iterator[np.ndarray], window: int, average: Average, stride: int | None = None
 ) -> Iterator[VideoPair]:
     """Average windows of frames; see :func:`deblurlib.degrade.expose`.
 
@@ -95,7 +96,7 @@ def write_pairs(
     source: str | Path,
     out: str | Path,
     window: int = 7,
-    average: str = "light",
+    average: Average = "light",
     stride: int | None = None,
     progress: Callable[[VideoPair], None] = lambda pair: None,
 ) -> Path:

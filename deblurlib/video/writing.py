@@ -35,7 +35,7 @@ MATRICES = {"bt709": "bt709", "smpte170m": "bt601", "bt470bg": "bt601", "bt2020n
 QUALITY = 16
 
 
-def check_video(path: str | os.PathLike, size: tuple[int, int]) -> None:
+def check_video(path: str | os.PathLike[str], size: tuple[int, int]) -> None:
     """Raise an :class:`InputError` unless a video of this size can be written there.
 
     Args:
@@ -52,11 +52,11 @@ def check_video(path: str | os.PathLike, size: tuple[int, int]) -> None:
 
 
 def write_video(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     frames: Iterable[np.ndarray],
     size: tuple[int, int],
     rate: float,
-    source: str | os.PathLike | None = None,
+    source: str | os.PathLike[str] | None = None,
 ) -> tuple[str, ...]:
     """Write a video file, one frame after the other; its suffix says the container.
 
@@ -115,7 +115,7 @@ def ffmpeg_command(
     path: Path,
     size: tuple[int, int],
     rate: float,
-    source: str | os.PathLike | None = None,
+    source: str | os.PathLike[str] | None = None,
 ) -> list[str]:
     """The command that makes a video file of the RGB frames that it reads, and of a sound.
 
@@ -148,7 +148,7 @@ _QUIETLY: dict[str, Any] = {
 }
 
 
-def _sound_codec(program: str, source: str | os.PathLike, container: str) -> str | None:
+def _sound_codec(program: str, source: str | os.PathLike[str], container: str) -> str | None:
     """``copy``, or ``aac`` where the container does not take the sound; ``None``: there is none."""
     for codec, kind in (("copy", container), ("aac", "null")):
         command = [program, "-v", "quiet", "-i", _as_file(source), "-map", "0:a", "-c", "copy"]
@@ -158,7 +158,7 @@ def _sound_codec(program: str, source: str | os.PathLike, container: str) -> str
     return None
 
 
-def _colours(program: str, source: str | os.PathLike) -> list[str]:
+def _colours(program: str, source: str | os.PathLike[str]) -> list[str]:
     """Options that give the frames the source's meaning of colours, where it says one.
 
     OpenCV reads by what the file says, and as BT.601 where it says nothing. So does ffmpeg write.
@@ -182,7 +182,7 @@ def _colours(program: str, source: str | os.PathLike) -> list[str]:
     return options
 
 
-def _as_file(path: str | os.PathLike) -> str:
+def _as_file(path: str | os.PathLike[str]) -> str:
     return f"file:{os.path.abspath(path)}"  # or it takes what is before a colon as a protocol
 
 
