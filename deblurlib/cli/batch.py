@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
+from ..errors import not_installed
 from .command import COURSE, STOPPED, Profile, app, check_profile, parse_seeds
 
 
@@ -39,9 +39,7 @@ def batch(
     check_profile(profile)
     parse_seeds(seeds)  # raises
     if find_spec("snakemake") is None:
-        raise InputError(
-            "the batch needs Snakemake: pip install -c constraints.txt -e '.[batch]' installs it"
-        )
+        raise not_installed("deblur batch", "snakemake")
     from ..report.keys import project_root
 
     if data != "sample" and Path(data).exists():

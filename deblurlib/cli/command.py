@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import __version__, names, places, progress
-from ..errors import InputError, InputWarning
+from ..errors import EXTRAS, InputError, InputWarning, not_installed
 
 if TYPE_CHECKING:
     import torch
@@ -289,7 +289,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except (InputError, OSError, MemoryError, RuntimeError) as error:
+    except (InputError, OSError, MemoryError, RuntimeError, ModuleNotFoundError) as error:
         told = _told(error)
         if told is None:
             raise
@@ -303,6 +303,10 @@ def _told(error: Exception) -> str | None:
     """The sentence about an error of which the user can do something; ``None`` of any other."""
     if isinstance(error, InputError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        name = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        return str(not_installed(f"deblur {name}", package)) if package in EXTRAS else None
     if isinstance(error, OSError):  # a full disk, a read-only folder, a file in the way
         return f"{error.filename or 'a file'}: {error.strerror or error}"
     from ..machine import is_out_of_memory

@@ -49,6 +49,8 @@ def report(
     from ..report import keys
     from ..report import site as rendering
 
+    if site:
+        rendering.check_installed()
     choose_device(device)
     executions = [
         *execute_chapters(chapters or [], profile, seed, data or [], parameter or [], out)

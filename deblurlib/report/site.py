@@ -13,11 +13,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 
-from ..errors import InputError
+from ..errors import InputError, not_installed
 from . import answers, leaderboard, ledger, overview, pages, reading, state, verdicts
 from .execute import Execution, find_chapters
 from .keys import key_of
@@ -25,6 +26,13 @@ from .keys import key_of
 PICTURES = "pictures"  # the folder of a page's pictures, beside it
 CHAPTERS, RUNS = "chapters", "your-run"  # the folders of pages
 STATIC = "_static"
+
+
+def check_installed() -> None:
+    """An error unless a site can be built here."""
+    for package in ("sphinx", "myst_nb"):
+        if find_spec(package) is None:
+            raise not_installed("the site", package)
 
 
 def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
@@ -37,6 +45,7 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     Raises:
         InputError: Sphinx is not installed or failed; the message holds what it said.
     """
+    check_installed()
     source = out / "site-source"
     shutil.rmtree(source, ignore_errors=True)
     copy_pages(root, source)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import not_installed
 from .recipe import Recipe
 
 
@@ -20,7 +20,7 @@ def writer(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict], Non
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise InputError("TensorBoard is not installed: pip install tensorboard") from None
+        raise not_installed("--tensorboard", "tensorboard") from None
     with SummaryWriter(folder / f"{recipe.name.replace('/', '-')}-seed-{recipe.seed}") as board:
 
         def note(row: dict[str, Any]) -> None:
