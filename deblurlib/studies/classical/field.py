@@ -23,10 +23,8 @@ from ..scoring import DRAW
 
 NODES, NARROW, WIDE, SIZE = (3, 4), 0.5, 4.0, 25  # of the grid; sigmas' range and window, pixels
 LARGEST = (320, 448)  # pixels of an image that is blurred
-WEIGHTED: tuple[Weighted, ...] = (
-    "result",
-    "source",
-)  # see :func:`deblurlib.degrade.convolve_field`
+#: see :func:`deblurlib.degrade.convolve_field`
+WEIGHTED: tuple[Weighted, ...] = ("result", "source")
 CHANGES = ("gradual", "abrupt")  # between the nodes: in proportion, or half-way, as at an edge
 
 
