@@ -5,6 +5,8 @@ Taught in chapter 03.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -17,10 +19,10 @@ from .names import unknown_name
 GREYS = {"luma": (0.299, 0.587, 0.114), "mean": (1 / 3, 1 / 3, 1 / 3)}
 #: what the chapter calls an edge: S2's thresholds; smoothing and grey are ours, for S2 finds the
 #: edges of the colour image as it is
-CANNY = {"low": 100.0, "high": 200.0, "smoothing": 1.0, "grey": "luma"}
+CANNY: dict[str, Any] = {"low": 100.0, "high": 200.0, "smoothing": 1.0, "grey": "luma"}
 
 
-def check(**arguments: object) -> None:
+def check(**arguments: Any) -> None:
     """Raise an :class:`InputError` if these can be no arguments of :func:`canny`."""
     if unknown := sorted(arguments.keys() - CANNY.keys()):
         raise InputError(f"Canny has no argument {unknown[0]!r}; it has {', '.join(CANNY)}")

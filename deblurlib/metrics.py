@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from . import machine
+from . import machine, names
 from .degrade import convolve
 from .degrade.convolution import SEPARABLE_TAPS
 from .errors import InputError, require
@@ -102,7 +102,7 @@ SSIM_PROTOCOLS = {
 def ssim(
     x_hat: torch.Tensor,
     x: torch.Tensor,
-    protocol: str = "gaussian-rgb",
+    protocol: names.Protocol = "gaussian-rgb",
     data_range: float = 1.0,
 ) -> torch.Tensor:
     """Structural similarity under a named protocol; 1 for equal images.
@@ -129,7 +129,7 @@ def ssim(
 def ssim_unchecked(
     x_hat: torch.Tensor,
     x: torch.Tensor,
-    protocol: str = "gaussian-rgb",
+    protocol: names.Protocol = "gaussian-rgb",
     data_range: float = 1.0,
 ) -> torch.Tensor:
     """As :func:`ssim`, of floats whose values are taken on trust: for a loss, on a GPU.
@@ -163,7 +163,7 @@ def ssim_unchecked(
 
 
 def _ssim(x_hat: torch.Tensor, x: torch.Tensor, p: Protocol, data_range: float) -> torch.Tensor:
-    score = 1.0
+    score = x.new_ones(())
     for scale, exponent in enumerate(p.scales):
         if scale > 0:
             # an odd last row or column stands for itself

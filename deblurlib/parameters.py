@@ -11,6 +11,7 @@ import ast
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import places
 from .errors import InputError
@@ -25,7 +26,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 
 
-def check(key: str, namespace: Mapping[str, object]) -> None:
+def check(key: str, namespace: Mapping[str, Any]) -> None:
     """Refuse, in one sentence, parameters that the notebook does not have or cannot use.
 
     Whatever gave them: papermill, ``deblur report``, nbval, or a hand that edited the cell. The
@@ -87,13 +88,14 @@ def _fault(name: str, value: object, default: object) -> str | None:
         return f"profile {value!r} is none of {', '.join(PROFILES)}{closest(value, PROFILES)}"
     if not _is_like(value, default):
         return f"{name} must be {KINDS[type(default)]}, as {default!r} is, not {value!r}"
-    if name == "seed" and value < 0:
+    if name == "seed" and isinstance(value, int) and value < 0:
         return f"seed must be 0 or more, not {value}"
-    if name.startswith("n_") and isinstance(default, int | float) and value < 1:
+    if name.startswith("n_") and isinstance(value, int | float) and value < 1:
         return f"{name} must be 1 or more, not {value}"
-    if default == COMMON["data"] and value not in (default, *places.KNOWN):
+    if default == COMMON["data"] and isinstance(value, str):
         try:
-            places.locate(value)
+            if value not in (default, *places.KNOWN):
+                places.locate(value)
         except InputError as error:
             return f"{name}: {error}"
     return None
@@ -125,10 +127,14 @@ def _given(executed: Sequence[str], own: Mapping[str, object]) -> Iterator[str]:
 
 def _assigned(source: str) -> dict[str, object]:
     """What a cell of plain assignments of plain values assigns; of any other cell, nothing."""
+    assigned = {}
     try:
-        return {
-            statement.targets[0].id: ast.literal_eval(statement.value)
-            for statement in ast.parse(source).body
-        }
-    except (SyntaxError, ValueError, AttributeError):
+        for statement in ast.parse(source).body:
+            match statement:
+                case ast.Assign([ast.Name(name), *_], value):
+                    assigned[name] = ast.literal_eval(value)
+                case _:
+                    return {}
+    except (SyntaxError, ValueError):
         return {}
+    return assigned

@@ -147,7 +147,7 @@ def _block_spectrum(z: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
     """Mean power spectrum ``(B, side, side)`` of half-overlapping blocks and of the channels."""
     side = len(window)
     blocks = z.unfold(-2, side, side // 2).unfold(-2, side, side // 2)
-    total = 0
+    total = z.new_zeros(())
     for row in blocks.unbind(2):  # one after the other, for memory
         row = (row - row.mean((-2, -1), keepdim=True)) * window
         total = total + torch.fft.fft2(row).abs().square().mean((1, 2))

@@ -31,7 +31,8 @@ def progress_bar(
     with Progress(
         console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()
     ) as bar:
-        task = bar.add_task(title, total=total, completed=done)
+        # parts of one are shown, too, though rich's types say whole numbers
+        task = bar.add_task(title, total=total, completed=done)  # type: ignore[arg-type]
         yield lambda done: bar.update(task, completed=done)
 
 

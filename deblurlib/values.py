@@ -15,11 +15,15 @@ ROUNDING = 1e-5  # of the range: how far beyond it a sharp image's floats may li
 #: how far beyond [0, 1] the values of an image to restore may lie on average, and half of those of
 #: a restoration; and how far any value of the former
 STRAY, FARTHEST = 0.05, 0.75
+#: numbers of a user's
+Array = torch.Tensor | np.ndarray
 LEVELS = (torch.uint8, torch.uint16)
 CURE = "clamp or scale them; 0..255 is to be divided by 255"
 
 
-def as_floats(z: torch.Tensor, data_range: float = 1.0, dtype=torch.float32) -> torch.Tensor:
+def as_floats(
+    z: torch.Tensor, data_range: float = 1.0, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """uint8 read as 0..255, uint16 as 0..65535, in [0, ``data_range``]; floats stay as they are."""
     if z.is_floating_point():
         return z
@@ -34,7 +38,7 @@ def as_levels(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return (x * torch.iinfo(dtype).max + 0.5).floor().to(dtype)
 
 
-def as_batch(y: torch.Tensor | np.ndarray) -> torch.Tensor:
+def as_batch(y: Array) -> torch.Tensor:
     """A batch as a tensor of floats; no value is looked at, for that waits for a GPU.
 
     Args:

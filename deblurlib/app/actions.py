@@ -52,7 +52,7 @@ class Actions:
 
     def __init__(self, desk: Desk, examples: list[Example]):
         self.desk, self.examples = desk, examples
-        self._newest: dict[str, object] = {}  # visitor -> the preview that was asked for last
+        self._newest: dict[str, Any] = {}  # visitor -> the preview that was asked for last
 
     async def open(self, value: dict[str, Any], request: gr.Request) -> tuple:
         """A picture that was uploaded."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from .. import psf
 from ..errors import require
 from ..names import unknown_name
-from ..values import as_batch
+from ..values import Array, as_batch
 from .blur import checked, image_by_image
-from .boundaries import make_periodic
+from .boundaries import Periodic, make_periodic
 
 #: What :func:`tikhonov` keeps small: the power of differences between neighbours that it counts.
 PENALTIES = {"values": 0, "gradient": 1, "laplacian": 2}
@@ -29,10 +28,10 @@ Filter = Callable[..., torch.Tensor]
 
 
 def inverse(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     least: float = 1e-2,
-    boundary: str = "liu-jia",
+    boundary: Periodic = "liu-jia",
 ) -> torch.Tensor:
     """Divide by the kernel's transfer function, and drop the frequencies that it has lost.
 
@@ -57,11 +56,11 @@ def inverse(
 
 
 def tikhonov(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     weight: float,
     penalty: str = "laplacian",
-    boundary: str = "liu-jia",
+    boundary: Periodic = "liu-jia",
 ) -> torch.Tensor:
     """The ``x`` that makes ``|k * x - y|^2 + weight * |r * x|^2`` least.
 
@@ -84,11 +83,11 @@ def tikhonov(
 
 
 def wiener(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     noise_to_signal: float | torch.Tensor | None = None,
     sigma: float | torch.Tensor | None = None,
-    boundary: str = "liu-jia",
+    boundary: Periodic = "liu-jia",
 ) -> torch.Tensor:
     """The linear filter of least mean squared error: ``conj(H) / (|H|^2 + N / S)``.
 
@@ -128,10 +127,10 @@ def _divide(h: torch.Tensor, extra: float | torch.Tensor) -> torch.Tensor:
 
 
 def _filtered(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     keep: Filter,
-    boundary: str,
+    boundary: Periodic,
     *numbers: torch.Tensor,
 ) -> torch.Tensor:
     """Multiply the transform of ``y`` by ``keep(h, rough, *numbers)``.

@@ -10,6 +10,7 @@ import torch
 
 from .. import fingerprint, places
 from ..errors import InputError
+from ..names import Split
 from .names import as_bytes
 from .opening import holds_pairs, open_images, open_pairs
 from .sets import ImageSet, PairSet
@@ -93,7 +94,8 @@ class MixedSet:
 
         What shows a scene that another set has set aside goes with it.
         """
-        scenes, aside, begin = self.scenes, set(), 0
+        scenes, begin = self.scenes, 0
+        aside: set[str] = set()
         for part in self.parts:
             own = scenes[begin : begin + len(part)]
             begin += len(part)
@@ -107,7 +109,11 @@ class MixedSet:
         return self.take(kept), self.take(validation)
 
 
-def open_mixture(name: str, split: str = "train") -> MixedSet:
+#: A set of any kind.
+AnySet = ImageSet | PairSet | MixedSet
+
+
+def open_mixture(name: str, split: Split = "train") -> MixedSet:
     """Open a mixture of :data:`deblurlib.places.MIXTURES`; a set that is not split is used whole.
 
     Raises:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from .. import files, places
 from ..errors import InputError
+from ..names import Split
 from . import contents, names, pairing, sources
 from .sets import ImageSet, PairSet
 from .splitting import DRAWN, drawn, is_drawn
 
 
-def open_images(source: str, split: str | None = None) -> ImageSet:
+def open_images(source: str, split: Split | str | None = None) -> ImageSet:
     """Open a set of sharp images.
 
     Args:
@@ -51,7 +52,7 @@ def open_images(source: str, split: str | None = None) -> ImageSet:
     return ImageSet(name, split, tuple(pictures))
 
 
-def open_pairs(source: str, split: str | None = None) -> PairSet:
+def open_pairs(source: str, split: Split | str | None = None) -> PairSet:
     """Open a set of pairs: a tree in which ``blur/`` and ``sharp/`` lie side by side.
 
     Partners are files of the same stem, sorted. A pair's scene is the folder that holds both sides,
@@ -63,7 +64,8 @@ def open_pairs(source: str, split: str | None = None) -> PairSet:
     """
     name, items = sources.open_source(source)
     pairs = pairing.find(source, name, items, split)
-    return PairSet(name, split, *zip(*pairs, strict=True))
+    blurred, sharp, kernels, scenes = zip(*pairs, strict=True)
+    return PairSet(name, split, blurred, sharp, kernels, scenes)
 
 
 def holds_pairs(source: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -139,7 +140,8 @@ class PairSet:
     def take(self, places: Sequence[int]) -> PairSet:
         """Some of the pairs, by their places, as a set of their own."""
         fields = ("blurred", "sharp", "kernels", "scenes")
-        return replace(self, **{f: tuple(getattr(self, f)[i] for i in places) for f in fields})
+        taken: dict[str, Any] = {f: tuple(getattr(self, f)[i] for i in places) for f in fields}
+        return replace(self, **taken)
 
     def kernel(self, i: int) -> torch.Tensor | None:
         """The known kernel ``(h, w)`` of pair ``i`` (``kernel/STEM.npy``), or ``None``.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
-from ..names import Average, known, unknown_name
+from ..names import Average, Boundary, known, unknown_name
 from .carrying import carry
 
 GAMMA = 2.2  # of the GoPro set; sRGB's curve is close to it
@@ -36,7 +36,7 @@ def encode_gamma(light: torch.Tensor) -> torch.Tensor:
     return light.clamp(min=0) ** (1 / GAMMA)
 
 
-def expose(views: Iterable[torch.Tensor], average: str) -> torch.Tensor:
+def expose(views: Iterable[torch.Tensor], average: Average) -> torch.Tensor:
     """The mean of views of one size, of the stored values (``"encoded"``) or of ``"light"``.
 
     One view is held at a time, so ``views`` may be a generator over a long video.
@@ -136,7 +136,7 @@ def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
     return matrix
 
 
-def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+def warp(x: torch.Tensor, h: torch.Tensor, boundary: Boundary = "reflect") -> torch.Tensor:
     """Move images by homographies, interpolating linearly between pixels.
 
     Args:
@@ -152,7 +152,7 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
         return view(full, back, MODES[boundary], 0).to(x.dtype)
 
 
-def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> torch.Tensor:
+def sweep(x: torch.Tensor, h: torch.Tensor, boundary: Boundary, margin: int = 0) -> torch.Tensor:
     """What cameras see that move during the exposure: the mean of :func:`warp` over their paths.
 
     To the bit what :func:`expose` makes of all views, ``"encoded"``, in less time and memory. Where
@@ -188,7 +188,9 @@ def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> t
         return torch.cat(means).to(x.dtype)
 
 
-def check_margin(inverse: torch.Tensor, height: int, width: int, boundary: str, margin: int) -> int:
+def check_margin(
+    inverse: torch.Tensor, height: int, width: int, boundary: Boundary, margin: int
+) -> int:
     """The margin that :func:`sweep` takes off each side; 0 where a boundary needs none.
 
     Args:
@@ -264,7 +266,7 @@ def _points(
     return carry(points.to(dtype), device)
 
 
-def check_average(average: str) -> None:
+def check_average(average: Average) -> None:
     """Raise unless ``average`` is ``"encoded"`` or ``"light"``."""
     if average not in AVERAGES:
         raise unknown_name("average", average, AVERAGES)

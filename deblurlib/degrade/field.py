@@ -6,21 +6,24 @@ Nagy and O'Leary, "Restoring images degraded by spatially variant blur", SIAM J.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from ..errors import InputError
-from ..names import unknown_name
+from ..names import Boundary, known, unknown_name
 from .convolution import convolve
 
-WEIGHTED = ("source", "result")
+Weighted = Literal["source", "result"]
+WEIGHTED = known(Weighted)
 
 
 def convolve_field(
     x: torch.Tensor,
     kernels: torch.Tensor,
     weights: torch.Tensor,
-    weighted: str = "source",
-    boundary: str = "reflect",
+    weighted: Weighted = "source",
+    boundary: Boundary = "reflect",
 ) -> torch.Tensor:
     """Blur each pixel with its own mixture of kernels.
 
@@ -39,7 +42,7 @@ def convolve_field(
         as :func:`convolve`.
     """
     _check(kernels, weights, weighted)
-    y: torch.Tensor | float = 0.0
+    y = x.new_zeros(())
     for k, w in zip(kernels, weights.to(x), strict=True):
         if weighted == "source":
             y = y + convolve(_times(w, x), k, boundary)
@@ -106,7 +109,7 @@ def _times(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return w * x
 
 
-def _check(kernels: torch.Tensor, weights: torch.Tensor, weighted: str) -> None:
+def _check(kernels: torch.Tensor, weights: torch.Tensor, weighted: Weighted) -> None:
     if weighted not in WEIGHTED:
         raise unknown_name("weighted", weighted, WEIGHTED)
     if kernels.ndim != 3 or weights.ndim != 3 or len(kernels) != len(weights) or not len(kernels):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from numbers import Real
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -94,9 +93,8 @@ def _one_each(
 ) -> list[float]:
     if len(index) != x.shape[0]:
         raise InputError(f"{len(index)} indices were given for {x.shape[0]} images")
-    if isinstance(value, torch.Tensor):
-        value = value.tolist()
-    values = [value] * len(index) if isinstance(value, Real) else list(value)
+    given = value.tolist() if isinstance(value, torch.Tensor) else value
+    values = list(given) if isinstance(given, Iterable) else [given] * len(index)
     if len(values) != x.shape[0]:
         raise InputError(f"{len(values)} {name} were given for {x.shape[0]} images")
     return values

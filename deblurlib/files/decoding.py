@@ -122,12 +122,12 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return read(data, name, max_pixels).upright()
 
 
-def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Photo:
     """Read an image file with all that belongs to it; see :func:`read`."""
     return read(read_bytes(path), str(path), max_pixels)
 
 
-def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> torch.Tensor:
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> torch.Tensor:
     """Read an image file as a float32 RGB tensor ``(3, H, W)`` in [0, 1]; see :func:`read`."""
     return images.to_tensor(read_photo(path, max_pixels).upright())
 

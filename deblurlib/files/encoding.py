@@ -34,7 +34,7 @@ def check_suffix(path: Path) -> None:
         raise InputError(f"{path}: cannot be written; the suffix must be one of {known}")
 
 
-def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
+def write_photo(path: str | os.PathLike[str], photo: Photo) -> tuple[str, ...]:
     """Write an image file whose suffix says the format, with its EXIF and profile.
 
     It appears whole or not at all. PNG and TIFF hold 16 bits; for the others, values are rounded to
@@ -67,7 +67,7 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
     return _lost(kind, photo)
 
 
-def write_image(path: str | os.PathLike, x: torch.Tensor) -> None:
+def write_image(path: str | os.PathLike[str], x: torch.Tensor) -> None:
     """Write an image ``(C, H, W)``, rounded to 8 bit; the suffix says the format.
 
     The file appears whole or not at all.

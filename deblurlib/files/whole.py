@@ -12,7 +12,7 @@ from ..errors import InputError
 
 
 @contextmanager
-def reading(path: str | os.PathLike) -> Iterator[None]:
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what the operating system says of a file into an :class:`InputError` that names it."""
     try:
         yield
@@ -22,7 +22,7 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def unreadable(path: str | os.PathLike, error: Exception) -> InputError | None:
+def unreadable(path: str | os.PathLike[str], error: Exception) -> InputError | None:
     """The error for a file that is there and may not be read; ``None`` if ``error`` is another.
 
     For readers of files that can be damaged: what cannot be read is not damaged.
@@ -37,13 +37,13 @@ def unreadable(path: str | os.PathLike, error: Exception) -> InputError | None:
     return InputError(f"{error.filename or path}: cannot be read ({error.strerror})")
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of a file; an :class:`InputError` names the file if it cannot be read."""
     with reading(path):
         return Path(path).read_bytes()
 
 
-def write_whole(path: str | os.PathLike, content: str | bytes | memoryview) -> None:
+def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview) -> None:
     """Write a file such that it appears whole or not at all; a device is just written to.
 
     It is written beside its place, under a name that no other call uses, be it of another thread or

@@ -11,6 +11,7 @@ no more than S2 tells. Taught in chapter 03.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 
 from ..edges import CANNY, canny, check
-from ..errors import require
+from ..errors import InputError, require
 from ..names import unknown_name
 
 #: what DeblurNet's fourth channel may hold
@@ -50,7 +51,8 @@ class EdgeNet(nn.Module, PyTorchModelHubMixin):
         self.sides = nn.ModuleList(nn.Conv2d(side, 1, 1) for side in sides[1:])
         self.fuse = nn.Conv2d(stages, 1, 1)
         nn.init.constant_(self.fuse.weight, 1 / stages)  # as in the paper's code
-        nn.init.zeros_(self.fuse.bias)
+        if self.fuse.bias is not None:
+            nn.init.zeros_(self.fuse.bias)
         self.channels = channels
         self.multiple = 2 ** (stages - 1)  # of the sides of an image
 
@@ -111,8 +113,8 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         blocks: int = 4,
         channels: int = 3,
         fourth: str = "none",
-        canny: Mapping[str, object] | None = None,
-        edges: Mapping[str, object] | None = None,
+        canny: Mapping[str, Any] | None = None,
+        edges: Mapping[str, Any] | None = None,
         supervised: bool = False,
     ):
         super().__init__()
@@ -122,7 +124,7 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         predicts = fourth == "predicted"
         require(predicts == (edges is not None), "edges are given for fourth='predicted' alone")
         require(predicts or not supervised, "only predicted edges can be supervised")
-        self.edges = EdgeNet(**edges) if predicts else None
+        self.edges = EdgeNet(**edges) if edges is not None else None
         taken = channels + (fourth != "none")
         self.first = nn.Conv2d(taken, width, 3, padding=1)
         self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
@@ -174,9 +176,8 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         if self.fourth == "predicted":
             return torch.sigmoid(maps[0])
         if self.fourth == "sharp":
-            require(
-                x is not None, "this network is shown the edges of the sharp image: give it, too"
-            )
+            if x is None:
+                raise InputError("this network is shown the edges of the sharp image: give it, too")
             return canny(x, **self.canny).to(y)
         return canny(y, **self.canny).to(y) if self.fourth == "blurred" else None
 

@@ -97,8 +97,8 @@ def copy_pages(root: Path, source: Path) -> None:
         for link, title in places.items():
             text = text.replace(f"]({link})", f"]({title})")
         page.write_text(text, "utf-8")
-    for page, path in pages.items():
-        shutil.copy(path, source / page)
+    for named, path in pages.items():
+        shutil.copy(path, source / named)
         if (path.parent / PICTURES).exists():  # a page names them from where it lies
             shutil.copytree(path.parent / PICTURES, source / PICTURES, dirs_exist_ok=True)
     shutil.copy(root / "CITATION.cff", source / STATIC / "CITATION.cff")
@@ -124,16 +124,16 @@ def write_chapter(
     static = source / STATIC
     page, stored = state.published(notebook, root), pages.published_page(notebook, root)
     published = page is not None and stored is not None
-    changed = published and page.state.word == "changed"
+    changed = page is not None and stored is not None and page.state.word == "changed"
     fields = {
         "page": f"{CHAPTERS}/{name}" if published or execution else None,
         "run": f"{RUNS}/{name}" if published and execution else None,
     }
     files = overview.copy_files(notebook, root, static)
-    if changed:
+    if page is not None and changed:
         text = overview.withdrawn(about["title"], key, page.state, fields["run"])
         (source / CHAPTERS / f"{name}.md").write_text(text, "utf-8")
-    elif published:
+    elif page is not None and stored is not None:
         shown = reading.for_site(stored, key, static, "figures", root / "figures")
         own = f" Another page shows [your run](../{RUNS}/{name}.ipynb)." if execution else ""
         reading.below_stamp(shown, page.sentence + own)

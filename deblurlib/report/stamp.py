@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -15,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 TAG = "stamp"
 
 
-def of_run(notebook: Path, data: Sequence[Mapping[str, object]], seconds: float) -> dict:
+def of_run(notebook: Path, data: Sequence[Mapping[str, Any]], seconds: float) -> dict:
     """The part of the stamp that the notebook's own kernel cannot know.
 
     ``code`` hashes what decides the numbers: the meaning of the library's code and of the
@@ -35,7 +36,7 @@ def commit() -> str | None:
     return _git("rev-parse", "--short=12", "HEAD")
 
 
-def code_hash(notebook: Path, data: Sequence[Mapping[str, object]]) -> str:
+def code_hash(notebook: Path, data: Sequence[Mapping[str, Any]]) -> str:
     """A hash of the library's code, the notebook's code, the data, and the weights it uses.
 
     Text and layout do not count. Of the networks that ship, those count whose names the notebook's
@@ -55,7 +56,7 @@ def code_hash(notebook: Path, data: Sequence[Mapping[str, object]]) -> str:
 def write_on(
     executed: nbformat.NotebookNode,
     results: Mapping | None,
-    parameters: Mapping[str, object],
+    parameters: Mapping[str, Any],
     error: str | None,
 ) -> None:
     """Put the stamp on an executed copy: into its metadata, and as text below the title."""

@@ -38,7 +38,7 @@ from .videos import restore_video
 
 
 def restore_files(
-    given: Sequence[str | os.PathLike] | str | os.PathLike,
+    given: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
     request: Request,
     out: Path | None = None,
     watch: Watch = lambda step: None,

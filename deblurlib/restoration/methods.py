@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -17,9 +18,9 @@ import torch
 from .. import classical, degrade, machine, psf, runs
 from ..classical.linear import PENALTIES
 from ..errors import InputError, InputWarning, require
-from ..names import closest
+from ..names import Precision, closest
 from ..psf import as_kernel
-from ..values import as_batch, check_restorable
+from ..values import Array, as_batch, check_restorable
 from . import deconvolution
 from .settings import Setting
 from .telling import telling_part
@@ -60,12 +61,22 @@ class Method:
             return "found"
         return "" if self.blind else "needed"
 
+    @overload
+    def __call__(
+        self, y: torch.Tensor, kernel: Array | None = None, sharp: torch.Tensor | None = None
+    ) -> torch.Tensor: ...
+
+    @overload
+    def __call__(
+        self, y: np.ndarray, kernel: Array | None = None, sharp: np.ndarray | None = None
+    ) -> np.ndarray: ...
+
     def __call__(
         self,
-        y: torch.Tensor | np.ndarray,
-        kernel: torch.Tensor | np.ndarray | None = None,
-        sharp: torch.Tensor | np.ndarray | None = None,
-    ) -> torch.Tensor | np.ndarray:
+        y: Array,
+        kernel: Array | None = None,
+        sharp: Any = None,  # of the type of ``y``
+    ) -> Array:
         """Restore images, on a GPU in true float32, so that it restores as a processor does.
 
         Args:
@@ -179,12 +190,12 @@ class Method:
         if strength == 1:
             return self
 
-        def weaker(y: torch.Tensor, kernel: torch.Tensor | None, **settings) -> torch.Tensor:
+        def weaker(y: torch.Tensor, kernel: torch.Tensor | None, **settings: Any) -> torch.Tensor:
             return torch.lerp(y, self.function(y, kernel, **settings).clamp(0, 1), strength)
 
         return replace(self, function=weaker, notes=(*self.notes, f"strength {strength:g}"))
 
-    def with_precision(self, precision: str) -> Method:
+    def with_precision(self, precision: Precision) -> Method:
         """The method with its convolutions in ``"32"``, as it is, or in ``"bf16"``.
 
         bfloat16 takes less time on a GPU, and on a processor with arithmetic for it; others take
@@ -200,13 +211,14 @@ class Method:
         if precision == "32":
             return self
         device = self.device
-        require(device is not None, f"the method {self.name} is no network: it has no precision")
+        if device is None:
+            raise InputError(f"the method {self.name} is no network: it has no precision")
         require(not self.float32, f"the method {self.name} computes in float32 alone")
         if not machine.computes_bf16(device):
             why = "this processor has no arithmetic for bf16, which takes many times as long on it"
             warnings.warn(why, InputWarning, stacklevel=2)
 
-        def rounded(y: torch.Tensor, kernel: torch.Tensor | None, **settings) -> torch.Tensor:
+        def rounded(y: torch.Tensor, kernel: torch.Tensor | None, **settings: Any) -> torch.Tensor:
             with torch.autocast(device.type, torch.bfloat16):
                 return self.function(y, kernel, **settings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..errors import not_installed
 from .recipe import Recipe
@@ -22,7 +23,7 @@ def writer(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict], Non
         raise not_installed("--tensorboard", "tensorboard") from None
     with SummaryWriter(folder / f"{recipe.name.replace('/', '-')}-seed-{recipe.seed}") as board:
 
-        def note(row: dict) -> None:
+        def note(row: dict[str, Any]) -> None:
             for key in row.keys() - {"step", "seconds"}:
                 board.add_scalar(key, row[key], row["step"])
 

@@ -7,6 +7,7 @@ only, never what is computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from .. import runs
 from ..errors import InputError
@@ -57,7 +58,7 @@ def find_recipe(name: str, profile: str, seed: int = 0, data: str = "sample") ->
     raise InputError(f"no recipe {name!r}{like}; {listed} lists all {len(candidates)}")
 
 
-def scoring_of(chapter: str) -> Mapping[str, object]:
+def scoring_of(chapter: str) -> Mapping[str, Any]:
     """The options of :func:`score` that a chapter uses; empty if it uses the defaults."""
     return getattr(CHAPTERS[chapter], "SCORING", {})
 
@@ -68,7 +69,7 @@ def train(
     seeds: Sequence[int],
     data: str = "sample",
     get: Callable[..., Run] = runs.train_or_load,
-    **options,
+    **options: Any,
 ) -> list[Run]:
     """The runs of all recipes of a chapter for some seeds.
 

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -43,7 +44,7 @@ class PublishedRun:
     id: str
     recipe: Recipe
     history: Sequence[Mapping[str, float]]
-    metrics: Mapping[str, object]
+    metrics: Mapping[str, Any]
     weights: Path  # their folder; it exists if they are published
     outcome: str = "published"
     changed: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ import io
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..evaluation import CASE, case_of
 from ..metrics import SSIM_PROTOCOLS
@@ -32,7 +33,7 @@ REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
 CHANNELS = ("rgb", "grey")
 
 
-def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], dict[str, float]]:
+def without_seconds(rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict], dict[str, float]]:
     """Rows without their ``seconds``; and each method's median of these, to three digits."""
     by_method: dict[str, list[float]] = {}
     for row in rows:
@@ -42,7 +43,7 @@ def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], d
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows], medians
 
 
-def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV text with those of :data:`ROW_COLUMNS` that are not empty; floats to 6 digits.
 
     ``scene`` is empty where it is the ``image``. Rows are written :func:`in_order`.
@@ -82,7 +83,7 @@ def from_csv(text: str) -> list[dict]:
     return rows
 
 
-def rounded(rows: Sequence[Mapping[str, object]]) -> list[dict]:
+def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict]:
     """The rows with their numbers to six digits, as they are written."""
     return [
         {k: float(f"{v:.6g}") if k in NUMBERS and v is not None else v for k, v in row.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ def score(
     side: int | None = None,
     protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
     device: torch.device | str = "auto",
-    **options,
+    **options: Any,
 ) -> list[dict]:
     """Rows of a chapter's results: each run, and the identity, on the test images.
 
@@ -70,11 +71,11 @@ def score(
 
 
 def rows_of(
-    methods: Sequence[tuple[Method, Mapping[str, object]]],
+    methods: Sequence[tuple[Method, Mapping[str, Any]]],
     found: Iterable[evaluation.Case],
-    common: Mapping[str, object],
+    common: Mapping[str, Any],
     device: torch.device | str = "auto",
-    **options,
+    **options: Any,
 ) -> list[dict]:
     """Rows of methods, and of the identity, on cases.
 
@@ -94,7 +95,7 @@ def rows_of(
     return rows
 
 
-def label_of(run: Run, suffix: str = "") -> dict[str, object]:
+def label_of(run: Run, suffix: str = "") -> dict[str, Any]:
     """What the rows of a run say of it; with a suffix, of a method that is made with it."""
     return {"method": run.recipe.name + suffix, "run": run.id, "seed": run.recipe.seed}
 
@@ -111,7 +112,7 @@ def cases(
     return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)
 
 
-def scores_at_start(recipe: Recipe, scoring: Mapping[str, object]) -> Signature:
+def scores_at_start(recipe: Recipe, scoring: Mapping[str, Any]) -> Signature:
     """The identity and the untrained network on two test cases, scored as a chapter does.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -41,7 +42,7 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 }
 
 
-def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.optim.Optimizer:
+def make_optimiser(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
     """The optimiser that ``settings`` describe, see :class:`Player`; one group for each rate."""
     rest = dict(settings)
     if not {"name", "lr"} <= rest.keys():
@@ -62,7 +63,7 @@ def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.op
         raise InputError(f"optimiser {name}: {error}") from None
 
 
-def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
+def rate_factor(schedule: Mapping[str, Any], step: int, steps: int) -> float:
     """The factor of the learning rate in a step, counted from 0, of ``steps``.
 
     >>> rate_factor({"name": "polynomial", "power": 0.3}, 50, 100)  # the scale-recurrent network's
@@ -80,7 +81,7 @@ def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
 
 
 def set_rates(
-    optimiser: torch.optim.Optimizer, schedule: Mapping[str, object], step: int, steps: int
+    optimiser: torch.optim.Optimizer, schedule: Mapping[str, Any], step: int, steps: int
 ) -> None:
     """Give each group of :func:`make_optimiser` its rate for a step."""
     factor = rate_factor(schedule, step, steps)

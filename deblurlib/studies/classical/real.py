@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import torch
 
@@ -152,7 +153,7 @@ def _on_pairs(
     pairs: PairSet,
     degradation: str,
     grey: int = 0,
-    **options,
+    **options: Any,
 ) -> list[dict]:
     channels = "grey" if grey else "rgb"
     common = {"data": pairs.name, "channels": channels, "degradation": degradation}

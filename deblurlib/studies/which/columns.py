@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ... import images
 from ...data import PairSet, batches, open_images, open_pairs
@@ -44,14 +45,14 @@ class Column:
         return self.kind in KERNELS or self.data == MEASURED
 
     @property
-    def common(self) -> Mapping[str, object]:
+    def common(self) -> Mapping[str, Any]:
         """What all of its rows say."""
         channels = "grey" if self.data == MEASURED else "rgb"
         common = {"data": self.data, "channels": channels, "degradation": self.name}
         return common if self.kind == "recorded" else common | {"draw": DRAW}
 
     @property
-    def options(self) -> Mapping[str, object]:
+    def options(self) -> Mapping[str, Any]:
         """Options of :func:`deblurlib.evaluation.evaluate`: measured kernels are shifted."""
         return {"align": SHIFT} if self.data == MEASURED else {}
 
