@@ -19,6 +19,7 @@ MOST_TAGS = 65_535  # of a picture: as many as a plain TIFF can have
 NEW_KIND, OLD_KIND, WIDTH, HEIGHT, PROFILE = 254, 255, 256, 257, 34675
 REDUCED, MASK = 1, 4  # bits of a picture's kind: a smaller copy of another, its transparency
 OLD_REDUCED = 2
+PALETTE, SHOWN = 3, 320  # a kind of colours, and the tag of how values are shown then
 #: further tags of ImageJ's: what names its planes, and how their colours are shown
 IMAGEJ = (50838, 50839)
 MOST_WORDS = 50_000_000  # bytes of a description, or of what ImageJ adds
@@ -34,7 +35,7 @@ KEPT = (
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 SIZES |= {16: 8, 17: 8, 18: 8}
 WHOLE = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # types of whole numbers
-LONG, LONG8 = 4, 16
+SHORT, LONG, LONG8 = 3, 4, 16
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def read_all(file: BinaryIO, name: str) -> list[Directory]:
         require(left > 0, f"{name}: damaged image file (its pages overlap)")
         block = _at(file, offset + begin, length, name)
         after = file.read(end)
-        found.append(Directory(order, dict(_entries(block, order, entry, place, end))))
+        tags = list(_entries(block, order, entry, place, end))
+        found.append(Directory(order, dict(reversed(tags))))  # of two equal ones, the first counts
         offset = struct.unpack(order + place, after)[0] if len(after) == end else 0
     return found
 
@@ -131,7 +133,8 @@ def pictures(
 ) -> list[Directory]:
     """The directories of a TIFF's pictures, without smaller copies and masks of others.
 
-    ImageJ stores large stacks behind one directory, whose description says how many there are.
+    ImageJ stores large stacks behind one directory, whose description says how many there are. Its
+    palettes only say how values are shown, so they are left out.
 
     Args:
         found: those that :func:`read_all` gave, if that has been done.
@@ -145,9 +148,20 @@ def pictures(
         and one.number(file, OLD_KIND, name, 0) != OLD_REDUCED
     ]
     whole = whole or found[:1]
-    said = tiff.pictures_said(whole[0].words(file, tiff.DESCRIPTION, name).decode("latin-1"))
+    words = whole[0].words(file, tiff.DESCRIPTION, name).decode("latin-1")
+    if words.startswith(tiff.BY_IMAGEJ):
+        whole = [_as_grey(file, one, name) for one in whole]
+    said = tiff.pictures_said(words)
     several = said > 1 and len(whole) == 1
     return _behind_one(file, whole[0], said, name) if several else whole
+
+
+def _as_grey(file: BinaryIO, page: Directory, name: str) -> Directory:
+    """The directory of a picture with a palette, as that of a grey one."""
+    if page.number(file, tiff.PHOTOMETRIC, name, tiff.GREY) != PALETTE:
+        return page
+    grey = SHORT, 1, struct.pack(f"{page.order}H", tiff.GREY)
+    return Directory(page.order, {**page.tags, tiff.PHOTOMETRIC: grey})
 
 
 def _behind_one(file: BinaryIO, first: Directory, count: int, name: str) -> list[Directory]:

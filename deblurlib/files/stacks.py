@@ -18,12 +18,12 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import InputError, require
 from . import decoding, directories, tiff
 from .decoding import FORMATS, MAX_PIXELS, Photo
-from .directories import IMAGEJ, Directory
+from .directories import IMAGEJ, SHOWN, Directory
 from .whole import reading, writing
 
 PLAIN = 2**32 - 2**25  # bytes of values that a plain TIFF takes for sure
@@ -160,11 +160,17 @@ def _holds_floats(file: BinaryIO, page: Directory, name: str) -> bool:
 
 
 def _labels(file: BinaryIO, page: Directory, name: str) -> tuple[tuple, ...]:
-    counts, words = (page.words(file, tag, name) for tag in IMAGEJ)
-    if not counts or not words:
+    """What ImageJ says in tags of its own, and of how values are shown, as tifffile takes tags."""
+    if not page.words(file, tiff.DESCRIPTION, name).startswith(tiff.BY_IMAGEJ.encode()):
         return ()
-    counts, words = page.numbers(file, IMAGEJ[0], name), page.raw(file, IMAGEJ[1], name)
-    return (IMAGEJ[0], "I", len(counts), counts, True), (IMAGEJ[1], "B", len(words), words, True)
+    small = [tag for tag in (*IMAGEJ, SHOWN) if page.words(file, tag, name)]
+    shown = page.numbers(file, SHOWN, name) if SHOWN in small else ()
+    labels = [(SHOWN, "H", len(shown), shown, True)] if shown else []
+    if {*IMAGEJ} <= {*small}:
+        counts, words = page.numbers(file, IMAGEJ[0], name), page.raw(file, IMAGEJ[1], name)
+        labels.append((IMAGEJ[0], "I", len(counts), counts, True))
+        labels.append((IMAGEJ[1], "B", len(words), words, True))
+    return tuple(labels)
 
 
 def _read_floats(file: BinaryIO, page: Directory, name: str, max_pixels: int) -> Photo:
@@ -214,12 +220,13 @@ def _floats(data: bytes, name: str) -> np.ndarray:
 
 
 def _by_another(data: bytes) -> np.ndarray:
+    """The values by tifffile; by Pillow, which reads grey ones of 32 bits, if they are packed."""
     try:
-        with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
-            return np.asarray(image)
-    except UnidentifiedImageError:  # Pillow knows no colours, and no 64 bits, of this kind
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             return file.pages[0].asarray()
+    except Exception:  # of a compression that it does not know, it raises several kinds
+        with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
+            return np.asarray(image)
 
 
 def write_planes(path: str | os.PathLike, planes: Iterable[Photo], stack: Stack) -> None:

@@ -28,6 +28,7 @@ DEFLATE, BLOCK = (8, 32946), 2**20  # the compression and its old number; bytes 
 LARGEST_PIXEL = 16  # bytes of a pixel as stored
 WHOLE_NUMBERS, UNDEFINED, FLOATS, COMPLEX = 1, 4, 3, 6
 GREY, RGB, YCBCR = 1, 2, 6  # photometric interpretations; 0 would be grey whose 0 is white
+BY_IMAGEJ = "ImageJ="  # begins a description
 ASSOCIATED = 1  # a further channel: alpha that the colours have been multiplied by
 
 
@@ -71,7 +72,7 @@ def check(image: Image.Image, name: str, data: bytes) -> int:
 def pictures_said(description: str) -> int:
     """How many pictures a description of ImageJ's says there are; 1 if it says nothing."""
     said = re.search(r"(?m)^images=(\d{1,9})\b", description)
-    return int(said[1]) if said and description.startswith("ImageJ=") else 1
+    return int(said[1]) if said and description.startswith(BY_IMAGEJ) else 1
 
 
 def check_parts(tags: Mapping, size: tuple[int, int], name: str, data: bytes) -> None:
