@@ -89,7 +89,7 @@ def _size(outcome: Outcome) -> str:
     (width, height), (across, down) = outcome.size, outcome.full_size
     text = f"{width} x {height}"
     text += "" if (width, height) == (across, down) else f", reduced from {across} x {down}"
-    return text if outcome.frames is None else f"{text}, {outcome.frames} frames"
+    return text if outcome.frames is None else f"{text}, {outcome.frames} {outcome.called}"
 
 
 def sum_up(outcomes: list[Outcome], how: str, dry_run: bool) -> None:

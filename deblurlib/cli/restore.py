@@ -63,7 +63,9 @@ def restore(
     ] = None,
     kernel: Annotated[
         Path | None,
-        typer.Option(help="What blurred them all: .npy, .mat, a grey picture, text."),
+        typer.Option(
+            help="What blurred them all, or each plane: .npy, .mat, a grey picture, text."
+        ),
     ] = None,
     settings: Settings = None,
     strength: Annotated[
@@ -105,7 +107,7 @@ def restore(
     device: Device = "auto",
     json_file: JsonLines = None,
 ) -> None:
-    """Restore pictures and videos; a picture keeps its size, kind, profile and orientation.
+    """Restore pictures, TIFF stacks and videos; a picture keeps its size, kind and profile.
 
     A video keeps its size, rate and length. A picture that is sharp already is left alone.
 
@@ -132,7 +134,7 @@ def restore(
 
     on = choose_device(device)
     chosen = _choose(method, on, kernel is not None, values)
-    k = None if kernel is None else files.read_kernel(kernel)
+    k = None if kernel is None else files.read_kernels(kernel)
     chosen = chosen.with_precision(precision)
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
     request = restoration.Request(

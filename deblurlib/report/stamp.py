@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from .. import fingerprint
+
+if TYPE_CHECKING:
+    import nbformat
 
 PACKAGE = Path(__file__).resolve().parents[1]
 TAG = "stamp"
@@ -42,9 +44,9 @@ def code_hash(notebook: Path, data: Sequence[Mapping[str, Any]]) -> str:
     Text and layout do not count. Of the networks that ship, those count whose names the notebook's
     metadata list under ``weights``.
     """
-    parsed = nbformat.read(notebook, as_version=4)
-    source = "\n".join(cell.source for cell in parsed.cells if cell.cell_type == "code")
-    used = parsed.metadata.get("deblurlib", {}).get("weights", [])
+    parsed = json.loads(notebook.read_text("utf-8"))
+    source = "\n".join("".join(c["source"]) for c in parsed["cells"] if c["cell_type"] == "code")
+    used = parsed["metadata"].get("deblurlib", {}).get("weights", [])
     return fingerprint.of_bytes(
         fingerprint.of_package(PACKAGE).encode(),
         fingerprint.of_source(source).encode(),
@@ -68,6 +70,8 @@ def write_on(
         settings = ", ".join(f"{k} = {v}" for k, v in parameters.items()) or "its defaults"
         parts.append(f"Executed with {settings}; it records no results.")
     text = "\n\n".join(parts)
+    import nbformat  # here, for it takes two seconds, and who only looks needs none of it
+
     cell = nbformat.v4.new_markdown_cell(text, id="stamp", metadata={"tags": [TAG]})
     executed.cells.insert(1, cell)
 

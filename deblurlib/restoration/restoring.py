@@ -36,6 +36,7 @@ def restore(
     device: torch.device | str | None = None,
     tile: int | None = None,
     progress: Progress = lambda share: None,
+    clip: bool = True,
 ) -> torch.Tensor: ...
 
 
@@ -47,6 +48,7 @@ def restore(
     device: torch.device | str | None = None,
     tile: int | None = None,
     progress: Progress = lambda share: None,
+    clip: bool = True,
 ) -> np.ndarray: ...
 
 
@@ -58,6 +60,7 @@ def restore(
     device: torch.device | str | None = None,
     tile: int | None = None,
     progress: Progress = lambda share: None,
+    clip: bool = True,
 ) -> Image.Image: ...
 
 
@@ -68,6 +71,7 @@ def restore(
     device: torch.device | str | None = None,
     tile: int | None = None,
     progress: Progress = lambda share: None,
+    clip: bool = True,
 ) -> Array | Image.Image:
     """Restore one image of any size; what comes back is of its size and kind.
 
@@ -87,6 +91,8 @@ def restore(
             name, that of a tensor, and for other images what ``"auto"`` means.
         tile: side of a tile, pixels: less needs less memory.
         progress: is told the share of the work that is done.
+        clip: ``False`` leaves floats above 1, for a point is brighter than its blur, and 1 need not
+            be the brightest that a picture of another unit can hold.
 
     Returns:
         values within [0, 1], or rounded half up to those of its kind.
@@ -95,7 +101,7 @@ def restore(
         InputError: not such an image, empty, with values that are not numbers, or of 0..255 or
             another range in floats; no kernel.
     """
-    options = (kernel, tile, progress)
+    options = (kernel, tile, progress, clip)
     if isinstance(image, Image.Image):
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
             raise InputError(f"a Pillow image must be L, LA, RGB or RGBA, not {image.mode}")
@@ -193,6 +199,7 @@ def _restore_tensor(
     known: Array | None,
     tile: int | None,
     progress: Progress,
+    clip: bool,
 ) -> torch.Tensor:
     floats = image.is_floating_point()
     supported = floats or image.dtype in values.LEVELS
@@ -213,7 +220,7 @@ def _restore_tensor(
         return values.as_floats(batch[some, :, rows, columns]).to(device, torch.float32)
 
     def put(rows: slice, band: torch.Tensor) -> None:
-        x_hat[..., rows, :] = band.clamp(0, 1)
+        x_hat[..., rows, :] = band.clamp(0, 1 if clip or not floats else None)
 
     if method.find_kernel is not None:
         # each in its own part, so that never all images are floats at once
@@ -235,11 +242,12 @@ def _restore_array(
     known: Array | None,
     tile: int | None,
     progress: Progress,
+    clip: bool,
 ) -> np.ndarray:
     channels = image.shape[-1] if image.ndim > 2 else 1
     if not image.dtype.isnative:  # of another machine's byte order
         native = image.astype(image.dtype.newbyteorder("="))
-        restored = _restore_array(native, named, asked, known, tile, progress)
+        restored = _restore_array(native, named, asked, known, tile, progress, clip)
         return restored.astype(image.dtype)
     seen = _seen(image)
     method, device, kernel = _ready(named, asked or machine.device(), asked, known)
@@ -247,8 +255,8 @@ def _restore_array(
     target = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
 
     def put(rows: slice, band: torch.Tensor) -> None:
-        pixels = band[0].clamp(0, 1).permute(1, 2, 0)
         floats = image.dtype in FLOATS
+        pixels = band[0].clamp(0, 1 if clip or not floats else None).permute(1, 2, 0)
         levels = pixels if floats else values.as_levels(pixels, getattr(torch, image.dtype.name))
         target[rows] = levels.numpy()
 

@@ -57,24 +57,28 @@ class Recipe:
     name: str  # NN/slug: the chapter that uses it, and its own name there
     model: str  # a key of models.MODELS
     data: str  # a source's name, see data.open_images, or a mixture's; its train split is used
-    steps: int
+    steps: int  # updates of the model
     batch: int  # samples a step, of all processes together
     crop: int  # side of a sample, pixels
     #: a key of degrade.SETTINGS; None: the data are pairs
     degradation: SettingName | str | None = None
     spoil: str | None = None  # a key of degrade.SETTINGS, of the blurred images of recorded pairs
+    #: the network's own arguments, by name
     model_args: Mapping[str, Any] = field(default_factory=dict)
     loss: str = "mse"  # a key of losses.OBJECTIVES
+    #: the loss's own arguments, where it is made of some
     loss_args: Mapping[str, Any] = field(default_factory=dict)
+    #: see training.rates; "rates" gives parts of the network others
     optimiser: Mapping[str, Any] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
+    #: of the rate: constant, steps, polynomial or cosine, with a warmup
     schedule: Mapping[str, Any] = field(default_factory=lambda: {"name": "constant"})
     clip: Mapping[str, Any] | None = None  # this and the two above: see training.Player
-    ema: float | None = None
+    ema: float | None = None  # a moving average's decay, of the weights that are kept
     reset: int | None = None  # steps after which the optimiser forgets, see training.Player
     #: of convolutions; "bf16" is float32 on a processor that lacks it
     precision: FabricPrecision = "32"
-    channels_last: bool = False
-    compile: str | None = None
+    channels_last: bool = False  # how a GPU's memory is laid out
+    compile: str | None = None  # a mode of torch.compile
     grey: int = 0  # channels of the grey images to make first; 0: colour
     images: int | None = None  # the first so many of the train split; None: all
     holdout: float = 0.1  # share of the scenes that is set aside to validate on
