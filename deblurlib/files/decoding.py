@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -70,7 +71,7 @@ class Photo:
 def orientation(exif: bytes) -> int:
     """EXIF's code, 1 to 8, of how a picture is to be turned; 1 is not at all, and the default."""
     tags = Image.Exif()
-    tags.load(exif or None)
+    tags.load(exif)
     return tags.get(tiff.ORIENTATION, 1)
 
 
@@ -171,7 +172,8 @@ def _shallow(image: Image.Image, name: str) -> tuple[np.ndarray, bool]:
     """Pixels of 8 bits, and whether their colours were converted."""
     if image.mode not in (*GREYS, *SEE_THROUGH, *CONVERTED, *PLAIN):
         raise InputError(f"{name}: only images of 8 or 16 bits a value can be read")
-    if image.mode == "P" and image.getextrema()[1] >= len(image.palette.palette) // 3:
+    colours: Any = image.palette
+    if image.mode == "P" and cast(Any, image.getextrema())[1] >= len(colours.palette) // 3:
         raise InputError(f"{name}: damaged image file (colours of its palette are missing)")
     see_through = image.mode in SEE_THROUGH or "transparency" in image.info
     colour = "L" if image.mode in GREYS else "RGB"
@@ -188,7 +190,7 @@ def _deep(image: Image.Image, data: bytes, name: str, depth: int, colour_type: i
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16:
         raise InputError(f"{name}: damaged, or a kind of 16-bit image that cannot be read")
-    pixels = array.reshape(*array.shape[:2], -1)
+    pixels: np.ndarray = array.reshape(*array.shape[:2], -1)
     if pixels.shape[-1] > 2:
         pixels = pixels[..., [2, 1, 0, *range(3, pixels.shape[-1])]]  # BGR(A) -> RGB(A)
     by_pillow = np.asarray(image)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from ..errors import InputError, require
 from . import tiff
 
+Order = Literal["<", ">"]  # the low byte first, or the high one
 MOST = 50_000  # pictures of one file
 MOST_TAGS = 65_535  # of a picture: as many as a plain TIFF can have
 NEW_KIND, OLD_KIND, WIDTH, HEIGHT, PROFILE = 254, 255, 256, 257, 34675
@@ -42,7 +43,7 @@ SHORT, LONG, LONG8 = 3, 4, 16
 class Directory:
     """What a TIFF says of one of its pictures: tag -> type, count, and the value or its place."""
 
-    order: str  # "<" or ">", of its bytes
+    order: Order  # of its bytes
     tags: Mapping[int, tuple[int, int, bytes | int]]
 
     def raw(self, file: BinaryIO, tag: int, name: str) -> bytes:
@@ -88,12 +89,14 @@ def read_all(file: BinaryIO, name: str) -> list[Directory]:
     """
     file.seek(0)
     head = file.read(16)
-    order = "<" if head[:2] == b"II" else ">"
+    order: Order = "<" if head[:2] == b"II" else ">"
     big = head[2:4] in (b"+\0", b"\0+")
     place, count, entry, end = ("Q", "Q", "HHQ", 8) if big else ("I", "H", "HHI", 4)
     require(len(head) >= 2 * end, f"{name}: damaged image file (it is cut short)")
     offset = struct.unpack_from(order + place, head, end)[0]
-    found, seen, left = [], set(), file.seek(0, 2)
+    found: list[Directory] = []
+    seen: set[int] = set()
+    left = file.seek(0, 2)
     while offset:
         require(offset not in seen, f"{name}: damaged image file (its pages go in a circle)")
         require(len(found) < MOST, f"{name}: holds more than {MOST:,} pictures")
@@ -114,7 +117,7 @@ def read_all(file: BinaryIO, name: str) -> list[Directory]:
 
 
 def _entries(
-    block: bytes, order: str, entry: str, place: str, end: int
+    block: bytes, order: Order, entry: str, place: str, end: int
 ) -> Iterator[tuple[int, tuple[int, int, bytes | int]]]:
     """The tags of a directory, whose values are there if they fit, else where they are."""
     head = struct.calcsize(order + entry)
@@ -147,7 +150,7 @@ def pictures(
         if not one.number(file, NEW_KIND, name, 0) & (REDUCED | MASK)
         and one.number(file, OLD_KIND, name, 0) != OLD_REDUCED
     ]
-    whole = whole or found[:1]
+    whole = whole or list(found[:1])
     words = whole[0].words(file, tiff.DESCRIPTION, name).decode("latin-1")
     if words.startswith(tiff.BY_IMAGEJ):
         whole = [_as_grey(file, one, name) for one in whole]
@@ -263,7 +266,7 @@ def _plain(file: BinaryIO, page: Directory, tag: int, name: str) -> tuple[int, i
 
 
 def _joined(
-    order: str, parts: list[bytes], end: int, values: dict[int, tuple[int, int, bytes]]
+    order: Order, parts: list[bytes], end: int, values: dict[int, tuple[int, int, bytes]]
 ) -> bytes:
     """A plain TIFF: the header, the parts, which end at ``end``, what is long, and a directory."""
     long, entries = [], []

@@ -35,7 +35,9 @@ def read_kernel(
     return decode_kernel(read_bytes(path), str(path), max_values)
 
 
-def read_kernels(path: str | os.PathLike, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
+def read_kernels(
+    path: str | os.PathLike[str], max_values: int = decoding.MAX_PIXELS
+) -> torch.Tensor:
     """The kernel ``(h, w)`` in a file, or one for each plane of a stack, ``(P, h, w)``.
 
     The latter are a TIFF of P grey pages, or an array ``(P, h, w)``; as of :func:`decode_kernel`

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -47,7 +47,7 @@ class Stack:
     high: float
     description: bytes = b""  # as stored: ImageJ's, OME's XML, or any words
     labels: tuple[tuple, ...] = ()  # ImageJ's names of planes and colours, as tifffile takes tags
-    order: str = "<"  # of its bytes, which these are in, too
+    order: directories.Order = "<"  # of its bytes, which these are in, too
 
     @property
     def floats(self) -> bool:
@@ -65,7 +65,7 @@ class Stack:
         return self.is_ome or self.description.startswith(b'{"shape"')
 
 
-def plane_count(path: str | os.PathLike) -> int:
+def plane_count(path: str | os.PathLike[str]) -> int:
     """How many planes :func:`read_planes` reads of a file; 0 if it is for :func:`read_photo`.
 
     That reads all but TIFFs of several pictures, or of floating-point values.
@@ -88,7 +88,7 @@ def count_planes(file: BinaryIO, name: str) -> int:
     return 0 if plain else len(pages)
 
 
-def examine_stack(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Stack:
+def examine_stack(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Stack:
     """What a TIFF file of planes holds. All of them are decoded, so that damage is found here.
 
     Raises:
@@ -112,7 +112,7 @@ def examine_stack(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Stac
     return Stack(str(path), count, size, shape[-1], dtype, *values, words, labels, first.order)
 
 
-def read_planes(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Iterator[Photo]:
+def read_planes(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Photo]:
     """The planes of a TIFF file, one after the other, each decoded when it is asked for.
 
     Those of 16 bits or fewer are read as :func:`read` does single files. Of floating-point values,
@@ -165,6 +165,7 @@ def _labels(file: BinaryIO, page: Directory, name: str) -> tuple[tuple, ...]:
         return ()
     small = [tag for tag in (*IMAGEJ, SHOWN) if page.words(file, tag, name)]
     shown = page.numbers(file, SHOWN, name) if SHOWN in small else ()
+    labels: list[tuple[Any, ...]]
     labels = [(SHOWN, "H", len(shown), shown, True)] if shown else []
     if {*IMAGEJ} <= {*small}:
         counts, words = page.numbers(file, IMAGEJ[0], name), page.raw(file, IMAGEJ[1], name)
@@ -188,7 +189,7 @@ def _read_floats(file: BinaryIO, page: Directory, name: str, max_pixels: int) ->
         raise InputError(f"{name}: {UNREADABLE}") from None
     said = decoding.read(directories.said_alone(file, page, name), name)
     exif = Image.Exif()
-    exif.load(said.exif or None)
+    exif.load(said.exif)
     if turn in range(2, 9):
         exif[tiff.ORIENTATION] = turn
     return replace(said, pixels=pixels, exif=exif.tobytes() if len(exif) else b"")
@@ -199,8 +200,8 @@ def _floats(data: bytes, name: str) -> np.ndarray:
     file = io.BytesIO(data)
     (page,) = directories.read_all(file, name)
     lists = (tiff.STRIP_OFFSETS, tiff.STRIP_LENGTHS, tiff.TILE_OFFSETS, tiff.TILE_LENGTHS)
-    tags = {tag: page.numbers(file, tag, name) for tag in page.tags}
-    tags = {tag: n if tag in lists else n[0] for tag, n in tags.items() if n}
+    held = {tag: page.numbers(file, tag, name) for tag in page.tags}
+    tags: dict[int, Any] = {tag: n if tag in lists else n[0] for tag, n in held.items() if n}
     depths, formats = (set(page.numbers(file, t, name)) for t in (tiff.BITS, tiff.SAMPLE_FORMAT))
     colours = tags.get(tiff.PHOTOMETRIC), tags.get(tiff.SAMPLES, 1)
     known = colours in COLOURS and depths in [{n} for n in DEPTHS] and formats == {tiff.FLOATS}
@@ -229,7 +230,7 @@ def _by_another(data: bytes) -> np.ndarray:
             return np.asarray(image)
 
 
-def write_planes(path: str | os.PathLike, planes: Iterable[Photo], stack: Stack) -> None:
+def write_planes(path: str | os.PathLike[str], planes: Iterable[Photo], stack: Stack) -> None:
     """Write planes into a TIFF file, one after the other, with what was said of those of a stack.
 
     The file appears whole or not at all, whatever ends the planes; its folder is made if need be.
@@ -257,7 +258,7 @@ def write_planes(path: str | os.PathLike, planes: Iterable[Photo], stack: Stack)
     ):
         for photo in planes:
             exif = Image.Exif()
-            exif.load(photo.exif or None)
+            exif.load(photo.exif)
             exif.pop(tiff.DESCRIPTION, None)
             facts = photo.profile, exif, photo.resolution
             tiff.write_page(writer, photo.pixels, *facts, further)
