@@ -288,7 +288,7 @@ def _fool_by_squares(fake: torch.Tensor) -> torch.Tensor:
 #: name -> objective, or a function that makes one of a recipe's ``loss_args``. ``mse`` is the
 #: sources' (S1, S2, S4); ``l1`` what later networks use; ``none`` is of a network that learns from
 #: its critic alone, as S5's.
-OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
+OBJECTIVES: dict[str, Any] = {
     "mse": Objective(F.mse_loss),
     "l1": Objective(F.l1_loss),
     "euclidean": Objective(euclidean),

@@ -90,7 +90,7 @@ class Protocol:
 #: ``gaussian-3d``: a volume's window laid over (channel, row, column), as MATLAB and toolkits made
 #: after it score colour unless told otherwise. ``gaussian-y``: luma only, as super-resolution
 #: papers do (they also cut a border). ``multiscale``: Wang, Simoncelli and Bovik 2003, five scales.
-SSIM_PROTOCOLS = {
+SSIM_PROTOCOLS: dict[names.Protocol, Protocol] = {
     "gaussian-rgb": Protocol(11, 1.5, "rgb"),
     "uniform-rgb": Protocol(7, None, "rgb", sample_covariance=True),
     "gaussian-3d": Protocol(11, 1.5, "3d", region="replicate"),

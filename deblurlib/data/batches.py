@@ -51,10 +51,17 @@ def hold(
 
 
 def training_batch(
-    held: Held, draw: degrade.Draw | None, step: int, *share: Any, **how: Any
+    held: Held,
+    draw: degrade.Draw | None,
+    step: int,
+    batch: int,
+    crop: int,
+    seed: int,
+    *where: Any,
+    **how: Any,
 ) -> Pair:
     """The pairs of a single step; the arguments are those of :func:`training_batches`."""
-    return training_batches(held, draw, *share, **(how | {"ahead": False}))(step)
+    return training_batches(held, draw, batch, crop, seed, *where, **(how | {"ahead": False}))(step)
 
 
 def training_batches(

@@ -39,6 +39,9 @@ class MixedSet:
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
+    def __iter__(self) -> Iterator[torch.Tensor | tuple[torch.Tensor, torch.Tensor]]:
+        return (self[i] for i in range(len(self)))
+
     def __getitem__(self, i: int) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         for part in self.parts:
             if i < len(part):

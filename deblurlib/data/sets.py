@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -38,6 +38,9 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i: int) -> torch.Tensor:
         image = images.to_tensor(self.items[i].array())
@@ -109,6 +112,9 @@ class PairSet:
 
     def __len__(self) -> int:
         return len(self.sharp)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         y = images.to_tensor(self.blurred[i].array())

@@ -11,11 +11,11 @@ from typing import Literal
 import torch
 
 from ..errors import InputError
-from ..names import Boundary, known, unknown_name
+from ..names import Boundary, unknown_name
 from .convolution import convolve
 
 Weighted = Literal["source", "result"]
-WEIGHTED = known(Weighted)
+WEIGHTED: tuple[Weighted, ...] = ("source", "result")
 
 
 def convolve_field(

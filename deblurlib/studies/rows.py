@@ -8,7 +8,7 @@ import io
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..evaluation import CASE, case_of
 from ..metrics import SSIM_PROTOCOLS
@@ -27,10 +27,14 @@ NUMBERS = (
 )
 #: ``seed`` is that of a training, ``draw`` that of the degradation; ``contaminated`` is "yes" where
 #: the method has been trained on such images
-ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "class", "image", "contaminated")
-ROW_COLUMNS += NUMBERS
+ROW_COLUMNS = (
+    *("method", "run", "seed", *CASE[:-1], "scene", "class", "image", "contaminated"),
+    *NUMBERS,
+)
 REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
 CHANNELS = ("rgb", "grey")
+
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
 def without_seconds(rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict], dict[str, float]]:
@@ -63,7 +67,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return buffer.getvalue()
 
 
-def in_order(rows: Sequence[Mapping]) -> list[Mapping]:
+def in_order(rows: Sequence[Row]) -> list[Row]:
     """The rows in one order, wherever they come from: by their cases, the identity first."""
     return sorted(rows, key=_place)
 
@@ -91,9 +95,9 @@ def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict]:
     ]
 
 
-def once(rows: Iterable[Mapping]) -> list[Mapping]:
+def once(rows: Iterable[Row]) -> list[Row]:
     """The rows, of those of one method, or run, on one case only the first."""
-    kept: dict[tuple, Mapping] = {}
+    kept: dict[tuple, Row] = {}
     for row in rows:
         kept.setdefault((row["method"], row.get("run"), case_of(row)), row)
     return list(kept.values())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from .. import evaluation, machine, restoration
-from ..data import ImageSet
+from ..data import ImageSet, PairSet
 from ..metrics import SSIM_PROTOCOLS
+from ..names import Protocol
 from ..restoration import Method
 from ..runs import Recipe, Run, players
 from ..runs.inputs import open_test_images
@@ -25,7 +26,7 @@ def score(
     trained: Sequence[Run],
     test: ImageSet | None = None,
     side: int | None = None,
-    protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
+    protocols: Sequence[Protocol] = tuple(SSIM_PROTOCOLS),
     device: torch.device | str = "auto",
     **options: Any,
 ) -> list[dict]:
@@ -105,9 +106,9 @@ def cases(
 ) -> Iterator[evaluation.Case]:
     """The cases that a recipe's runs are scored on, see :func:`score`."""
     if recipe.degradation is None:
-        return evaluation.cases_of_pairs(open_test_images(recipe), recipe.grey)
+        return evaluation.cases_of_pairs(cast(PairSet, open_test_images(recipe)), recipe.grey)
     reduced = recipe.reduce, recipe.square
-    images = open_test_images(recipe) if test is None else test.reduced(*reduced)
+    images = cast(ImageSet, open_test_images(recipe)) if test is None else test.reduced(*reduced)
     options = {"side": side, "grey": recipe.grey, "boundary": recipe.boundary}
     return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)
 

@@ -79,7 +79,7 @@ def sweep(profile: str, data: str) -> list[dict]:
 def main(profile: str, data: str) -> list[dict]:
     """S2's setting: its models, and what tells whether it is edges that help."""
     listed = compared(profile, data)
-    joint = {"fourth": "predicted", "edges": EDGES}
+    joint: dict[str, Any] = {"fourth": "predicted", "edges": EDGES}
     listed += [
         _unet("unet-wide", "unet-wide", profile, data),
         _unet("unet-residual", "unet-wide", profile, data, residual=True),

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from ... import images
 from ...data import PairSet, batches, open_images, open_pairs
-from ...degrade import SETTINGS
+from ...degrade import SETTINGS, Degradation
 from ...evaluation import Case
 from ..scoring import DRAW
 
@@ -62,7 +64,7 @@ class Column:
             return _recorded(open_pairs(self.data, "test"), 1 if self.data == MEASURED else 0)
         test = open_images(self.data, "test").first(count)
 
-        def draw(generator):
+        def draw(generator: torch.Generator) -> Degradation:
             return replace(SETTINGS[self.kind](generator), noise=self.noise)
 
         pairs = batches.evaluation_pairs(test, draw, DRAW)
