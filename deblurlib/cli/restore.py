@@ -115,7 +115,6 @@ def restore(
     """
     if method is not None:
         check_method(method)
-    check_files([kernel] if kernel is not None else [])
     check_json(json_file)
     _check_any(given)
     if frames is not None and len(given) != 1:
@@ -128,6 +127,7 @@ def restore(
             if size < 1
             else "--size and --kernel exclude each other: a kernel is of the picture as it is"
         )
+    check_files([kernel] if kernel is not None else [])
     numbers = None if frames is None else parse_frames(frames)
     values = parse_settings(settings)
     from .. import files, restoration

@@ -1,7 +1,7 @@
 """Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
 
-``methods``: functions from a blurred image to a restored one; ``settings``: what may be set of
-them; ``lookup``: which one a name means, networks and runs, too. ``applying``: a network on images
+``method``: a function from a blurred image to a restored one; ``methods``: those that need no
+training; ``settings``: what may be set of them; ``lookup``: which one a name means, networks and runs, too. ``applying``: a network on images
 of any size. ``restoring``: images of any kind. ``telling``: the part of a photograph that its
 kernel is found in. ``tiles``: a large image piece by piece. ``patches``: the same, each piece with
 its own kernel. ``finding``: which files are meant, and where results go. ``jobs``: what is to be

@@ -19,7 +19,7 @@ from ..names import MethodName
 from ..psf import as_kernel
 from ..values import Array
 from .lookup import find_method
-from .methods import Method
+from .method import Method
 from .telling import PIXELS, find_part
 from .tiles import Progress, in_tiles
 

@@ -13,7 +13,7 @@ import torch
 
 from .. import machine
 from ..errors import InputError
-from .methods import Method
+from .method import Method
 
 TILE = 768  # side, pixels
 OVERLAP = 128  # of neighbouring tiles, where a method sees further
