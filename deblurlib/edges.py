@@ -106,5 +106,9 @@ THRESHOLDS = tuple(i / 20 for i in range(1, 20))
 
 
 def best_f_score(found: torch.Tensor, edges: torch.Tensor) -> float:
-    """The highest of :func:`f_score` over thresholds: one for all images, as benchmarks give it."""
+    """The highest of :func:`f_score` over thresholds: one for all images, as benchmarks give it.
+
+    Args:
+        found, edges: ``(B, 1, H, W)``, as of :func:`f_score`.
+    """
     return max(f_score(found, edges, threshold) for threshold in THRESHOLDS)

@@ -24,7 +24,7 @@ Output = torch.Tensor | Sequence[torch.Tensor]  # of a model: one tensor, or sev
 
 
 def sharp(pair: Pair) -> torch.Tensor:
-    """The target of a network that restores."""
+    """The target of a network that restores: the sharp images, ``(B, C, H, W)``."""
     return pair.x
 
 
@@ -35,7 +35,7 @@ def first(output: Output) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss of a model's output: ``objective(output, pair)``, the mean over the batch."""
+    """A loss of a model's output: ``objective(output, pair)``, the mean over the batch, ``()``."""
 
     loss: Callable[..., torch.Tensor]  # (output, target) -> one number
     target: Callable[[Pair], Output] = sharp  # what the output should be
@@ -59,7 +59,10 @@ class Adversarial:
 
 
 def euclidean(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Half the sum of squared differences over an image: Caffe's, and so SRCNN's own, loss."""
+    """Half the sum of squared differences over an image: Caffe's, and so SRCNN's own, loss.
+
+    ``x_hat`` and ``x`` are ``(B, C, H, W)``; the mean over the batch, ``()``.
+    """
     return F.mse_loss(x_hat, x, reduction="sum") / (2 * len(x))
 
 
@@ -67,7 +70,7 @@ def mse_over_scales(x_hat: Output, x: torch.Tensor) -> torch.Tensor:
     """The sum of each scale's mean squared error, ``x`` halved by averaging 2 x 2 pixels.
 
     SRN's loss, with all its weights 1. It takes a list of ``x_hat``, one a scale, the finest first;
-    a single ``x_hat`` is the finest scale alone.
+    a single ``x_hat``, ``(B, C, H, W)`` as ``x``, is the finest scale alone. One number, ``()``.
     """
     return _over_scales(x_hat, x, F.mse_loss)
 
@@ -99,7 +102,7 @@ def total_variation(x: torch.Tensor) -> torch.Tensor:
     """The mean absolute difference of neighbours in a row, plus that of neighbours in a column.
 
     Rudin, Osher and Fatemi, "Nonlinear total variation based noise removal algorithms", 1992, in
-    its form that treats the two directions apart.
+    its form that treats the two directions apart. ``x`` is ``(..., H, W)``; one number, ``()``.
     """
     return x.diff(dim=-1).abs().mean() + x.diff(dim=-2).abs().mean()
 

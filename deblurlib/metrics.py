@@ -134,7 +134,8 @@ def ssim_unchecked(
 ) -> torch.Tensor:
     """As :func:`ssim`, of floats whose values are taken on trust: for a loss, on a GPU.
 
-    Looking at values makes the processor wait for the GPU. Shapes are checked here, too.
+    Looking at values makes the processor wait for the GPU. Shapes are checked here, too: ``x_hat``
+    and ``x`` are ``(B, C, H, W)``, and there is a score for each image, ``(B,)``.
     """
     _check(x_hat, x, data_range)
     require(

@@ -67,7 +67,8 @@ def is_sharp(pixels: np.ndarray) -> bool:
     """Whether a photograph is sharp wherever it has texture: its :func:`blur_width` is small.
 
     The limit of 0.95 pixels was chosen such that fewer than 1 in 100 blurred photographs pass;
-    :mod:`deblurlib.studies.srn.sharp` has the numbers. What is not known is not sharp.
+    :mod:`deblurlib.studies.srn.sharp` has the numbers. What is not known is not sharp. ``pixels``
+    are ``(H, W)`` or ``(H, W, C)``.
     """
     width = blur_width(pixels)
     return width is not None and width <= WIDTH

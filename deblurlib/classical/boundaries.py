@@ -58,7 +58,12 @@ def taper(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     What MATLAB's ``edgetaper`` does: the weight of ``y`` is 0 at the border and rises to 1 as the
     autocorrelation of the kernel, summed along rows or columns, falls.
 
-    Args: as of :func:`make_periodic`.
+    Args:
+        y: ``(B, C, H, W)``.
+        k: ``(B, h, w)``.
+
+    Returns:
+        ``(B, C, H, W)``.
     """
     weight = y.new_ones(())
     for axis, n in ((-2, y.shape[-2]), (-1, y.shape[-1])):

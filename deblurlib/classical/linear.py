@@ -70,7 +70,7 @@ def tikhonov(
     Args:
         weight: more than 0.
         penalty: what ``r`` gives: ``"values"``, the ``"gradient"``, or the ``"laplacian"``.
-        y, k, boundary: as of :func:`inverse`, and so is what is returned.
+        y, k, boundary: as of :func:`inverse`, and so is what is returned, ``(B, C, H, W)``.
     """
     require(0 < weight < math.inf, f"weight must be more than 0, not {weight}")
     if penalty not in PENALTIES:

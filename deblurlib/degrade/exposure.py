@@ -27,19 +27,26 @@ CACHED_PIXELS = 2**17  # of a few images, whose views are made one after the oth
 
 
 def decode_gamma(x: torch.Tensor) -> torch.Tensor:
-    """Stored values in [0, 1] -> the light they stand for: ``x ** 2.2``; below 0 counts as 0."""
+    """Stored values in [0, 1] -> the light they stand for: ``x ** 2.2``; below 0 counts as 0.
+
+    Any shape, which is kept.
+    """
     return x.clamp(min=0) ** GAMMA
 
 
 def encode_gamma(light: torch.Tensor) -> torch.Tensor:
-    """Light -> the value a camera stores for it: ``light ** (1 / 2.2)``; below 0 counts as 0."""
+    """Light -> the value a camera stores for it: ``light ** (1 / 2.2)``; below 0 counts as 0.
+
+    Any shape, which is kept.
+    """
     return light.clamp(min=0) ** (1 / GAMMA)
 
 
 def expose(views: Iterable[torch.Tensor], average: Average) -> torch.Tensor:
     """The mean of views of one size, of the stored values (``"encoded"``) or of ``"light"``.
 
-    One view is held at a time, so ``views`` may be a generator over a long video.
+    One view is held at a time, so ``views`` may be a generator over a long video. They are of any
+    shape, which is that of the mean.
     """
     check_average(average)
     total, count = None, 0
@@ -242,6 +249,7 @@ def max_displacement(h: torch.Tensor, height: int, width: int) -> int:
 
     A margin of that width is what ``boundary="valid"`` cuts off, for only there can light from
     beyond the image have arrived. Looked for at the corners, which a turning camera moves furthest.
+    ``h`` is ``(..., 3, 3)``.
     """
     return _reach(torch.linalg.inv(h.double()), height, width)
 

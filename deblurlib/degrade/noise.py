@@ -80,7 +80,8 @@ def boost_highlights(x: torch.Tensor, gain: float, threshold: float = 0.9) -> to
 
     A stored image ends at 1, but a lamp may have been many times brighter, and blur spreads all of
     its light before the sensor clips. Values up to ``threshold`` are kept; from there to 1 the
-    factor rises evenly from 1 to ``gain``. Blur the result, then clip it.
+    factor rises evenly from 1 to ``gain``. Blur the result, which has the shape of ``x``, then clip
+    it.
     """
     if not (gain >= 1 and 0 <= threshold < 1):
         raise InputError(f"gain must be 1 or more, threshold in [0, 1), not {gain}, {threshold}")

@@ -147,7 +147,8 @@ def apply(
 ) -> Pair:
     """As :func:`sample`, with degradations drawn before.
 
-    Where their blurs are on the processor, nothing waits for a GPU that ``x`` is on.
+    Where their blurs are on the processor, nothing waits for a GPU that ``x``, ``(B, C, H, W)``, is
+    on.
     """
     if not degradations or len(degradations) != x.shape[0]:
         raise InputError(f"{len(degradations)} degradations for {x.shape[0]} images")

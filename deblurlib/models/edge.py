@@ -74,7 +74,10 @@ class EdgeNet(nn.Module, PyTorchModelHubMixin):
         return maps if self.training else maps[0]
 
     def maps(self, y: torch.Tensor) -> list[torch.Tensor]:
-        """The fused map and the side outputs, the finest first, each ``(B, 1, H, W)``."""
+        """The fused map and the side outputs of ``y`` ``(B, C, H, W)``, the finest first.
+
+        Each is ``(B, 1, H, W)``.
+        """
         z, drawn = y, []
         for i, (stage, side) in enumerate(zip(self.stages, self.sides, strict=True)):
             z = stage(F.max_pool2d(z, 2) if i else z)
@@ -170,7 +173,7 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
     def beside(
         self, y: torch.Tensor, x: torch.Tensor | None, maps: list[torch.Tensor]
     ) -> torch.Tensor | None:
-        """The fourth channel ``(B, 1, H, W)``, in [0, 1]."""
+        """The fourth channel ``(B, 1, H, W)``, in [0, 1], of ``y`` and ``x`` ``(B, C, H, W)``."""
         if self.fourth == "zero":
             return torch.zeros_like(y[:, :1])
         if self.fourth == "predicted":

@@ -75,7 +75,11 @@ def as_kernel(k: Array, name: str = "the kernel") -> torch.Tensor:
 
 
 def check(k: torch.Tensor) -> torch.Tensor:
-    """Return ``k`` if it is a kernel (or a batch of them); else raise, saying what is wrong."""
+    """``k``, if it is a kernel ``(h, w)`` or a batch ``(B, h, w)``.
+
+    Raises:
+        InputError: it is none, and why.
+    """
     require(k.ndim in (2, 3), f"a kernel must be (h, w) or (B, h, w), not {tuple(k.shape)}")
     require(
         k.shape[-1] % 2 == 1 and k.shape[-2] % 2 == 1,

@@ -39,7 +39,7 @@ def motion(before: np.ndarray, after: np.ndarray) -> float:
     """How far things move from one frame to the next: pixels, exceeded by one in twenty.
 
     The 95th percentile of dense optical flow (OpenCV's DIS), measured on frames reduced to at most
-    480 pixels a side.
+    480 pixels a side. Frames are ``(H, W, 3)``, uint8.
     """
     full = before.shape[1::-1]  # width, height
     scale = min(LONG_SIDE / max(full), 1.0)
@@ -62,6 +62,7 @@ def pairs(
     Only one window of frames is held in memory.
 
     Args:
+        frames: ``(H, W, 3)`` each, uint8.
         window: frames to average; odd, so that one is in the middle.
         stride: from one window to the next; by default ``window``, so that none overlap.
 
