@@ -29,8 +29,8 @@ from .whole import reading, writing
 PLAIN = 2**32 - 2**25  # bytes of values that a plain TIFF takes for sure
 #: of a description in OME's XML: a type of values that is not kept
 DOUBLE, FLOAT = rb'(<Pixels[^>]* Type=)"double"', rb'\1"float"'
-#: what can be read of floating-point values: their bits, and their colours with the number of these
 UNREADABLE = "damaged, or a kind of floating-point TIFF that cannot be read"
+#: what can be read of floating-point values: their bits, and their colours with the number of these
 DEPTHS, COLOURS = (32, 64), ((tiff.GREY, 1), (tiff.RGB, 3))
 
 
@@ -103,13 +103,13 @@ def examine_stack(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) ->
         first = directories.pictures(file, str(path))[0]
         words = first.words(file, tiff.DESCRIPTION, str(path))
         labels = _labels(file, first, str(path))
-    others = set(re.findall(rb'FileName="([^"]*)"', words))
-    require(
-        len(others) < 2, f"{path}: a part of an OME-TIFF of {len(others)} files; join them first"
-    )
     words = re.sub(DOUBLE, FLOAT, words, count=1)
     size, values = shape[1::-1], (float(low), float(high))
-    return Stack(str(path), count, size, shape[-1], dtype, *values, words, labels, first.order)
+    stack = Stack(str(path), count, size, shape[-1], dtype, *values, words, labels, first.order)
+    places = set(re.findall(rb'FileName="([^"]*)"', words)) if stack.is_ome else set()
+    why = f"a part of an OME-TIFF of {len(places)} files; join them first"
+    require(len(places) < 2, f"{path}: {why}")
+    return stack
 
 
 def read_planes(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Photo]:
@@ -261,7 +261,12 @@ def write_planes(path: str | os.PathLike[str], planes: Iterable[Photo], stack: S
             exif.load(photo.exif)
             exif.pop(tiff.DESCRIPTION, None)
             facts = photo.profile, exif, photo.resolution
-            tiff.write_page(writer, photo.pixels, *facts, further)
+            try:
+                tiff.write_page(writer, photo.pixels, *facts, further)
+            except OSError:  # which says why
+                raise
+            except Exception as error:
+                raise InputError(f"{path}: cannot be written ({error})") from None
             further = []
 
 
