@@ -162,6 +162,45 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     return lines
 
 
+def table(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> str:
+    """The :func:`summary` of rows as plain text, for a terminal: a line a method, identity first.
+
+    Means of PSNR in dB and of SSIM, what the method gains over the identity in dB, and the share of
+    images on which it has the higher PSNR. ``-`` stands where there is no mean. Where a score is
+    infinite, a last line says how many of whose are left out. Taught in chapter 01.
+
+    Args:
+        rows: of :func:`evaluate`, or of several calls together.
+        protocol: of SSIM; one that the rows have.
+
+    Raises:
+        InputError: see :func:`summary`.
+    """
+    lines = [("method", "n", "PSNR, dB", f"SSIM {protocol}", "gain, dB", "win rate")]
+    perfect = []
+    for line in summary(rows, protocol):
+        cells = (line["method"], str(line["n"]), _text(line["psnr"], ".2f"))
+        cells += (_text(line["ssim"], ".4f"),)
+        if line["method"] == "identity":
+            lines.append((*cells, "", ""))
+        else:
+            lines.append((*cells, _text(line["psnr_gain"], "+.2f"), f"{line['win_rate']:.0%}"))
+        if line["perfect"]:
+            perfect.append(f"{line['method']} on {line['perfect']} of {line['n']}")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [
+        "  ".join([first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]).rstrip()
+        for first, *others in lines
+    ]
+    if perfect:
+        text.append(f"without the images that are perfect: {', '.join(perfect)}")
+    return "\n".join(text)
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
 def _identities(rows: Sequence[Mapping], key: str) -> dict[tuple, Mapping]:
     """The identity's row of each case, by the case; a second one must say the same."""
     identities: dict[tuple, Mapping] = {}

@@ -18,6 +18,7 @@ from deblurlib.evaluation import (
     cases_of_pairs,
     evaluate,
     summary,
+    table,
 )
 from deblurlib.restoration import METHODS, Method
 from deblurlib.runs import Recipe
@@ -404,3 +405,27 @@ def test_the_options_of_the_pairs_are_passed_on_and_an_unknown_degradation_is_na
     assert one.y.shape == one.x.shape == (1, 1, 11, 11)
     with pytest.raises(InputError, match="degradation 'fog' is none of s1-gaussian, s1-box"):
         next(cases_of_images(sharp, "fog", 0))
+
+
+def test_a_table_says_in_aligned_text_what_the_summary_does():
+    fourth = Method("fourth", lambda y, kernel: 0.75 * y, "darker")
+    rows = evaluate([INVERT, fourth], [case(0), case(1)])
+    head, *lines = table(rows).splitlines()
+    assert [len(line) for line in lines[1:]] == [len(head)] * 2
+    for line, expected in zip(lines, summary(rows), strict=True):
+        name, n, psnr, ssim, *more = line.split()
+        assert (name, int(n)) == (expected["method"], 2)
+        assert float(psnr) == pytest.approx(expected["psnr"], abs=0.006)
+        assert float(ssim) == pytest.approx(expected["ssim"], abs=6e-5)
+        gain = [f"{expected['psnr_gain']:+.2f}", f"{expected['win_rate']:.0%}"]
+        assert more == ([] if name == "identity" else gain)
+
+
+def test_a_table_says_what_it_has_no_mean_of_and_what_is_left_out():
+    small = case(0, height=5)  # too small for the SSIM
+    perfect = Method("perfect", lambda y, kernel: small.x, "the sharp image")
+    head, identity, line, note = table(evaluate([perfect], [small])).splitlines()
+    assert "SSIM gaussian-rgb" in head
+    assert identity.split() == ["identity", "1", "11.91", "-"]
+    assert line.split() == ["perfect", "1", "-", "-", "-", "100%"]
+    assert note == "without the images that are perfect: perfect on 1 of 1"
