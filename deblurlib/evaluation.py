@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import torch
 
-from . import alignment, images, machine, metrics, perception, stats
+from . import alignment, files, images, machine, metrics, perception, stats
 from .data import ImageSet, PairSet, batches
 from .degrade import SETTINGS
-from .errors import InputError
+from .errors import InputError, require
 from .restoration import METHODS, Method
 
 MEASURES = {**perception.MEASURES, **perception.PROBES}
@@ -86,14 +88,7 @@ def evaluate(
         InputError: nothing to evaluate, an unknown name, a result of another size, too little
             memory.
     """
-    for protocol in protocols:
-        if protocol not in metrics.SSIM_PROTOCOLS:
-            allowed = ", ".join(metrics.SSIM_PROTOCOLS)
-            raise InputError(f"SSIM protocol {protocol!r} is none of {allowed}")
-    for measure in measures:
-        if measure not in MEASURES:
-            allowed = ", ".join(MEASURES)
-            raise InputError(f"measure {measure!r} is none of {allowed}")
+    _check_names(protocols, measures)
     identity = METHODS["identity"]
     methods = [identity, *(m for m in methods if m.name != identity.name)]
     names = [m.name for m in methods]
@@ -120,6 +115,65 @@ def evaluate(
     if not rows:
         raise InputError("there is nothing to evaluate on")
     return rows
+
+
+def score_results(
+    name: str,
+    folder: str | os.PathLike,
+    cases: Iterable[Case],
+    protocols: Sequence[str] = ("gaussian-rgb",),
+    measures: Sequence[str] = (),
+    border: int = 0,
+    align: int = 0,
+) -> list[dict]:
+    """Score what another program has restored: rows to add to those of :func:`evaluate`.
+
+    ``table(evaluate([mine], cases) + score_results("theirs", folder, cases))`` has both, and the
+    identity first. They are comparable if the program was given the cases' ``y``, and the other
+    arguments are the same in both calls. Taught in chapter 01.
+
+    Args:
+        name: to call the program by.
+        folder: one picture for each case, of the stem of its image: ``chelsea.png`` is what was
+            made of ``test/chelsea.png``. Of a grey case it is grey.
+        protocols, measures, border, align: see :func:`evaluate`.
+
+    Returns:
+        rows as :func:`evaluate` returns them, of which ``seconds`` is ``None``.
+
+    Raises:
+        InputError: a case has no file or two, or one of another size; or as of :func:`evaluate`.
+    """
+    _check_names(protocols, measures)
+    require(name != "identity", "identity is the name of doing nothing")
+    cases, files_of = list(cases), {}
+    for file in sorted(Path(folder).iterdir()) if Path(folder).is_dir() else ():
+        if file.suffix.lower() in files.SUFFIXES:
+            files_of.setdefault(file.stem, []).append(file)
+    rows = []
+    for case in cases:
+        stem = PurePosixPath(case.image).stem
+        found = files_of.get(stem, [])
+        said = " and ".join(file.name for file in found) or "no picture"
+        require(len(found) == 1, f"{folder}: {said} for {case.image}; one of the stem {stem}")
+        x_hat = files.read_image(found[0])[None]
+        x_hat = x_hat[:, :1] if case.x.shape[1] == 1 else x_hat
+        have, wanted = (f"{z.shape[-1]} x {z.shape[-2]}" for z in (x_hat, case.x))
+        require(have == wanted, f"{found[0]}: {have} pixels; the sharp image has {wanted}")
+        row = {"method": name, "image": case.image, "scene": case.scene, "seconds": None}
+        rows.append(row | _scores(x_hat, case.x, protocols, measures, border, align))
+    require(len(rows) > 0, "there is nothing to evaluate on")
+    return rows
+
+
+def _check_names(protocols: Sequence[str], measures: Sequence[str]) -> None:
+    """Raise an :class:`InputError` unless scores of these names are known."""
+    for kind, known, names in (
+        ("SSIM protocol", metrics.SSIM_PROTOCOLS, protocols),
+        ("measure", MEASURES, measures),
+    ):
+        for name in names:
+            require(name in known, f"{kind} {name!r} is none of {', '.join(known)}")
 
 
 def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dict]:

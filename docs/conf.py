@@ -5,14 +5,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import deblurlib
+from deblurlib.report import gallery
 
 project = "Deblurring, paper by paper"
 author = "The authors of Deblurring, paper by paper"
 copyright = "2026, " + author
 version = release = deblurlib.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = [
+    *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"),
+    "sphinx_gallery.gen_gallery",
+]
 exclude_patterns = ["cards.md", "published.md", "claims.md", "deconvolution/choose*.md"]
+exclude_patterns += ["examples", "gallery/backreferences"]  # pages are made of them
 
 nb_execution_mode = "off"  # the chapters come executed
 nb_merge_streams = True
@@ -26,6 +31,22 @@ suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type", "toc.empty
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": gallery.FOLDER,
+    "backreferences_dir": f"{gallery.FOLDER}/backreferences",
+    "doc_module": ("deblurlib",),
+    "reference_url": {"deblurlib": None},  # code leads to the library's own pages
+    "image_scrapers": ("deblurlib.report.gallery.pictures",),
+    "within_subsection_order": "deblurlib.report.gallery.place",
+    "reset_modules": (),
+    "capture_repr": (),
+    "notebook_extensions": set(),  # MyST-NB would take them for further pages
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "show_signature": False,
+}
 
 html_theme = "sphinx_book_theme"
 html_title = project

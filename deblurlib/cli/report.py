@@ -49,6 +49,8 @@ def report(
     from ..report import site as rendering
 
     choose_device(device)
+    if site:  # before the minutes that the chapters take
+        rendering.check_installed()
     executions = [
         *execute_chapters(chapters or [], profile, seed, data or [], parameter or [], out)
     ]
