@@ -199,12 +199,13 @@ def test_bad_files_are_named_one_by_one_the_others_are_done_and_nothing_else_is_
     (folder / "empty.png").write_bytes(b"")
     (folder / "large.png").write_bytes(claiming(20_000, 20_000))
     image = Image.fromarray(picture(folder / "z/good.jpg", 9, 9))
-    image.save(folder / "pages.tif", save_all=True, append_images=[image.rotate(90)])
-    image.convert("F").save(folder / "float.tif")
+    image.save(folder / "moving.png", save_all=True, append_images=[image.rotate(90)])
+    image.save(folder / "pages.tif", save_all=True, append_images=[image.crop((0, 0, 5, 5))])
+    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(folder / "nan.tif")
     (folder / "broken-link.png").symlink_to(folder / "nowhere")
     (folder / "loop.png").symlink_to(folder / "loop.png")
-    bad = ["broken-link.png", "disguised.jpg", "empty.png", "float.tif", "large.png", "loop.png"]
-    bad += ["pages.tif", "truncated.jpg", "truncated.png", "truncated.tif"]
+    bad = ["broken-link.png", "disguised.jpg", "empty.png", "large.png", "loop.png", "moving.png"]
+    bad += ["nan.tif", "pages.tif", "truncated.jpg", "truncated.png", "truncated.tif"]
 
     done = run_apart(MAIN, tmp_path)
     assert done.returncode == 2

@@ -14,7 +14,7 @@ import test_cli_restore
 from test_cli_restore import assert_told, files
 from test_video import box, change, pan, save_frames, save_video, split
 
-from deblurlib import restoration, video
+from deblurlib import psf, restoration, video
 from deblurlib.cli import watching
 from deblurlib.errors import InputError
 from deblurlib.restoration import METHODS, Request, Step, restore, restore_files
@@ -144,10 +144,11 @@ def test_a_kernel_and_tiles_reach_the_frames_and_no_more_than_one_is_held(tmp_pa
 
     monkeypatch.setattr(video, "write_video", written)
     steps = []
-    request = Request(METHODS["wiener"], tile=512, kernel="k")
+    k = psf.gaussian(1.0)
+    request = Request(METHODS["wiener"], tile=512, kernel=k)
     (outcome,) = restore_files(tmp_path / "a.avi", request, tmp_path / "b.avi", steps.append)
     assert (outcome.error, outcome.frames) == (None, 5)
-    assert seen == [((48, 64, 3), METHODS["wiener"], "k", 512)] * 5
+    assert seen == [((48, 64, 3), METHODS["wiener"], k, 512)] * 5
     assert [(s.share, s.frames, s.picture) for s in steps] == [
         (i / 5, 5, "a.avi") for i in (0, 1, 2, 3, 4, 5)
     ]

@@ -43,7 +43,9 @@ def restore(
     ] = None,
     kernel: Annotated[
         Path | None,
-        typer.Option(help="What blurred them all: .npy, .mat, a grey picture, text."),
+        typer.Option(
+            help="What blurred them all, or each plane: .npy, .mat, a grey picture, text."
+        ),
     ] = None,
     settings: Settings = None,
     strength: Annotated[
@@ -84,7 +86,7 @@ def restore(
     ] = "32",
     device: Device = "auto",
 ) -> None:
-    """Restore pictures and videos; a picture keeps its size, kind, profile and orientation.
+    """Restore pictures, TIFF stacks and videos; a picture keeps its size, kind and profile.
 
     A video keeps its size, rate and length. A picture that is sharp already is left alone.
 
@@ -105,7 +107,7 @@ def restore(
         )
     numbers = None if frames is None else parse_frames(frames)
     chosen = _choose(method, on, kernel is not None, parse_settings(settings))
-    k = None if kernel is None else files.read_kernel(kernel)
+    k = None if kernel is None else files.read_kernels(kernel)
     chosen = chosen.with_precision(precision)
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
     request = restoration.Request(
@@ -209,7 +211,7 @@ def _size(outcome: Outcome) -> str:
     (width, height), (across, down) = outcome.size, outcome.full_size
     text = f"{width} x {height}"
     text += "" if (width, height) == (across, down) else f", reduced from {across} x {down}"
-    return text if outcome.frames is None else f"{text}, {outcome.frames} frames"
+    return text if outcome.frames is None else f"{text}, {outcome.frames} {outcome.called}"
 
 
 def _sum_up(outcomes: list[Outcome], how: str, dry_run: bool) -> None:

@@ -56,7 +56,7 @@ def announcement(step: Step, request: Request) -> str:
 
     width, height = step.size
     total, longer = _total(step), max(step.size)
-    frames = "" if step.frames is None else f"{step.frames} frames of "
+    frames = "" if step.frames is None else f"{step.frames} {step.called} of "
     text = f"{printable(step.picture)}: {frames}{width * height / 1e6:.3g} megapixels: "
     text += f"{about(total)} on "
     text += "this processor" if str(request.device) == "cpu" else "this GPU"

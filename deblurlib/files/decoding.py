@@ -38,7 +38,8 @@ PLAIN = ("P", "RGB", "RGBX")
 class Photo:
     """An image file's pixels as stored, not turned, and what else belongs to them."""
 
-    pixels: np.ndarray  # (H, W, C), uint8 or uint16; grey, grey + alpha, RGB or RGBA
+    #: (H, W, C), uint8 or uint16; grey, grey + alpha, RGB or RGBA. Of read_planes, float32, too
+    pixels: np.ndarray
     exif: bytes = b""  # with the orientation
     profile: bytes = b""  # ICC
     #: what a PNG's own chunks say of colours and resolution: name -> content

@@ -11,12 +11,13 @@ import torch
 from PIL import Image, ImageOps
 
 from .. import images
-from ..errors import InputError
+from ..errors import InputError, require
 from ..values import check_restorable
 from . import png, tiff
 from .decoding import FORMATS, Photo
 from .whole import write_whole
 
+FLOATS = "holds no floating-point values; .tif does"
 DEEP = ("PNG", "TIFF")  # formats of 16 bits a value
 OPAQUE = ("JPEG", "BMP")  # formats without alpha
 #: how each format is written: as much as it can hold, at no visible loss
@@ -38,9 +39,9 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
     """Write an image file whose suffix says the format, with its EXIF and profile.
 
     It appears whole or not at all. PNG and TIFF hold 16 bits; for the others, values are rounded to
-    8. JPEG and BMP hold no alpha: it is left out. BMP holds no EXIF: the picture is turned. Of the
-    EXIF, a TIFF keeps what is in plain words, and the orientation. What a PNG says of its colours
-    goes to PNG only, a TIFF's resolution to TIFF only.
+    8. Only TIFF holds float32. JPEG and BMP hold no alpha: it is left out. BMP holds no EXIF: the
+    picture is turned. Of the EXIF, a TIFF keeps what is in plain words, and the orientation. What a
+    PNG says of its colours goes to PNG only, a TIFF's resolution to TIFF only.
 
     Returns:
         what the format cannot hold of what tells how the picture looks or how large it is.
@@ -48,10 +49,12 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
     path = Path(path)
     check_suffix(path)
     kind = FORMATS[path.suffix.lower()]
+    floats = photo.pixels.dtype == np.float32
+    require(not floats or kind == "TIFF", f"{path}: {FLOATS}")
     try:
         # in memory first: Pillow does not notice that a full disk took less than it was given
         file = io.BytesIO()
-        if photo.pixels.dtype != np.uint16 or kind not in DEEP:
+        if not floats and (photo.pixels.dtype != np.uint16 or kind not in DEEP):
             _write(file, kind, photo)
         elif kind == "PNG":
             png.write_deep(file, photo.pixels, photo.profile, photo.exif)

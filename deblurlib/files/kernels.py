@@ -14,7 +14,7 @@ import torch
 
 from ..errors import InputError, require
 from ..psf import as_kernel, check
-from . import decoding, matlab, png
+from . import decoding, matlab, png, stacks
 from .whole import read_bytes, write_whole
 
 #: The suffixes of files that may hold a kernel; what is in one is judged by its content.
@@ -31,6 +31,46 @@ ENLARGED = b"Enlarged\0"  # begins the text in which the picture says by how muc
 def read_kernel(path: str | os.PathLike, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
     """The kernel ``(h, w)`` in a file; see :func:`decode_kernel`."""
     return decode_kernel(read_bytes(path), str(path), max_values)
+
+
+def read_kernels(path: str | os.PathLike, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
+    """The kernel ``(h, w)`` in a file, or one for each plane of a stack, ``(P, h, w)``.
+
+    The latter are a TIFF of P grey pages, or an array ``(P, h, w)``; as of :func:`decode_kernel`
+    else. Each is divided by its own sum.
+
+    Args:
+        max_values: of all together, too.
+
+    Raises:
+        InputError: see :func:`decode_kernel`; pages that differ, or are not grey.
+    """
+    data, name = read_bytes(path), str(path)
+    array = _of_pages(data, name, max_values) if data.startswith(TIFFS) else None
+    if array is None and data.startswith((NUMPY, ZIPPED)):
+        array = _array(data, name, max_values)
+    if array is None or array.ndim != 3 or 1 in array.shape or _in_colour(array.shape):
+        return decode_kernel(data, name, max_values)
+    return as_kernel(array, name)
+
+
+def _in_colour(shape: tuple[int, ...]) -> bool:
+    """Whether this is the shape of a picture in colour, rather than of several kernels."""
+    return shape[-1] in (3, 4) and min(shape[:2]) > shape[-1]
+
+
+def _of_pages(data: bytes, name: str, max_values: int) -> np.ndarray | None:
+    """The kernels in a TIFF's pages; ``None`` if it has one."""
+    file, pages = io.BytesIO(data), []
+    if stacks.count_planes(file, name) < 2:
+        return None
+    for photo in stacks.decode_planes(file, name, max_values):
+        pages.append(photo.pixels[..., 0])
+        grey = photo.pixels.shape[-1] == 1
+        require(grey, f"{name}: a picture of a kernel is grey, without transparency")
+        few = len(pages) * photo.pixels.size <= max_values
+        require(few, f"{name}: kernels of more than {max_values:,} values")
+    return np.stack(pages)
 
 
 def decode_kernel(data: bytes, name: str, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:

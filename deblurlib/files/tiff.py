@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 import zlib
+from collections.abc import Iterable, Mapping
+from typing import BinaryIO
 
 import numpy as np
 import tifffile
@@ -46,10 +47,13 @@ def check(image: Image.Image, name: str, data: bytes) -> int:
         raise InputError(f"{name}: only images of 8 or 16 bits a value can be read")
     if not kinds <= {WHOLE_NUMBERS, UNDEFINED}:
         raise InputError(f"{name}: a kind of TIFF that cannot be read; save it as PNG")
-    pictures = re.search(r"(?m)^images=(\d+)", str(tags.get(DESCRIPTION, "")))
-    if pictures and str(tags[DESCRIPTION]).startswith("ImageJ=") and int(pictures[1]) > 1:
-        raise InputError(f"{name}: holds {pictures[1]} pictures; save those you want one by one")
-    _check_parts(image, name, data)
+    count = pictures_said(str(tags.get(DESCRIPTION, "")))
+    if count > 1:
+        raise InputError(f"{name}: holds {count} pictures; save those you want one by one")
+    width, height = image.size
+    if tags.get(ORIENTATION, 1) > 4:  # the size is that of the turned image
+        width, height = height, width
+    check_parts(tags, (width, height), name, data)
     colour, samples = tags.get(PHOTOMETRIC), tags.get(SAMPLES, 1)
     if samples == 2 and tags.get(PLANES, 1) == 2:  # whose alpha Pillow finds elsewhere
         raise InputError(f"{name}: a kind of TIFF that cannot be read; save it as PNG")
@@ -64,16 +68,24 @@ def check(image: Image.Image, name: str, data: bytes) -> int:
     return deepest
 
 
-def _check_parts(image: Image.Image, name: str, data: bytes) -> None:
+def pictures_said(description: str) -> int:
+    """How many pictures a description of ImageJ's says there are; 1 if it says nothing."""
+    said = re.search(r"(?m)^images=(\d{1,9})\b", description)
+    return int(said[1]) if said and description.startswith("ImageJ=") else 1
+
+
+def check_parts(tags: Mapping, size: tuple[int, int], name: str, data: bytes) -> None:
     """An error unless all strips, or tiles, are in the file and, of zip's kind, not damaged.
 
     Pillow and OpenCV take an offset of 0, as programs write it for a part that is not there, for
     the beginning of the file; and they do not look at checksums.
+
+    Args:
+        tags: of the picture: a number, or those of the parts.
+        size: width and height as stored.
+        data: the file's content.
     """
-    tags = image.tag_v2
-    width, height = image.size
-    if tags.get(ORIENTATION, 1) > 4:  # the size is that of the turned image
-        width, height = height, width
+    width, height = size
     tiled = TILE_OFFSETS in tags
     offsets = tags.get(TILE_OFFSETS if tiled else STRIP_OFFSETS, ())
     lengths = tags.get(TILE_LENGTHS if tiled else STRIP_LENGTHS, ())
@@ -121,16 +133,32 @@ def with_resolution(exif: Image.Exif, resolution: tuple | None) -> Image.Exif:
 
 
 def write_deep(
-    file: io.BytesIO, pixels: np.ndarray, profile: bytes, exif: Image.Exif, resolution: tuple | None
+    file: BinaryIO, pixels: np.ndarray, profile: bytes, exif: Image.Exif, resolution: tuple | None
 ) -> None:
-    """Write uint16 pixels ``(H, W, C)``, for Pillow cannot."""
+    """Write uint16 or float32 pixels ``(H, W, C)``, for Pillow cannot."""
+    with tifffile.TiffWriter(file) as writer:
+        write_page(writer, pixels, profile, exif, resolution)
+
+
+def write_page(
+    writer: tifffile.TiffWriter,
+    pixels: np.ndarray,
+    profile: bytes,
+    exif: Image.Exif,
+    resolution: tuple | None,
+    further: Iterable[tuple] = (),
+) -> None:
+    """Write pixels ``(H, W, C)`` of uint8, uint16 or float32 as the next page of a file.
+
+    Args:
+        further: tags as tifffile takes them, for what the EXIF does not hold.
+    """
     if pixels.shape[-1] == 2:  # grey with alpha, which Pillow cannot read
         pixels = pixels[..., [0, 0, 0, 1]]
     colour = pixels.shape[-1] > 2
     words = [(tag, "s", 0, str(exif[tag]).encode(), True) for tag in TOLD if tag in exif]
     x, y, unit = resolution or (1, 1, 1)
-    tifffile.imwrite(
-        file,
+    writer.write(
         pixels[..., 0] if pixels.shape[-1] == 1 else pixels,
         photometric="rgb" if colour else "minisblack",
         planarconfig=None if pixels.shape[-1] == 1 else "contig",
@@ -140,7 +168,7 @@ def write_deep(
         resolution=(_ratio(x), _ratio(y)),
         resolutionunit=unit,
         software=False,
-        extratags=[*words, (ORIENTATION, "H", 1, exif.get(ORIENTATION, 1), True)],
+        extratags=[*words, *further, (ORIENTATION, "H", 1, exif.get(ORIENTATION, 1), True)],
         metadata=None,
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import InputError
 
@@ -43,12 +44,45 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         return Path(path).read_bytes()
 
 
+@contextmanager
+def writing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Yield a file to write to, that appears at its place when all is written, or not at all.
+
+    It is written beside its place, under a name that no other call uses, be it of another thread or
+    of another machine, and renamed. Its mode is what the umask says.
+
+    Raises:
+        InputError: it cannot be written; what was there before still is.
+    """
+    path = Path(path)
+    with ExitStack() as opened:
+        try:
+            # a short name, for the file's own may be as long as names can be
+            partial = path.with_name(f".deblur.{secrets.token_hex(8)}")
+            file = opened.enter_context(open(partial, "x+b"))
+        except (OSError, ValueError) as error:  # a ValueError: a name with a zero byte
+            raise _unwritable(path, error) from None
+        try:
+            yield file
+            file.close()  # what is left to be written may fail, too
+            os.replace(partial, path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        finally:
+            with suppress(OSError):
+                partial.unlink()
+
+
+def _unwritable(path: Path, error: Exception) -> InputError:
+    why = getattr(error, "strerror", None) or error
+    return InputError(f"{path}: cannot be written ({why})")
+
+
 def write_whole(path: str | os.PathLike, content: str | bytes | memoryview) -> None:
     """Write a file such that it appears whole or not at all; a device is just written to.
 
-    It is written beside its place, under a name that no other call uses, be it of another thread or
-    of another machine, and renamed. Its mode is what the umask says. What a text holds that is no
-    text (the bytes of a name that is not UTF-8) is written as JSON escapes it.
+    See :func:`writing`. What a text holds that is no text (the bytes of a name that is not UTF-8)
+    is written as JSON escapes it.
 
     Raises:
         InputError: it cannot be written; what was there before still is.
@@ -59,15 +93,7 @@ def write_whole(path: str | os.PathLike, content: str | bytes | memoryview) -> N
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
-        # a short name, for the file's own may be as long as names can be
-        partial = path.with_name(f".deblur.{secrets.token_hex(8)}")
-        try:
-            with open(partial, "xb") as file:
-                file.write(data)
-            os.replace(partial, path)
-        finally:
-            with suppress(OSError):
-                partial.unlink()
-    except (OSError, ValueError) as error:  # a ValueError: a name with a zero byte
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be written ({why})") from None
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+    with writing(path) as file:
+        file.write(data)

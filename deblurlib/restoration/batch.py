@@ -15,7 +15,21 @@ import torch
 
 from .. import machine, psf, video
 from ..errors import InputError, InputWarning
-from ..files import Photo, check_suffix, read_photo, reduce, write_kernel, write_photo
+from ..files import (
+    FORMATS,
+    Photo,
+    Stack,
+    check_suffix,
+    check_tiff,
+    examine_stack,
+    plane_count,
+    read_photo,
+    read_planes,
+    reduce,
+    write_kernel,
+    write_photo,
+    write_planes,
+)
 from ..sharpness import is_sharp
 from .comparison import comparison_paths, write_comparison
 from .finding import beside, find_photos, kernel_paths, kind
@@ -26,6 +40,7 @@ from .jobs import (
     Step,
     Watch,
     attempt,
+    check_kernels,
     check_place,
     check_targets,
     identity,
@@ -33,7 +48,9 @@ from .jobs import (
     places_of,
 )
 from .restoring import restore, with_found_kernel
+from .stacks import described, restore_stack
 from .trust_map import TrustMap, trust_path, write_trust
+from .units import Unit, as_levels, unit_of
 from .videos import restore_video
 
 
@@ -44,6 +61,8 @@ def restore_files(
     watch: Watch = lambda step: None,
 ) -> Iterator[Outcome]:
     """Restore image files and videos, one after the other; a bad file does not stop the others.
+
+    A TIFF of several pages is restored page by page; one of floating-point values, in their unit.
 
     Args:
         given: see :func:`find_photos`, which says where the results go, too.
@@ -77,14 +96,32 @@ def restore_files(
         def check(source: Path = source, targets: list[Path] = targets) -> None:
             check_targets(source, targets, taken, sources)  # before the work is done
 
-        if kind(source) == "video":
-            outcome = restore_video(job, request, watch, check)
-        else:
-            load = partial(read_photo, source, request.max_pixels)
-            outcome = _restored(job, request, load, watch, check)
+        outcome = attempt(job, partial(_of_its_kind, source, job, request, watch, check))
         if outcome.target is not None:
             taken.update((os.path.realpath(target), source) for target in targets)
         yield outcome
+
+
+def _of_its_kind(
+    source: Path, job: Job, request: Request, watch: Watch, check: Callable[[], None]
+) -> Outcome:
+    """Restore what a file holds: a video, the planes of a TIFF, or a picture."""
+    if kind(source) == "video":
+        return restore_video(job, request, watch, check)
+    planes = plane_count(source)
+    if planes > 1:
+        return restore_stack(job, request, watch, check)
+    read = partial(_read_single if planes else _read_plain, source, request.max_pixels)
+    return _restored(job, request, read, watch, check)
+
+
+def _read_plain(path: Path, max_pixels: int) -> tuple[Photo, None]:
+    return read_photo(path, max_pixels), None
+
+
+def _read_single(path: Path, max_pixels: int) -> tuple[Photo, Stack]:
+    stack = examine_stack(path, max_pixels)
+    return next(read_planes(path, max_pixels)), stack
 
 
 def restore_frames(
@@ -125,30 +162,38 @@ def restore_frames(
             photo = Photo(np.ascontiguousarray(frame))
             target = out / f"{title}-{number:06d}.png"
             job = Job(f"{source}, frame {number}", target, wanted[number], len(wanted))
-            yield _restored(job, request, lambda p=photo: p, watch)
+            yield _restored(job, request, lambda p=photo: (p, None), watch)
 
 
 def _restored(
     job: Job,
     request: Request,
-    load: Callable[[], Photo],
+    load: Callable[[], tuple[Photo, Stack | None]],
     watch: Watch,
     check: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Restore one picture into a file; an error is part of the outcome, and not raised."""
+    """Restore one picture into a file; an error is part of the outcome, and not raised.
+
+    Args:
+        load: gives the picture and, if it is a plane of a TIFF, what that says of it.
+    """
 
     def work() -> Outcome:
         began = time.perf_counter()
         check()
         if is_there(job, request):
             return Outcome(job.name, job.target, skipped=True)
-        whole = load()
+        check_kernels(job.name, request)
+        whole, stack = load()
         named = Path(job.name)  # a reader knows it better
         check_suffix(named if named.suffix == job.target.suffix else job.target)
+        unit = unit_of(stack)
+        if unit is not None:
+            check_tiff(job.target, stack)
         photo = whole if request.side is None else reduce(whole, request.side)
         sizes = (photo.pixels.shape[1::-1], whole.pixels.shape[1::-1])
         check_place(job.target)
-        if request.leave_sharp and is_sharp(photo.pixels):
+        if request.leave_sharp and is_sharp(as_levels(unit, photo)[0].pixels):
             return Outcome(job.name, None, None, *sizes, time.perf_counter() - began, sharp=True)
         beside = {
             "compared": comparison_paths(job.target) if request.compare else (),
@@ -157,17 +202,27 @@ def _restored(
         }
         if request.dry_run:
             return Outcome(job.name, job.target, None, *sizes, **beside)
-        pixels, kernel = _pixels(photo, job, request, watch)
+        pixels, kernel = _pixels(photo, unit, job, request, watch)
         restored = replace(photo, pixels=pixels)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         if is_there(job, request):  # made by another meanwhile
             return Outcome(job.name, job.target, skipped=True)
-        lost = write_photo(job.target, restored)
-        trust, error = _written_beside(job.target, photo, restored, request, kernel)
+        lost = _write(job.target, restored, stack, sizes[0] != sizes[1])
+        pair = as_levels(unit, photo, restored)
+        trust, error = _written_beside(job.target, *pair, request, kernel)
         seconds = time.perf_counter() - began
         return Outcome(job.name, job.target, error, *sizes, seconds, lost, trust=trust, **beside)
 
     return attempt(job, work)
+
+
+def _write(target: Path, photo: Photo, stack: Stack | None, is_reduced: bool) -> tuple[str, ...]:
+    """Write a result, of a plane with what its TIFF says of it; what is lost."""
+    if stack is None or FORMATS[target.suffix.lower()] != "TIFF":
+        return write_photo(target, photo)
+    kept, lost = described(stack, is_reduced)
+    write_planes(target, [photo], kept)
+    return lost
 
 
 def _written_beside(
@@ -190,7 +245,7 @@ def _written_beside(
 
 
 def _pixels(
-    photo: Photo, job: Job, request: Request, watch: Watch
+    photo: Photo, unit: Unit | None, job: Job, request: Request, watch: Watch
 ) -> tuple[np.ndarray, torch.Tensor | None]:
     """The restored pixels, and the kernel that they were restored with."""
     began, size = time.perf_counter(), photo.pixels.shape[1::-1]
@@ -202,12 +257,15 @@ def _pixels(
 
     tell(0.0)
     method, kernel = request.method, request.kernel
+    seen = photo.pixels if unit is None else unit.scaled(photo.pixels)
     if method.find_kernel is not None:
         # it is found before there are tiles, so a smaller --tile would not help
         with machine.memory_for(job.name, "--size needs less"):
-            method, kernel = with_found_kernel(photo.pixels, method, request.device)
+            method, kernel = with_found_kernel(seen, method, request.device)
         if psf.deviation(kernel) < psf.HARDLY:
             why = f"{job.name}: hardly a blur was found in it, or none: it may be sharp already"
             warnings.warn(why, InputWarning, stacklevel=2)
-    pixels = restore(photo.pixels, method, kernel, request.device, request.tile, tell)
-    return pixels, kernel
+    options = (method, kernel, request.device, request.tile, tell)
+    if unit is None:
+        return restore(seen, *options), kernel
+    return unit.unscaled(restore(seen, *options, clip=False)), kernel

@@ -28,7 +28,7 @@ class Request:
     method: Method
     device: torch.device | str = "cpu"
     tile: int | None = None  # side, pixels
-    kernel: torch.Tensor | None = None  # that of all pictures
+    kernel: torch.Tensor | None = None  # that of all pictures; (P, h, w): one for each plane
     side: int | None = None  # pixels: pictures with a longer side are reduced to it before
     compare: bool = False  # write what :func:`deblurlib.restoration.write_comparison` does, too
     trust: bool = False  # write what :func:`deblurlib.restoration.write_trust` does, too
@@ -61,7 +61,8 @@ class Outcome:
     kernels: tuple[Path, ...] = ()  # the kernel that was found, as numbers and as a picture
     mapped: Path | None = None  # where the map of trust goes
     trust: TrustMap | None = None  # what it shows
-    frames: int | None = None  # of a video
+    frames: int | None = None  # of a video, or planes of a stack
+    called: str = "frames"  # or "planes"
     sharp: bool = False  # it was sharp already and left alone
 
 
@@ -75,7 +76,8 @@ class Step:
     size: tuple[int, int]  # width, height
     share: float  # of this picture's work that is done
     seconds: float  # that it took
-    frames: int | None = None  # of a video, whose size is that of one
+    frames: int | None = None  # of a video, or planes of a stack; the size is that of one
+    called: str = "frames"  # or "planes"
 
 
 Watch = Callable[[Step], None]
@@ -89,6 +91,19 @@ class Job:
     target: Path
     number: int
     count: int
+
+
+def check_kernels(name: str, request: Request, planes: int | None = None) -> None:
+    """Raise an :class:`InputError` unless the kernels are one for all, or as many as planes.
+
+    Args:
+        planes: of a stack; ``None``: it is a picture or a video, for which there is one kernel.
+    """
+    kernels = request.kernel
+    if kernels is None or kernels.ndim == 2 or len(kernels) in (1, planes):
+        return
+    what = "is one picture" if planes in (None, 1) else f"has {planes} planes"
+    raise InputError(f"{name}: {what}, and there are {len(kernels)} kernels; give one, or as many")
 
 
 def attempt(job: Job, work: Callable[[], Outcome]) -> Outcome:

@@ -32,6 +32,7 @@ def restore(
     device: torch.device | str | None = None,
     tile: int | None = None,
     progress: Progress = lambda share: None,
+    clip: bool = True,
 ) -> torch.Tensor | np.ndarray | Image.Image:
     """Restore one image of any size; what comes back is of its size and kind.
 
@@ -51,6 +52,8 @@ def restore(
             name, that of a tensor, and for other images what ``"auto"`` means.
         tile: side of a tile, pixels: less needs less memory.
         progress: is told the share of the work that is done.
+        clip: ``False`` leaves floats above 1, for a point is brighter than its blur, and 1 need not
+            be the brightest that a picture of another unit can hold.
 
     Returns:
         values within [0, 1], or rounded half up to those of its kind.
@@ -59,7 +62,7 @@ def restore(
         InputError: not such an image, empty, with values that are not numbers, or of 0..255 or
             another range in floats; no kernel.
     """
-    options = (kernel, tile, progress)
+    options = (kernel, tile, progress, clip)
     if isinstance(image, Image.Image):
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
             raise InputError(f"a Pillow image must be L, LA, RGB or RGBA, not {image.mode}")
@@ -147,7 +150,7 @@ def _found(
     return method.for_image(take(*find_part(take, size)))
 
 
-def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tensor:
+def _restore_tensor(image, method, device, kernel, tile, progress, clip) -> torch.Tensor:
     floats = image.is_floating_point()
     supported = floats or image.dtype in values.LEVELS
     if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or not supported:
@@ -167,7 +170,7 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
         return values.as_floats(batch[some, :, rows, columns]).to(device, torch.float32)
 
     def put(rows: slice, band: torch.Tensor) -> None:
-        x_hat[..., rows, :] = band.clamp(0, 1)
+        x_hat[..., rows, :] = band.clamp(0, 1 if clip or not floats else None)
 
     if method.find_kernel is not None:
         # each in its own part, so that never all images are floats at once
@@ -179,11 +182,11 @@ def _restore_tensor(image, method, device, kernel, tile, progress) -> torch.Tens
     return (x_hat if floats else values.as_levels(x_hat, image.dtype)).to(image)
 
 
-def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
+def _restore_array(image, method, device, kernel, tile, progress, clip) -> np.ndarray:
     channels = image.shape[-1] if image.ndim > 2 else 1
     if not image.dtype.isnative:  # of another machine's byte order
         native = image.astype(image.dtype.newbyteorder("="))
-        restored = _restore_array(native, method, device, kernel, tile, progress)
+        restored = _restore_array(native, method, device, kernel, tile, progress, clip)
         return restored.astype(image.dtype)
     seen = _seen(image)
     method, device, kernel = _ready(method, device or machine.device(), device, kernel)
@@ -191,8 +194,8 @@ def _restore_array(image, method, device, kernel, tile, progress) -> np.ndarray:
     target = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
 
     def put(rows: slice, band: torch.Tensor) -> None:
-        pixels = band[0].clamp(0, 1).permute(1, 2, 0)
         floats = image.dtype in FLOATS
+        pixels = band[0].clamp(0, 1 if clip or not floats else None).permute(1, 2, 0)
         levels = pixels if floats else values.as_levels(pixels, getattr(torch, image.dtype.name))
         target[rows] = levels.numpy()
 

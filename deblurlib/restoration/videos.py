@@ -11,7 +11,17 @@ import numpy as np
 
 from .. import video
 from ..errors import InputError, require
-from .jobs import Job, Outcome, Request, Step, Watch, attempt, check_place, is_there
+from .jobs import (
+    Job,
+    Outcome,
+    Request,
+    Step,
+    Watch,
+    attempt,
+    check_kernels,
+    check_place,
+    is_there,
+)
 from .restoring import restore
 
 
@@ -34,6 +44,7 @@ def restore_video(
         for option, given in (("--compare", request.compare), ("--trust", request.trust)):
             cure = f"--frames 0 {option} does it for its first frame"
             require(not given, f"{job.name}: {option} is for pictures; {cure}")
+        check_kernels(job.name, request)
         # a hand shakes otherwise from frame to frame, and each kernel is found up to a shift: the
         # result would jitter, and one kernel for all would be wrong for most
         why = f"{request.method.name} finds the blur of one picture, which no other frame has"
