@@ -14,7 +14,7 @@ import torch
 
 from deblurlib import classical, degrade, evaluation, plots, psf
 from deblurlib.data import open_images
-from deblurlib.restoration import find_method
+from deblurlib.restoration import Method, find_method
 
 # %%
 # A photograph, blurred by the path of a shaken hand, with a little noise.
@@ -42,7 +42,7 @@ for name, kernel in {"no blur": point, "found": found}.items():
 # unnoticed, all results are scored where they fit best.
 
 by_kernel = find_method("richardson-lucy-tv")
-blind = find_method("blind-edges").with_settings(size=27)
+blind = Method("the found one", lambda y, _: by_kernel(y, found), "")
 case = evaluation.Case("flower", "flower", y, x, true)
 rows = evaluation.evaluate([blind, by_kernel], [case], align=8)
 print(evaluation.table(rows))

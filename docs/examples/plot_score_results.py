@@ -57,9 +57,9 @@ rows += evaluation.score_results("scikit-image", theirs, cases, border=12)
 print(evaluation.table(rows))
 
 # %%
-# What to see: both have the petals' edges back, ours the veins on them as
-# well; along the frame scikit-image's result has waves, for it takes what
-# lies beyond to be black.
+# What to see: both have the petals' edges back; along the frame
+# scikit-image's result has waves, for it takes what lies beyond to be
+# black.
 
 case, tool = cases[1], files.read_image(sorted(theirs.iterdir())[1])
 x_hat = ours(case.y, case.kernel)[0].clamp(0, 1)

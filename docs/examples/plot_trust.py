@@ -14,7 +14,7 @@ import deblurlib
 from deblurlib import degrade, metrics, plots, restoration
 from deblurlib.data import open_images
 
-photo = open_images("sample", "test")[1][None, :, 60:340, 190:470]
+photo = open_images("sample", "test")[1][None, :, 60:300, 200:440]
 pair = degrade.sample(photo, degrade.SETTINGS["shake"], seed=2, index=[0])
 x, y = pair.x, pair.y
 x_hat = deblurlib.restore(y, "srn")
@@ -24,7 +24,7 @@ x_hat = deblurlib.restore(y, "srn")
 # put where it was not.
 
 forged = x_hat.clone()
-forged[..., 60:124, 150:214] = x_hat[..., 150:214, 20:84]
+forged[..., 40:104, 120:184] = x_hat[..., 120:184, 10:74]
 pictures = {"identity": y, "srn": x_hat, "forged": forged, "sharp": x}
 found = {n: restoration.trust(y, z) for n, z in pictures.items()}
 for name, trust in found.items():
