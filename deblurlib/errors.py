@@ -1,5 +1,7 @@
 """The errors, and the one warning, that are meant for the user's eyes."""
 
+__all__ = ["InputError", "InputWarning", "NoSuchRun", "NotRegistered", "require"]
+
 
 class InputError(ValueError):
     """Something given from outside is wrong: a file, a value, a name.

@@ -17,6 +17,18 @@ from .degrade import SETTINGS
 from .errors import InputError, require
 from .restoration import METHODS, Method
 
+__all__ = [
+    "CASE",
+    "Case",
+    "case_of",
+    "cases_of_images",
+    "cases_of_pairs",
+    "evaluate",
+    "score_results",
+    "summary",
+    "table",
+]
+
 MEASURES = {**perception.MEASURES, **perception.PROBES}
 #: Columns that say what a row was scored on: ``draw`` is the seed of the degradation.
 CASE = ("data", "channels", "degradation", "draw", "image")

@@ -21,6 +21,8 @@ from .images import luma
 from .images import quantise as to_8_bit
 from .values import scorable
 
+__all__ = ["SSIM_PROTOCOLS", "Protocol", "psnr", "ssim", "ssim_unchecked"]
+
 
 def psnr(
     x_hat: torch.Tensor,

@@ -16,6 +16,8 @@ from pathlib import Path
 from . import places
 from .errors import InputError
 
+__all__ = ["PROFILES", "check", "check_given", "of_notebook"]
+
 #: What a run may be sized as, from the tests' to the sources' own scale.
 PROFILES = ("smoke", "quick", "report", "full")
 #: What every notebook takes; known also where a package is installed without its notebooks.

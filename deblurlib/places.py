@@ -13,6 +13,8 @@ from pathlib import Path
 
 from .errors import InputError
 
+__all__ = ["KNOWN", "MIXTURES", "is_here", "locate", "registered"]
+
 #: The sets that the chapters name, and what each holds; ``data/README.md`` says how to get and
 #: lay them out.
 KNOWN = {

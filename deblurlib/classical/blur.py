@@ -17,6 +17,8 @@ from ..degrade.convolution import extend, fast_grid, filtered, fold
 from ..errors import InputError
 from ..psf import as_kernel
 
+__all__ = ["Blur"]
+
 SIDE_BY_SIDE = 2**20  # values of an image: of larger ones, several at once take much memory
 MEETING = 60.0  # seconds in which all threads must have begun
 

@@ -22,6 +22,8 @@ from .mixtures import MixedSet
 from .samples import Prepared, Samples, joined, numbers_of
 from .sets import ImageSet, PairSet
 
+__all__ = ["evaluation_pairs", "hold", "training_batch", "training_batches"]
+
 T = TypeVar("T")
 
 

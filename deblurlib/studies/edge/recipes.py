@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from ...edges import CANNY
 from ...runs import Recipe
 
+__all__ = ["larger", "recipes", "sweep"]
+
 #: EdgeNet's arguments
 EDGES = {"width": 16, "stages": 3}
 #: the UNets' width, by what has as many parameters: DeblurNet, or DeblurNet and EdgeNet together

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from ...runs import Recipe
 
+__all__ = ["recipes"]
+
 BLURS = ("gaussian", "box", "motion")
 #: S1's Models 1, 2 and 3
 MODELS = ("9-1-5", "9-3-1-5", "9-1-1-1-5")

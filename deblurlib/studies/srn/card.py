@@ -28,6 +28,8 @@ from ...errors import InputError
 from ...evaluation import Case
 from ...restoration import Method
 
+__all__ = ["compare_tiles", "fill_in", "find_grids", "keep_sharp", "measure", "score", "tables"]
+
 SEED = 0
 PROTOCOL = "gaussian-rgb"
 QUALITY, NOISE = 60, 0.02  # of JPEG; of the range

@@ -32,6 +32,8 @@ from ...data import open_images, open_pairs
 from ...errors import require
 from ...sharpness import WIDTH, blur_width
 
+__all__ = ["photographs", "table", "widths"]
+
 PARTS = {"validation": "train", "test": "test"}
 PAIRS = ("gopro_scenes", "reds_small")
 SIDE = 512  # pixels: of larger photographs the middle is taken
