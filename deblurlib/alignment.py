@@ -11,6 +11,8 @@ import torch
 
 from .errors import InputError
 
+__all__ = ["align", "move"]
+
 STEPS = (0.5, 0.25)  # by which a shift is refined, one after the other, pixels
 
 

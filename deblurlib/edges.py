@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from .errors import InputError, require
 from .names import unknown_name
 
+__all__ = ["best_f_score", "canny", "check", "f_score"]
+
 #: name -> weights of red, green and blue; ``luma`` is what OpenCV's conversion to grey takes
 GREYS = {"luma": (0.299, 0.587, 0.114), "mean": (1 / 3, 1 / 3, 1 / 3)}
 #: what the chapter calls an edge: S2's thresholds; smoothing and grey are ours, for S2 finds the

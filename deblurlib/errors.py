@@ -1,5 +1,7 @@
 """The errors, and the one warning, that are meant for the user's eyes."""
 
+__all__ = ["InputError", "InputWarning", "NoSuchRun", "NotRegistered", "require"]
+
 
 class InputError(ValueError):
     """Something given from outside is wrong: a file, a value, a name.
@@ -17,7 +19,8 @@ class InputError(ValueError):
 EXTRAS = {
     **dict.fromkeys(("sklearn", "matplotlib", "ipywidgets", "IPython"), "course"),
     **dict.fromkeys(("papermill", "nbformat", "jsonschema", "jupyterlab"), "course"),
-    **dict.fromkeys(("sphinx", "myst_nb", "sphinx_gallery"), "site"),
+    **dict.fromkeys(("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_gallery"), "site"),
+    "sphinx-mathjax-offline": "site",
     **dict.fromkeys(("gradio", "uvicorn", "fastapi", "starlette"), "app"),
     "snakemake": "batch",
     "tensorboard": "test",

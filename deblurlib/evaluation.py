@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 
-from . import alignment, images, machine, metrics, perception, stats
+from . import alignment, files, images, machine, metrics, perception, stats
 from .data import ImageSet, PairSet, batches
 from .degrade import SETTINGS
-from .errors import InputError
+from .errors import InputError, require
 from .names import Protocol, SettingName, unknown_name
 from .restoration import METHODS, Method
+
+__all__ = [
+    "CASE",
+    "Case",
+    "case_of",
+    "cases_of_images",
+    "cases_of_pairs",
+    "evaluate",
+    "score_results",
+    "summary",
+    "table",
+]
 
 MEASURES = {**perception.MEASURES, **perception.PROBES}
 #: Columns that say what a row was scored on: ``draw`` is the seed of the degradation.
@@ -93,12 +107,7 @@ def evaluate(
         InputError: nothing to evaluate, an unknown name, a result of another size, too little
             memory.
     """
-    for protocol in protocols:
-        if protocol not in metrics.SSIM_PROTOCOLS:
-            raise unknown_name("SSIM protocol", protocol, metrics.SSIM_PROTOCOLS)
-    for measure in measures:
-        if measure not in MEASURES:
-            raise unknown_name("measure", measure, MEASURES)
+    _check_names(protocols, measures)
     identity = METHODS["identity"]
     methods = [identity, *(m for m in methods if m.name != identity.name)]
     names = [m.name for m in methods]
@@ -125,6 +134,67 @@ def evaluate(
     if not rows:
         raise InputError("there is nothing to evaluate on")
     return rows
+
+
+def score_results(
+    name: str,
+    folder: str | os.PathLike[str],
+    cases: Iterable[Case],
+    protocols: Sequence[Protocol] = ("gaussian-rgb",),
+    measures: Sequence[str] = (),
+    border: int = 0,
+    align: int = 0,
+) -> list[dict[str, Any]]:
+    """Score what another program has restored: rows to add to those of :func:`evaluate`.
+
+    ``table(evaluate([mine], cases) + score_results("theirs", folder, cases))`` has both, and the
+    identity first. They are comparable if the program was given the cases' ``y``, and the other
+    arguments are the same in both calls. Taught in chapter 01.
+
+    Args:
+        name: to call the program by.
+        folder: one picture for each case, of the stem of its image: ``chelsea.png`` is what was
+            made of ``test/chelsea.png``. Of a grey case it is grey.
+        protocols, measures, border, align: see :func:`evaluate`.
+
+    Returns:
+        rows as :func:`evaluate` returns them, of which ``seconds`` is ``None``.
+
+    Raises:
+        InputError: a case has no file or two, or one of another size; or as of :func:`evaluate`.
+    """
+    _check_names(protocols, measures)
+    require(name != "identity", "identity is the name of doing nothing")
+    cases = list(cases)
+    files_of: dict[str, list[Path]] = {}
+    for file in sorted(Path(folder).iterdir()) if Path(folder).is_dir() else ():
+        if file.suffix.lower() in files.SUFFIXES:
+            files_of.setdefault(file.stem, []).append(file)
+    rows: list[dict[str, Any]] = []
+    for case in cases:
+        stem = PurePosixPath(case.image).stem
+        found = files_of.get(stem, [])
+        said = " and ".join(file.name for file in found) or "no picture"
+        require(len(found) == 1, f"{folder}: {said} for {case.image}; one of the stem {stem}")
+        x_hat = files.read_image(found[0])[None]
+        x_hat = x_hat[:, :1] if case.x.shape[1] == 1 else x_hat
+        have, wanted = (f"{z.shape[-1]} x {z.shape[-2]}" for z in (x_hat, case.x))
+        require(have == wanted, f"{found[0]}: {have} pixels; the sharp image has {wanted}")
+        row = {"method": name, "image": case.image, "scene": case.scene, "seconds": None}
+        rows.append(row | _scores(x_hat, case.x, protocols, measures, border, align))
+    require(len(rows) > 0, "there is nothing to evaluate on")
+    return rows
+
+
+def _check_names(protocols: Sequence[str], measures: Sequence[str]) -> None:
+    """Raise an :class:`InputError` unless scores of these names are known."""
+    for kind, known, names in (
+        ("SSIM protocol", metrics.SSIM_PROTOCOLS, protocols),
+        ("measure", MEASURES, measures),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown_name(kind, name, known)
 
 
 def summary(rows: Sequence[Row], protocol: Protocol = "gaussian-rgb") -> list[dict[str, Any]]:
@@ -165,6 +235,45 @@ def summary(rows: Sequence[Row], protocol: Protocol = "gaussian-rgb") -> list[di
         line["seconds"] = _mean(r["seconds"] for r in scored if r.get("seconds") is not None)
         lines.append(line | {"ssim_protocol": protocol})
     return lines
+
+
+def table(rows: Sequence[Row], protocol: Protocol = "gaussian-rgb") -> str:
+    """The :func:`summary` of rows as plain text, for a terminal: a line a method, identity first.
+
+    Means of PSNR in dB and of SSIM, what the method gains over the identity in dB, and the share of
+    images on which it has the higher PSNR. ``-`` stands where there is no mean. Where a score is
+    infinite, a last line says how many of whose are left out. Taught in chapter 01.
+
+    Args:
+        rows: of :func:`evaluate`, or of several calls together.
+        protocol: of SSIM; one that the rows have.
+
+    Raises:
+        InputError: see :func:`summary`.
+    """
+    lines = [("method", "n", "PSNR, dB", f"SSIM {protocol}", "gain, dB", "win rate")]
+    perfect = []
+    for line in summary(rows, protocol):
+        cells = (line["method"], str(line["n"]), _text(line["psnr"], ".2f"))
+        cells += (_text(line["ssim"], ".4f"),)
+        if line["method"] == "identity":
+            lines.append((*cells, "", ""))
+        else:
+            lines.append((*cells, _text(line["psnr_gain"], "+.2f"), f"{line['win_rate']:.0%}"))
+        if line["perfect"]:
+            perfect.append(f"{line['method']} on {line['perfect']} of {line['n']}")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [
+        "  ".join([first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]).rstrip()
+        for first, *others in lines
+    ]
+    if perfect:
+        text.append(f"without the images that are perfect: {', '.join(perfect)}")
+    return "\n".join(text)
+
+
+def _text(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _identities(rows: Sequence[Row], key: str) -> dict[tuple[Any, ...], Row]:

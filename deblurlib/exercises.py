@@ -25,6 +25,8 @@ import torch
 
 from . import plots
 
+__all__ = ["Wrong", "check", "describe", "number", "require", "tensor"]
+
 #: What a tensor may hold, and which types that is. ``"float"`` is handed on as float32.
 KINDS = {
     "float": (torch.float32, torch.float64, torch.float16, torch.bfloat16),

@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+__all__ = ["of_blocks", "of_bytes", "of_package", "of_source", "of_texts", "texts"]
+
 SHORT = 12  # hex digits, enough to tell apart all runs and data sets that a person ever makes
 
 

@@ -12,6 +12,18 @@ import torch.nn.functional as F
 
 from .errors import InputError, require
 
+__all__ = [
+    "centre_crop",
+    "from_standardised",
+    "grey",
+    "luma",
+    "quantise",
+    "reduce",
+    "standardise",
+    "to_array",
+    "to_tensor",
+]
+
 #: mean and standard deviation of ImageNet's images in [0, 1]: red, green, blue; as torchvision's
 #: documentation gives them
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -19,6 +19,25 @@ from . import edges, images, metrics, names, psf
 from .degrade import Pair
 from .errors import InputError, require
 
+__all__ = [
+    "ADVERSARIAL",
+    "OBJECTIVES",
+    "Adversarial",
+    "Objective",
+    "balanced_cross_entropy",
+    "charbonnier_over_scales",
+    "edges_of_sharp",
+    "euclidean",
+    "first",
+    "image_and_edges",
+    "mse_and_variation",
+    "mse_over_scales",
+    "objective",
+    "sharp",
+    "ssim_and_l1",
+    "total_variation",
+]
+
 NARROW = 0.3  # standard deviation of a blur that hardly shows, pixels
 Output = torch.Tensor | Sequence[torch.Tensor]  # of a model: one tensor, or several
 

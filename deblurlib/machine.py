@@ -15,6 +15,18 @@ import torch
 from . import fingerprint
 from .errors import InputError, require
 
+__all__ = [
+    "arithmetic",
+    "computes_bf16",
+    "device",
+    "device_name",
+    "is_alike",
+    "is_out_of_memory",
+    "memory_for",
+    "tf32",
+    "versions",
+]
+
 #: The environment variable that says which device "auto" means.
 CHOICE = "DEBLURLIB_DEVICE"
 DECIDING = (

@@ -22,6 +22,8 @@ from .images import quantise as to_8_bit
 from .names import unknown_name
 from .values import scorable
 
+__all__ = ["SSIM_PROTOCOLS", "Protocol", "psnr", "ssim", "ssim_unchecked"]
+
 
 def psnr(
     x_hat: torch.Tensor,

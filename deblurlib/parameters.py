@@ -17,6 +17,8 @@ from . import places
 from .errors import InputError
 from .names import Profile, closest, known
 
+__all__ = ["PROFILES", "check", "check_given", "of_notebook"]
+
 #: What a run may be sized as, from the tests' to the sources' own scale.
 PROFILES = known(Profile)
 #: What every notebook takes; known also where a package is installed without its notebooks.

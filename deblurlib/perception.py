@@ -24,6 +24,20 @@ from .errors import InputError
 from .images import grey
 from .values import scorable
 
+__all__ = [
+    "MEASURES",
+    "PROBES",
+    "Measure",
+    "blur_effect",
+    "channel_drift",
+    "checkerboard",
+    "colour_drift",
+    "gradient_similarity",
+    "grid_peaks",
+    "grid_strength",
+    "spectrum_distance",
+]
+
 BLOCK = 64  # side, pixels, of the blocks of which a spectrum is averaged
 NEAR = (-4, -3, -2, 2, 3, 4)  # steps to the frequencies that one is compared with
 

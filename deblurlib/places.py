@@ -14,6 +14,8 @@ from pathlib import Path
 from .errors import InputError
 from .names import closest
 
+__all__ = ["KNOWN", "MIXTURES", "is_here", "locate", "registered"]
+
 #: The sets that the chapters name, and what each holds; ``data/README.md`` says how to get and
 #: lay them out.
 KNOWN = {

@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 shown = True  # whether there are bars at all
 
+__all__ = ["progress_bar"]
+
 
 @contextmanager
 def progress_bar(

@@ -12,6 +12,8 @@ from . import images
 from .classical import estimate_noise
 from .errors import InputError
 
+__all__ = ["blur_width", "is_sharp"]
+
 AGAIN = 1.0  # pixels: sigma of the Gaussian by which a picture is blurred again
 BLOCK = 32  # pixels: side of a place
 ENOUGH = 6  # edge pixels of one direction that a place needs to count

@@ -15,6 +15,18 @@ from scipy.special import stdtr, stdtrit
 
 from .errors import InputError
 
+__all__ = [
+    "Interval",
+    "bootstrap",
+    "differs",
+    "equivalent",
+    "holm",
+    "over_seeds",
+    "p_values",
+    "standard_error",
+    "win_rate",
+]
+
 
 @dataclass(frozen=True)
 class Interval:

@@ -11,6 +11,8 @@ import torch
 
 from .errors import InputError, require
 
+__all__ = ["as_batch", "as_floats", "as_levels", "check_restorable", "scorable"]
+
 ROUNDING = 1e-5  # of the range: how far beyond it a sharp image's floats may lie
 #: how far beyond [0, 1] the values of an image to restore may lie on average, and half of those of
 #: a restoration; and how far any value of the former

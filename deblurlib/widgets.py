@@ -22,6 +22,8 @@ from matplotlib.figure import Figure
 
 from . import images, plots
 
+__all__ = ["explorer"]
+
 Panels = tuple[Mapping[str, torch.Tensor], str]
 HEIGHT = 256  # pixels; smaller panels are enlarged by whole numbers
 STRIP = 4  # positions at most, side by side, so that they are seen

@@ -150,7 +150,7 @@ def built(tmp_path_factory):
         outcome = execute.run_chapter(CHAPTER, copy, {"profile": "smoke"})
     assert outcome.error is None
     store(outcome, root)
-    return site.build([outcome], root, out).parent
+    return site.build([outcome], root, out, examples=False).parent
 
 
 def store(outcome, root):

@@ -17,7 +17,9 @@ from deblurlib.evaluation import (
     cases_of_images,
     cases_of_pairs,
     evaluate,
+    score_results,
     summary,
+    table,
 )
 from deblurlib.restoration import METHODS, Method
 from deblurlib.runs import Recipe
@@ -404,3 +406,64 @@ def test_the_options_of_the_pairs_are_passed_on_and_an_unknown_degradation_is_na
     assert one.y.shape == one.x.shape == (1, 1, 11, 11)
     with pytest.raises(InputError, match="degradation 'fog' is none of s1-gaussian, s1-box"):
         next(cases_of_images(sharp, "fog", 0))
+
+
+def test_a_table_says_in_aligned_text_what_the_summary_does():
+    fourth = Method("fourth", lambda y, kernel: 0.75 * y, "darker")
+    rows = evaluate([INVERT, fourth], [case(0), case(1)])
+    head, *lines = table(rows).splitlines()
+    assert [len(line) for line in lines[1:]] == [len(head)] * 2
+    for line, expected in zip(lines, summary(rows), strict=True):
+        name, n, psnr, ssim, *more = line.split()
+        assert (name, int(n)) == (expected["method"], 2)
+        assert float(psnr) == pytest.approx(expected["psnr"], abs=0.006)
+        assert float(ssim) == pytest.approx(expected["ssim"], abs=6e-5)
+        gain = [f"{expected['psnr_gain']:+.2f}", f"{expected['win_rate']:.0%}"]
+        assert more == ([] if name == "identity" else gain)
+
+
+def test_a_table_says_what_it_has_no_mean_of_and_what_is_left_out():
+    small = case(0, height=5)  # too small for the SSIM
+    perfect = Method("perfect", lambda y, kernel: small.x, "the sharp image")
+    head, identity, line, note = table(evaluate([perfect], [small])).splitlines()
+    assert "SSIM gaussian-rgb" in head
+    assert identity.split() == ["identity", "1", "11.91", "-"]
+    assert line.split() == ["perfect", "1", "-", "-", "-", "100%"]
+    assert note == "without the images that are perfect: perfect on 1 of 1"
+
+
+# ---- what another program restored
+
+
+def test_results_in_files_are_scored_as_a_method_that_returns_them(tmp_path):
+    cases = [case(0), replace(case(1), image="test/1.png")]
+    grey = case(2, channels=1)
+    for number, one in enumerate((*cases, grey)):
+        files.write_image(tmp_path / f"{number}.png", INVERT(one.y)[0])
+    (tmp_path / "notes.txt").write_text("made by another program")
+    options = {"border": 2, "measures": ("blur_effect",)}
+    inverted = [row for row in evaluate([INVERT], [*cases, grey], **options)][1::2]
+    rows = score_results("theirs", tmp_path, [*cases, grey], **options)
+    for row, other in zip(rows, inverted, strict=True):
+        assert row == other | {"method": "theirs", "seconds": None}
+    both = evaluate([INVERT], [*cases, grey], **options) + rows
+    assert [line.split()[0] for line in table(both).splitlines()[1:]] == [
+        "identity",
+        "invert",
+        "theirs",
+    ]
+
+
+def test_results_in_files_that_are_not_those_of_the_cases_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no picture for 0.png; one of the stem 0"):
+        score_results("theirs", tmp_path / "missing", [case(0)])
+    files.write_image(tmp_path / "0.png", noise(0)[:, 1:])
+    with pytest.raises(InputError, match=r"0.png: 30 x 23 pixels; the sharp image has 30 x 24"):
+        score_results("theirs", tmp_path, [case(0)])
+    files.write_image(tmp_path / "0.jpg", noise(0))
+    with pytest.raises(InputError, match=r"0.jpg and 0.png for 0.png"):
+        score_results("theirs", tmp_path, [case(0)])
+    with pytest.raises(InputError, match="identity is the name of doing nothing"):
+        score_results("identity", tmp_path, [case(0)])
+    with pytest.raises(InputError, match="SSIM protocol 'x' is none of"):
+        score_results("theirs", tmp_path, [case(0)], protocols=("x",))

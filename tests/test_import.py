@@ -117,8 +117,9 @@ def test_a_module_imports_only_what_stands_below_it(name):
 
 def test_the_pages_order_is_that_of_the_layers():
     page = (PACKAGE.parent / "docs" / "api.md").read_text("utf-8")
-    headings = re.findall(r"(?m)^## (\w+)$", page)
-    assert headings[-len(LAYERS) :] == LAYERS[::-1]
+    library = page.partition("\n## The library\n")[2].partition("\n## ")[0]
+    assert re.findall(r"(?m)^- \[(\w+)\]\(api/\1\.md\)", library) == LAYERS[::-1]
+    assert re.findall(r"(?m)^api/(\w+)$", page)[: len(LAYERS)] == LAYERS[::-1]
 
 
 def test_the_command_loads_nothing_heavy_before_it_knows_what_to_do():

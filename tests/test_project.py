@@ -15,7 +15,7 @@ import pytest
 import yaml
 from test_deconvolution import CHOSEN
 
-from deblurlib import models, places, report
+from deblurlib import evaluation, models, places, report
 from deblurlib.models import WEIGHTS
 from deblurlib.report import site
 from deblurlib.report.keys import KEY, find_pages
@@ -143,13 +143,27 @@ def test_the_licences_are_that_of_the_code_and_those_of_the_weights():
     assert found == {ROOT / "LICENSE", *networks}
 
 
-def test_the_readme_names_every_chapter_and_its_code_runs(tmp_path, monkeypatch):
+def test_the_readme_names_every_chapter_and_its_model_beats_the_identity(
+    tmp_path, monkeypatch, capsys
+):
     readme = (ROOT / "README.md").read_text("utf-8")
     for notebook in find_pages(ROOT / "notebooks"):
         assert f"notebooks/{notebook.name}" in readme
     monkeypatch.chdir(tmp_path)
-    run_blocks(readme)
+    made = run_blocks(readme)
     assert [path.name for path in tmp_path.iterdir()] == ["blurred.png"]
+    identity, mine = evaluation.summary(made["rows"])
+    assert mine["psnr_gain"] > 0.5
+    assert (mine["win_rate"], mine["ssim"] > identity["ssim"]) == (1, True)
+    shown = re.search(r"```text\n(method .*?)```", readme, re.DOTALL)[1]
+    printed = evaluation.table(made["rows"])
+    assert printed in capsys.readouterr().out
+    told, made_now = ([line.split() for line in t.splitlines()] for t in (shown, printed))
+    assert told[0] == made_now[0]
+    for line, now in zip(told[1:], made_now[1:], strict=True):
+        assert line[:2] == now[:2]
+        numbers = zip(line[2:5], now[2:5], strict=True)  # on another processor it learns otherwise
+        assert all(float(a) == pytest.approx(float(b), abs=0.4) for a, b in numbers)
 
 
 def test_published_results_are_valid():

@@ -20,6 +20,8 @@ from . import tasks
 from .visits import Visits
 from .workers import Busy, Died, Line, Stopped, Ticket
 
+__all__ = ["Limits"]
+
 QUICK = 60.0  # seconds that a look or a preview may take, at most
 OFTEN = 0.25  # seconds between two words to a visitor
 WARM = 256  # side of what is restored at the start, for the time it takes, pixels

@@ -30,6 +30,8 @@ from .desk import Desk, Limits, Word, Words, said
 from .door import MORE, Door, TooLarge
 from .workers import Busy, Died, Stopped
 
+__all__ = ["build"]
+
 DEFAULT = "srn"  # the method of a form without one
 TRUE = ("1", "true", "yes", "on")
 LONG = 8  # signs of a whole number, fewer than that

@@ -28,6 +28,8 @@ from ..restoration.telling import find_part
 from ..restoration.tiles import work
 from ..sharpness import is_sharp
 
+__all__ = ["compare_trust", "cut", "find", "preview", "restore"]
+
 Tell = Callable[[float], None]
 
 # the server's own files beside a picture begin with a dot, as no visitor's file does

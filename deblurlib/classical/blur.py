@@ -18,6 +18,8 @@ from ..names import Boundary, unknown_name
 from ..psf import as_kernel
 from ..values import Array
 
+__all__ = ["Blur"]
+
 SIDE_BY_SIDE = 2**20  # values of an image: of larger ones, several at once take much memory
 MEETING = 60.0  # seconds in which all threads must have begun
 

@@ -52,6 +52,8 @@ def report(
     if site:
         rendering.check_installed()
     choose_device(device)
+    if site:  # before the minutes that the chapters take
+        rendering.check_installed()
     executions = [
         *execute_chapters(chapters or [], profile, seed, data or [], parameter or [], out)
     ]

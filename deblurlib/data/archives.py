@@ -19,6 +19,8 @@ from ..errors import InputError
 from . import names
 from .contents import Item, file_state
 
+__all__ = ["npz_items", "zip_items"]
+
 BLOCK = 2**20  # bytes that are read at a time
 #: What comes of reading a damaged zip, its directory of names included.
 DAMAGED = (

@@ -23,6 +23,8 @@ from .mixtures import AnySet
 from .samples import Held, Prepared, Samples, joined, numbers_of
 from .sets import ImageSet
 
+__all__ = ["evaluation_pairs", "hold", "training_batch", "training_batches"]
+
 T = TypeVar("T")
 
 

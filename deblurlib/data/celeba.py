@@ -18,6 +18,8 @@ from ..places import KNOWN
 from . import names
 from .contents import FileState, Item, file_state
 
+__all__ = ["find", "items_of"]
+
 NAME = "celeba"
 IMAGES = "img_align_celeba"
 ARCHIVE = f"{IMAGES}.zip"

@@ -21,6 +21,8 @@ from ..places import locate
 from .archives import DAMAGED
 from .contents import FileState, Item, file_state
 
+__all__ = ["classes", "find", "items_of"]
+
 SHAPE = (32, 32, 3)
 PIXELS = 32 * 32 * 3
 

@@ -17,6 +17,8 @@ from .. import files, fingerprint
 from ..errors import InputError
 from . import names
 
+__all__ = ["hash_items", "verify"]
+
 CHECKSUMS = "SHA256SUMS"
 #: Two changes of a file within one step of its file system's clock leave the same times. The
 #: coarsest steps, FAT's, are of two seconds.

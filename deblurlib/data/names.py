@@ -9,6 +9,8 @@ from __future__ import annotations
 import unicodedata
 from pathlib import PurePosixPath
 
+__all__ = ["as_bytes", "composed", "is_note", "is_visible", "side", "stem", "top", "view"]
+
 #: Files that systems leave behind.
 LITTER = ("thumbs.db", "desktop.ini")
 #: Files, of any suffix, that tell of others.

@@ -12,6 +12,8 @@ from ..files.kernels import SUFFIXES
 from . import names, scenes
 from .contents import Item, described
 
+__all__ = ["holds_pairs", "one_per_stem"]
+
 #: Sets whose blurred images lie in another folder than ``blur/``, beside ``sharp/`` all the same.
 BLURRED_IN = {"gopro-gamma": "blur_gamma"}
 

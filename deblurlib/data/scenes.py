@@ -14,6 +14,8 @@ from ..errors import InputError
 from . import names
 from .contents import Item
 
+__all__ = ["read", "write"]
+
 TABLE = "scenes.csv"
 DELIMITERS = ",;\t"
 

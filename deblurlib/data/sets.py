@@ -14,6 +14,8 @@ from ..errors import InputError
 from . import contents, names
 from .contents import Item
 
+__all__ = ["ImageSet", "PairSet", "reduced_name"]
+
 
 def reduced_name(name: str, side: int | None, square: bool = False) -> str:
     """What a set is called whose images are reduced: ``celeba-64``, or ``celeba-64x64`` of squares.

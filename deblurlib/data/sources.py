@@ -21,6 +21,8 @@ from .archives import BLOCK, npz_items, zip_items
 from .contents import CHECKSUMS, Item, file_state, with_checksums
 from .scenes import TABLE
 
+__all__ = ["open_source"]
+
 #: The photographs inside the scikit-image and scikit-learn wheels: name -> (path, sha256).
 SAMPLE = {
     "train/astronaut.png": (

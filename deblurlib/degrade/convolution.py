@@ -18,6 +18,7 @@ from ..names import Boundary, unknown_name
 from .carrying import carry
 
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+#: What may be taken to lie beyond an image, see :func:`convolve`.
 BOUNDARIES = ("reflect", "circular", "zero", "valid")
 
 # On the processor, summing taps is faster up to about this many (benchmarks/convolution.py); above

@@ -99,6 +99,7 @@ class Pair:
         return [d.parameters for d in self.degradations]
 
 
+#: A setting: from a random generator to how an image is degraded.
 Draw = Callable[[torch.Generator], Degradation]
 
 

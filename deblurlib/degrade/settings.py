@@ -21,6 +21,35 @@ from .sampling import Degradation, Draw
 from .seeding import between
 from .snapshots import snapshot, snapshots, stored
 
+__all__ = [
+    "SETTINGS",
+    "known_blur",
+    "noise",
+    "s1_box",
+    "s1_box_matched",
+    "s1_gaussian",
+    "s1_gaussian_matched",
+    "s1_motion",
+    "s1_motion_5",
+    "s1_motion_11",
+    "s1_motion_21",
+    "s1_motion_31",
+    "s2_gaussian",
+    "s2_gaussian_2",
+    "s2_gaussian_4",
+    "s2_gaussian_noisy",
+    "s2_gaussian_quiet",
+    "s2_gaussian_whole",
+    "s3_mixture",
+    "s4_camera",
+    "s4_camera_light",
+    "s5_gaussian",
+    "s5_gaussian_clipped",
+    "s5_gaussian_noisy",
+    "s5_gaussian_uniform",
+    "shake",
+]
+
 
 def _one_for_all(draw: Draw) -> Draw:
     """A setting that does not draw anything: one degradation will do for all images of a batch."""

@@ -26,6 +26,7 @@ from .whole import read_bytes
 #: suffix -> format, of what is read and written; others are not even tried
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".webp": "WEBP"}
 FORMATS |= {".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+#: The suffixes of :data:`FORMATS`.
 SUFFIXES = tuple(FORMATS)
 MAX_PIXELS = 100_000_000  # more than any photograph; less than a decompression bomb
 PHONE = (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1", b"avif", b"avis")  # brands

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+__all__ = ["ConvGRU", "ConvLSTM", "ConvRNN"]
+
 
 class NoRecurrence(nn.Module):
     """Passes everything on and remembers nothing."""

@@ -17,6 +17,7 @@ from .. import files, machine
 from ..errors import InputError
 from .networks import load, save
 
+#: The folder of the networks that ship.
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 

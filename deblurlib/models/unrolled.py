@@ -22,6 +22,8 @@ from ..degrade.convolution import extend
 from ..errors import InputError, require
 from ..images import ROUNDING
 
+__all__ = ["disturbed"]
+
 KEPT = 0.1  # the least share of a pixel that a correction leaves: what is 0 once would stay 0
 LOUDER = 20  # times the noise is shown to a correction, to be of the size of what else it sees
 

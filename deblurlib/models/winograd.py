@@ -24,6 +24,8 @@ from torch import nn
 
 from .srn import ResBlock
 
+__all__ = ["WinogradBlocks", "WinogradConv", "lighten", "suits", "transforms"]
+
 OUTPUTS = 6  # side of what a tile gives, pixels
 #: side of the kernel -> the finite points, for OUTPUTS outputs. Those for 5 are 0 and two numbers
 #: with their opposites and inverses: of all with numerators and denominators below 8, the two whose

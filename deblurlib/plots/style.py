@@ -14,6 +14,7 @@ from matplotlib.text import Text
 
 INK = "#7c7c7c"  # of texts, axes and plain curves: 4 to 1 on white as on #1b1b1b
 BLUE, RED, GREEN, PINK, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+#: Matplotlib's settings for all figures.
 STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 11,

@@ -15,6 +15,8 @@ from ..runs import Recipe
 from . import proofs, sameness, stamp
 from .state import WHOLE, Page, State, read
 
+__all__ = ["confirm", "record_anew"]
+
 
 def confirm(page: Page, show: proofs.Show = str) -> Page:
     """Replay a page's proof, write the outcome into its results file, and return the new page.

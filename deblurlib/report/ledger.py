@@ -16,6 +16,8 @@ from ..errors import InputError
 from . import keys, state
 from .state import Page
 
+__all__ = ["Entry", "brief", "choose", "count", "fill_in", "read"]
+
 VERDICTS = ("confirmed", "refuted", "undecided")
 ORIGINS = ("source", "ours")
 BEGIN, END = "<!-- claims -->\n", "<!-- /claims -->"  # around the brief, in the README

@@ -23,6 +23,8 @@ from . import rows_proof, stamp
 from .keys import chapter_of
 from .summary_check import other_summary
 
+__all__ = ["make", "replay"]
+
 SCHEMA_VERSION = 1
 Show = rows_proof.Show
 

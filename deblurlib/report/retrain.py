@@ -15,6 +15,8 @@ from ..studies.rows import read_rows
 from .confirm import Page
 from .keys import chapter_of
 
+__all__ = ["retrain"]
+
 
 def retrain(page: Page, count: int, seed: int = 0) -> list[dict]:
     """Train some published runs from the beginning, and score them as the chapter does.

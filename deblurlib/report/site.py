@@ -9,6 +9,7 @@ into the site, and explorers are self-contained.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,36 +20,37 @@ from pathlib import Path
 import nbformat
 
 from ..errors import InputError, not_installed
-from . import answers, leaderboard, ledger, overview, pages, reading, state, verdicts
+from . import answers, gallery, leaderboard, ledger, overview, pages, reading, state, verdicts
 from .execute import Execution, find_chapters
 from .keys import key_of
 
 PICTURES = "pictures"  # the folder of a page's pictures, beside it
 CHAPTERS, RUNS = "chapters", "your-run"  # the folders of pages
 STATIC = "_static"
+#: what builds it: packages of the extra ``site``, as they are imported
+PACKAGES = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_gallery", "sphinx-mathjax-offline")
 
 
-def check_installed() -> None:
-    """An error unless a site can be built here."""
-    for package in ("sphinx", "myst_nb"):
-        if find_spec(package) is None:
-            raise not_installed("the site", package)
-
-
-def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
+def build(executions: Sequence[Execution], root: Path, out: Path, examples: bool = True) -> Path:
     """Render all published chapters and the executed ones with ``docs/``; return the start page.
 
     Args:
         root: the checkout.
         out: the build folder; the site goes to ``out/site`` and replaces an earlier one.
+        examples: execute those of ``docs/examples`` that have changed, or whose library has; else
+            they are shown without what they print and draw.
 
     Raises:
-        InputError: Sphinx is not installed or failed; the message holds what it said.
+        InputError: Sphinx is not installed or failed, or an example did; the message holds what
+            was said.
     """
     check_installed()
-    source = out / "site-source"
+    source, kept = out / "site-source", out / "site-examples"
+    gallery.keep(source, kept)
     shutil.rmtree(source, ignore_errors=True)
     copy_pages(root, source)
+    if examples:
+        gallery.bring_back(kept, source)
     for folder in (CHAPTERS, RUNS):
         (source / folder).mkdir()
     by_notebook = {e.notebook.name: e for e in executions if e.copy.exists()}
@@ -68,15 +70,31 @@ def build(executions: Sequence[Execution], root: Path, out: Path) -> Path:
     (source / "leaderboard.md").write_text(leaderboard.page(lines, root), "utf-8")
     site = out / "site"
     shutil.rmtree(site, ignore_errors=True)
+    run_sphinx(source, site, examples)
+    return site / "index.html"
+
+
+def run_sphinx(source: Path, site: Path, examples: bool) -> None:
+    """Make HTML of a folder of pages; arguments and errors as of :func:`build`."""
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(site)]
+    command += [] if examples else ["-D", "plot_gallery=0"]
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"}
     )
     if done.returncode:
-        raise InputError(f"the site could not be built:\n{(done.stderr or done.stdout).strip()}")
+        said = (done.stderr or done.stdout).strip()
+        failed = re.findall(r"(plot_\w+\.py)\S* failed leaving traceback", said)
+        what = f"the example {failed[0]} failed" if failed else "it could not be built"
+        raise InputError(f"the site: {what}:\n{said}")
     if done.stderr.strip():
         print(done.stderr.strip(), file=sys.stderr)
-    return site / "index.html"
+
+
+def check_installed() -> None:
+    """Raise an :class:`InputError` unless all that builds a site is installed."""
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            raise not_installed("the site (--no-site does without)", package)
 
 
 def copy_pages(root: Path, source: Path) -> None:

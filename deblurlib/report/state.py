@@ -17,6 +17,8 @@ from types import ModuleType
 from ..errors import InputError
 from . import keys, stamp
 
+__all__ = ["Page", "State", "check_form", "published"]
+
 SCHEMA = Path(__file__).with_name("results.schema.json")
 
 

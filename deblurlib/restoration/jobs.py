@@ -80,6 +80,7 @@ class Step:
     called: str = "frames"  # or "planes"
 
 
+#: What is told of each step of a restoration.
 Watch = Callable[[Step], None]
 
 

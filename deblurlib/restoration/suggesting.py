@@ -24,6 +24,8 @@ from .finding import result_suffix
 from .lookup import KERNELNET
 from .restoring import telling_pixels
 
+__all__ = ["is_line", "judge", "look_at", "noise_of", "smaller_side"]
+
 VERDICTS = ("sharp", "hardly blurred", "noisy", "moved", "out of focus", "unclear")
 SIDE, KERNEL = 256, 31  # pixels: of the part that a kernel is looked for in, and of the kernel
 ONE_WAY = replace(finding.SEARCH, ways=finding.SEARCH.ways[:1])  # a third of the time

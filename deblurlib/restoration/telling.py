@@ -13,6 +13,8 @@ import torch.nn.functional as F
 
 from ..classical import unsaturated
 
+__all__ = ["find_part", "telling_part"]
+
 PIXELS = 2**20  # of the part, at most
 CELL = 32  # side of the squares that the part is put together from, pixels
 BAND = 16  # rows of cells that are looked at at once

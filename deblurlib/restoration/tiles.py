@@ -15,6 +15,8 @@ from .. import machine
 from ..errors import InputError
 from .method import Method
 
+__all__ = ["fits", "in_tiles", "layout", "spans", "work"]
+
 TILE = 768  # side, pixels
 OVERLAP = 128  # of neighbouring tiles, where a method sees further
 TOGETHER = 8  # tiles of a row that a GPU restores at once; a processor is no faster so

@@ -21,6 +21,8 @@ from ..classical.stopping import estimate_noise
 from ..errors import require
 from ..values import LEVELS, Array, as_batch, check_restorable
 
+__all__ = ["Trust", "nonnegative_least_squares", "trust"]
+
 SIDE = 31  # of a kernel, pixels
 PATCH = 96  # side of a patch, pixels
 LEAST = 48  # of a patch: it must hold clearly more equations than a kernel has values

@@ -13,6 +13,8 @@ from ..losses import ADVERSARIAL
 from ..training import ACCURACY, Player, fooling, supervised, telling
 from .recipe import Recipe
 
+__all__ = ["build", "players_of"]
+
 Weights = Mapping[str, torch.Tensor]  # what state_dict() of a model returns
 
 

@@ -29,6 +29,17 @@ from . import fitting, inputs, players, validation
 from .recipe import Recipe
 from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
 
+__all__ = [
+    "miniature",
+    "of_batches",
+    "of_miniature",
+    "of_rates",
+    "of_recipe",
+    "of_run",
+    "replay",
+    "replay_run",
+]
+
 STEPS, FEWER_STEPS = 12, 4  # of a miniature; fewer where that takes over SLOW seconds
 SLOW = 5.0
 SIDE = 8  # pixels of a miniature's crop, or the least that its networks and its loss take

@@ -10,6 +10,8 @@ import torch
 
 from .. import fingerprint
 
+__all__ = ["differences", "of_numbers", "of_tensors", "of_weights"]
+
 #: How far apart two kinds of machine may bring a number, as a share of it or, of weights, of the
 #: way that all of them went. Measured: instruction sets and threads move weights by up to 2.4e-6,
 #: the smallest change that matters (Adam's beta of 0.999 made 0.9991) by 1.1e-5. What is rounded

@@ -14,6 +14,8 @@ from ..runs.inputs import open_training_images
 from ..stats import Interval
 from .archive import AnyRun
 
+__all__ = ["Claim", "decibels", "judge", "losses", "scores", "validation_images"]
+
 LEVEL = 0.05  # of Holm's adjusted p-values
 ENOUGH_SEEDS = 5  # of 3 or 4 seeds, each must agree on its own
 

@@ -14,6 +14,8 @@ from ..evaluation import CASE, case_of
 from ..metrics import SSIM_PROTOCOLS
 from ..perception import MEASURES, PROBES
 
+__all__ = ["from_csv", "read_rows", "to_csv"]
+
 #: of a blur by a Gaussian: its standard deviation, pixels; of a method that guesses a kernel: its
 #: error, see :func:`deblurlib.psf.distance`
 OF_KERNELS = ("sigma", "kernel_error")

@@ -26,6 +26,8 @@ from ..errors import require
 from ..restoration import suggesting
 from .classical.choose import aligned_psnr
 
+__all__ = ["gains", "pairs", "verdicts"]
+
 SEED, SHIFT = 1, 10  # a result may be moved by so many pixels, as its kernel may
 METHODS = ("srn", "blind-edges", "kernelnet-rl")
 

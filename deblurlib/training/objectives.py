@@ -15,6 +15,7 @@ from ..losses import Adversarial, Objective, Output, first
 
 Networks = Mapping[str, nn.Module]  # the players' networks, by the players' names
 Losses = dict[str, torch.Tensor]
+#: The name, in a row, of the share of images that a critic tells rightly.
 ACCURACY = "critic_accuracy"
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from ..errors import InputError
 from ..names import unknown_name
 
+#: name -> class; its arguments are those of PyTorch's.
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 

@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+__all__ = ["has_sound", "shown_frames"]
+
 MOST_BOXES = 1_000  # looked at in one box
 MOST_FRAMES = 10_000_000  # a day and more at 100 a second; also the longest table that is read
 EMPTY = -1  # as an edit's first time: nothing is shown

@@ -20,6 +20,8 @@ from ...evaluation import MEASURES
 from ..archive import AnyRun
 from ..claims import Claim, validation_images
 
+__all__ = ["both", "real_claims", "source_tests", "uniform_claims"]
+
 LARGE = 5.0  # pixels: from this sigma on, a blur is a large one; S5's tables show 5.2 and 5.8
 MARGINS = {"psnr": (0.1, "dB"), "ssim_gaussian-rgb": (0.005, "SSIM")}
 MARGINS |= {"kernel_error": (0.05, "relative squared error")}

@@ -21,6 +21,8 @@ from ...restoration import Method
 from ...restoration.patches import OVERLAP, PATCH, grid_for, grid_spans
 from ..scoring import DRAW
 
+__all__ = ["blurred", "cases", "local_kernels", "methods", "sigmas", "weights_of"]
+
 NODES, NARROW, WIDE, SIZE = (3, 4), 0.5, 4.0, 25  # of the grid; sigmas' range and window, pixels
 LARGEST = (320, 448)  # pixels of an image that is blurred
 #: see :func:`deblurlib.degrade.convolve_field`

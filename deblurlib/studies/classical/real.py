@@ -28,6 +28,8 @@ from . import SCORING, field
 from .claims import BLIND, MEASURED, REAL, real_claims
 from .recipes import recipes
 
+__all__ = ["measure", "score_beyond", "score_field", "score_reduced"]
+
 FEWER = ("real-gan-plain", "real-gan-pixel")
 ENOUGH = 3  # seeds, of the arms above
 #: pairs that no network is trained on: those that are scored at full size, too; others, with the

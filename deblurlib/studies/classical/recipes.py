@@ -17,6 +17,8 @@ from __future__ import annotations
 from ...data import holds_pairs
 from ...runs import Recipe
 
+__all__ = ["real", "recipes", "uniform"]
+
 IMAGES = "imagenet"  # what Phase I's networks see, whatever pairs Phase II's are trained on
 WIDTH = 16  # of the first level of the study's UNets
 SIDE = 142  # pixels: of the shorter side of Phase II's images, a third of gopro_scenes'

@@ -28,6 +28,16 @@ from . import SCORING
 from .claims import BLIND, NARROW, NOISY, PLAIN, S5, STOPPED, uniform_claims
 from .recipes import recipes
 
+__all__ = [
+    "cases",
+    "handed_to",
+    "kernel_errors",
+    "measure",
+    "score_classical",
+    "score_networks",
+    "sigmas_of",
+]
+
 ARMS = ("guess", "blind-unet", "blind-unet-residual")
 #: test images by profile, and of those the ones that the settings around S5's are tried on
 COUNT = {"smoke": 2, "quick": 3}

@@ -13,6 +13,8 @@ from typing import Any
 from ...edges import CANNY
 from ...runs import Recipe
 
+__all__ = ["larger", "recipes", "sweep"]
+
 #: EdgeNet's arguments
 EDGES = {"width": 16, "stages": 3}
 #: the UNets' width, by what has as many parameters: DeblurNet, or DeblurNet and EdgeNet together

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from ...runs import Recipe
 
+__all__ = ["recipes"]
+
+#: The blurs that networks are trained on, each of ``degrade.SETTINGS``, after ``s1-``.
 BLURS = ("gaussian", "box", "motion")
 #: S1's Models 1, 2 and 3
 MODELS = ("9-1-5", "9-3-1-5", "9-1-1-1-5")
+#: How a name says a learning rate -> the rate.
 RATES = {"1e-4": 1e-4, "5e-5": 5e-5}
 #: by slug: the last layer's rate as a fraction of the others'
 LAST = {"half": 0.5, "tenth": 0.1}
 SGD_RATES = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2}
+#: Lengths of the motion, pixels.
 LENGTHS = (5, 11, 15, 21, 31)
 #: by slug: networks of growing receptive field; the last three have equally many parameters
 RECEPTIVE_FIELDS = {

@@ -17,6 +17,8 @@ from ...data import ImageSet, scenes
 from ...errors import InputError
 from ...runs import Recipe
 
+__all__ = ["make_pairs", "recipe", "shrink_and_enlarge"]
+
 SCALE = 3
 #: PSNR of luma, which papers give, less that of grey: luma is grey times 219/255, and a shift.
 LUMA_DB = 1.322

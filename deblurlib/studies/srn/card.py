@@ -30,6 +30,8 @@ from ...evaluation import Case
 from ...names import Protocol
 from ...restoration import Method
 
+__all__ = ["compare_tiles", "fill_in", "find_grids", "keep_sharp", "measure", "score", "tables"]
+
 SEED = 0
 PROTOCOL: Protocol = "gaussian-rgb"
 QUALITY, NOISE = 60, 0.02  # of JPEG; of the range

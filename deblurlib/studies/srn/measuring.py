@@ -21,6 +21,8 @@ from ..study import FINAL
 from .claims import claims, not_run
 from .recipes import ENCODED, LIGHT, WIDTHS, recipes
 
+__all__ = ["score_beyond", "seeds_of"]
+
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
 SCORING: dict[str, Any] = {
     "protocols": ("gaussian-rgb",),

@@ -14,6 +14,8 @@ from typing import Any
 from ...data import holds_pairs
 from ...runs import Recipe
 
+__all__ = ["published", "recipes", "shipped", "study", "wide"]
+
 PUBLISHED_SIZES = {
     "smoke": {"steps": 2, "batch": 1, "crop": 16},
     "quick": {"steps": 40, "batch": 2, "crop": 64},

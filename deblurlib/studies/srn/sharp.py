@@ -33,6 +33,8 @@ from ...errors import require
 from ...names import Boundary
 from ...sharpness import WIDTH, blur_width
 
+__all__ = ["photographs", "table", "widths"]
+
 PARTS = {"validation": "train", "test": "test"}
 PAIRS = ("gopro_scenes", "reds_small")
 SIDE = 512  # pixels: of larger photographs the middle is taken

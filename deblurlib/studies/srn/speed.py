@@ -22,6 +22,8 @@ from ... import files, machine, models, restoration
 from ...names import Precision
 from ...restoration import Method
 
+__all__ = ["speeds", "with_speeds"]
+
 FRAME = 720, 1280  # pixels: S4 has a running time for such an image
 ROUNDS = 5
 KEY = "speed"

@@ -28,6 +28,8 @@ from ..rows import rounded
 from ..scoring import rows_of
 from .columns import COUNT, Column, columns
 
+__all__ = ["contradiction", "methods_for", "names", "reblurred", "score"]
+
 PROTOCOLS = ("gaussian-rgb",)
 #: kinds without noise, and how many of their images, whose results are blurred again
 TRUSTED, TRUSTED_COUNT = ("gaussian-wide", "motion", "shake", "defocus", "s4-camera"), 4

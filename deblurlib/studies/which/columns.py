@@ -18,6 +18,8 @@ from ...degrade import SETTINGS, Degradation
 from ...evaluation import Case
 from ..scoring import DRAW
 
+__all__ = ["Column", "columns", "recorded_sets"]
+
 COUNT = 20  # photographs
 SIDE = 256  # pixels: a recorded pair is cut to that in its middle, where it is larger
 #: kinds of blur that are one kernel all over the image, and one that is not

@@ -14,6 +14,8 @@ from __future__ import annotations
 from ...data import holds_pairs
 from ...runs import Recipe
 
+__all__ = ["architecture", "on", "recipes"]
+
 #: what the UNets are trained and tested on, one each: keys of degrade.SETTINGS
 KINDS = ("s1-gaussian", "s1-box", "s1-motion", "defocus-4", "shake", "s4-camera")
 WIDTH = 16  # of the UNets' first level
