@@ -245,9 +245,8 @@ class Actions:
             options |= {"size": int(size) or None, "even_if_sharp": even_if_sharp}
             if kernel is not None:
                 options["blur"] = {"file": self._kernel(token, kernel)}
-            result: Any = None
             async for word in self.desk.restore(token, name, options, _visitor(request)):
-                result = word
+                result: Any = word
             require(not result[0]["sharp"], "sharp already: even_if_sharp=True restores it")
             return str(self.desk.visits.file(token, result[0]["target"]))
         except FAILURES as error:
