@@ -19,17 +19,16 @@ class InputError(ValueError):
 EXTRAS = {
     **dict.fromkeys(("sklearn", "matplotlib", "ipywidgets", "IPython"), "course"),
     **dict.fromkeys(("papermill", "nbformat", "jsonschema", "jupyterlab"), "course"),
-    **dict.fromkeys(("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_gallery"), "site"),
-    "sphinx-mathjax-offline": "site",
+    **dict.fromkeys(("sphinx", "myst_nb", "sphinx_gallery"), "site"),
     **dict.fromkeys(("gradio", "uvicorn", "fastapi", "starlette"), "app"),
     "snakemake": "batch",
     "tensorboard": "test",
 }
 
 
-def not_installed(what: str, package: str) -> InputError:
+def not_installed(what: str, package: str, extra: str | None = None) -> InputError:
     """The error about a package of an extra that is not here: what needs it, what installs it."""
-    cure = f"pip install -c constraints.txt -e '.[{EXTRAS[package]}]'"
+    cure = f"pip install -c constraints.txt -e '.[{extra or EXTRAS[package]}]'"
     return InputError(f"{what} needs the package {package}, which is not installed: {cure}")
 
 

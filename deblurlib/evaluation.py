@@ -254,8 +254,8 @@ def table(rows: Sequence[Row], protocol: Protocol = "gaussian-rgb") -> str:
     lines = [("method", "n", "PSNR, dB", f"SSIM {protocol}", "gain, dB", "win rate")]
     perfect = []
     for line in summary(rows, protocol):
-        cells = (line["method"], str(line["n"]), _text(line["psnr"], ".2f"))
-        cells += (_text(line["ssim"], ".4f"),)
+        means = (_text(line["psnr"], ".2f"), _text(line["ssim"], ".4f"))
+        cells = (str(line["method"]), str(line["n"]), *means)
         if line["method"] == "identity":
             lines.append((*cells, "", ""))
         else:

@@ -413,6 +413,16 @@ def test_what_a_stack_is_not_for_is_one_sentence(deblur):
         files.write_photo("f.png", next(files.read_planes("f.tif")))
 
 
+def test_a_stack_too_large_for_a_plain_tiff_is_written_as_a_big_one(deblur, monkeypatch):
+    save("a.tif", GREY)
+    monkeypatch.setattr(stacks, "PLAIN", GREY.nbytes - 1)
+    assert deblur("a.tif", "-o", "b.tif", "--method", "identity")[0] == 0
+    with tifffile.TiffFile("b.tif") as file:
+        assert file.is_bigtiff
+        assert np.array_equal(file.asarray(), GREY)
+    assert files.plane_count("b.tif") == 3
+
+
 def test_planes_and_pixels_have_limits(tmp_path, monkeypatch):
     save(tmp_path / "a.tif", GREY)
     with pytest.raises(InputError, match="page 1: 30 x 24 pixels are more than the limit of 700"):

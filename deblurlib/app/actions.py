@@ -270,8 +270,8 @@ def _options(
         asked = {"method": network, "size": int(size) or None, "strength": strength}
         return asked | {"even_if_sharp": bool(sharp), "compare": True}
     *numbers, method, smoothing = rest
-    blur, settings = blur_of(seen, door, kind, *numbers), settings_of(method, smoothing)
-    return {"method": method, "blur": blur, "settings": settings, "compare": True}
+    known = {"blur": blur_of(seen, door, kind, *numbers), "compare": True}
+    return known | {"method": method, "settings": settings_of(method, smoothing)}
 
 
 def _reduced(size: list[int], side: int | None) -> list[int]:
@@ -290,11 +290,9 @@ def _with_kernel(seen: dict, which: str, name: str) -> dict:
 
 def _said(blur: Mapping[str, Any] | None) -> str:
     """The blur that a picture was restored of, in words."""
-    if blur is None:
-        return ""
+    if blur is None or "file" in blur:
+        return "" if blur is None else "of the kernel that is shown"
     names = {"focus": "a disk of radius", "motion": "a line of", "gaussian": "a Gaussian of sigma"}
-    if "file" in blur:
-        return "of the kernel that is shown"
     return f"of {names[blur['kind']]} {' at '.join(f'{n:g}' for n in blur['numbers'])}"
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import deblurlib
 
@@ -56,7 +57,7 @@ def offered(name: str) -> Iterator[tuple[ModuleType, list[str]]]:
             yield module, names
 
 
-def _is_documented(value: object) -> bool:
+def _is_documented(value: Any) -> bool:
     """Whether it carries its own docstring, as functions and classes do, and data does not."""
     return inspect.isclass(value) or inspect.isroutine(inspect.unwrap(value))
 
@@ -66,7 +67,7 @@ def described(module: ModuleType, name: str) -> str:
     value = getattr(module, name)
     if _is_documented(value):
         return inspect.getdoc(value) or ""
-    for node in ast.parse(Path(module.__file__).read_text("utf-8")).body:
+    for node in ast.parse(Path(str(module.__file__)).read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom) and name in {a.asname or a.name for a in node.names}:
             return described(_imported(module, node), name)
         targets = getattr(node, "targets", [getattr(node, "target", None)])
@@ -76,19 +77,21 @@ def described(module: ModuleType, name: str) -> str:
 
 
 def _imported(module: ModuleType, node: ast.ImportFrom) -> ModuleType:
-    package = module.__package__.split(".")
+    package = (module.__package__ or "").split(".")
     base = package[: len(package) + 1 - node.level] if node.level else []
     return importlib.import_module(".".join([*base, *filter(None, [node.module])]))
 
 
 def _comment(module: ModuleType, node: ast.stmt) -> str:
-    lines = Path(module.__file__).read_text("utf-8").splitlines()
-    above = []
+    lines = Path(str(module.__file__)).read_text("utf-8").splitlines()
+    above: list[str] = []
     for line in reversed(lines[: node.lineno - 1]):
         if not line.startswith("#:"):
             break
         above.insert(0, line[2:].strip())
-    behind = lines[node.end_lineno - 1][node.end_col_offset :].partition("#")[2].strip()
+    behind = (
+        lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset :].partition("#")[2].strip()
+    )
     return " ".join(above) or behind
 
 

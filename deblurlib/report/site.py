@@ -94,7 +94,7 @@ def check_installed() -> None:
     """Raise an :class:`InputError` unless all that builds a site is installed."""
     for package in PACKAGES:
         if find_spec(package) is None:
-            raise not_installed("the site (--no-site does without)", package)
+            raise not_installed("the site (--no-site does without)", package, "site")
 
 
 def copy_pages(root: Path, source: Path) -> None:
