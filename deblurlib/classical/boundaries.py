@@ -21,6 +21,7 @@ from ..names import known, unknown_name
 #: how :func:`make_periodic` can make an image periodic
 #: What is done about the edge where transforms make the image one of a torus.
 Periodic = Literal["circular", "reflect", "taper", "liu-jia"]
+#: The names of :data:`Periodic`.
 PERIODIC = known(Periodic)
 
 
