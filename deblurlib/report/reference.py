@@ -75,21 +75,41 @@ def described(module: ModuleType, name: str) -> str:
     return ""
 
 
+def fields(kind: type) -> dict[str, str]:
+    """Of a class that is declared by its fields: each field, and the comment behind it.
+
+    >>> from deblurlib.evaluation import Case
+    >>> fields(Case)["image"]
+    'its name'
+    """
+    if not hasattr(kind, "__dataclass_fields__") and not hasattr(kind, "_fields"):
+        return {}
+    module = inspect.getmodule(kind)
+    (node,) = ast.parse(inspect.getsource(kind)).body
+    first = inspect.getsourcelines(kind)[1]
+    ast.increment_lineno(node, first - 1)
+    declared = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+    comments = {each.target.id: _comment(module, each, above=False) for each in declared}
+    return {name: comment for name, comment in comments.items() if comment}
+
+
 def _imported(module: ModuleType, node: ast.ImportFrom) -> ModuleType:
     package = module.__package__.split(".")
     base = package[: len(package) + 1 - node.level] if node.level else []
     return importlib.import_module(".".join([*base, *filter(None, [node.module])]))
 
 
-def _comment(module: ModuleType, node: ast.stmt) -> str:
+def _comment(module: ModuleType, node: ast.stmt, above: bool = True) -> str:
+    """The comment above a statement, of lines that begin with ``#:``, or that behind it."""
     lines = Path(module.__file__).read_text("utf-8").splitlines()
-    above = []
-    for line in reversed(lines[: node.lineno - 1]):
+    said = []
+    for line in reversed(lines[: node.lineno - 1] if above else []):
         if not line.startswith("#:"):
             break
-        above.insert(0, line[2:].strip())
-    behind = lines[node.end_lineno - 1][node.end_col_offset :].partition("#")[2].strip()
-    return " ".join(above) or behind
+        said.insert(0, line[2:].strip())
+    # columns are counted in bytes
+    behind = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
+    return " ".join(said) or behind.partition("#")[2].strip()
 
 
 def _table(module: ModuleType, names: list[str]) -> str:
