@@ -134,14 +134,24 @@ def _plain_signature(app, what, name, value, options, signature, returned):
     """Of a class, what is passed to ``__init__``: a base of the networks' hides it."""
     if what == "class" and "__init__" in vars(value) and "*args" in (signature or ""):
         own = inspect.signature(value.__init__, bound_method=True)
-        return inspect.stringify_signature(own, unqualified_typehints=True), returned
-    return None
+        signature = inspect.stringify_signature(own, unqualified_typehints=True)
+    return (signature or "").replace("<factory>", "...") or None, returned
+
+
+def _complete(app, what, name, value, options, lines):
+    """What comments say of a class's fields; and a sentence with a colon, which is no type."""
+    typed = [n for n, line in enumerate(lines) if line.startswith(":type: ")]
+    if what in ("attribute", "property") and typed:  # Napoleon took what stood before the colon
+        lines[0] = f"{lines.pop(typed[0]).removeprefix(':type: ')}: {lines[0]}"
+    if what in ("class", "exception") and not any(line.startswith(":param") for line in lines):
+        lines += ["", *(f":param {n}: {text}" for n, text in reference.fields(value).items())]
 
 
 def setup(app):
     app.connect("source-read", _add_reference)
     app.connect("missing-reference", _lead_home)
     app.connect("autodoc-process-signature", _plain_signature)
+    app.connect("autodoc-process-docstring", _complete, priority=600)  # after Napoleon's
     app.connect("builder-inited", _copy_mathjax)
     app.connect("builder-inited", _copy_loop)
     app.connect("html-page-context", _lead_on)

@@ -90,6 +90,10 @@ def test_the_pages_list_all_that_is_offered_and_nothing_else(tmp_path):
     page = (tmp_path / "site" / "api" / "psf.html").read_text("utf-8")
     assert "_modules/deblurlib/psf/kernels.html#motion" in page  # its source
     assert re.search(r'class="n"><span class="pre">length</span>.*?<span class="pre">float', page)
+    page = (tmp_path / "site" / "api" / "restoration.html").read_text("utf-8")
+    assert "<p>The name, and what was set otherwise: <code" in page
+    assert re.search(r"<strong>oracle</strong> . it is shown the sharp image, too", page)
+    assert "&lt;factory&gt;" not in page
     page = (tmp_path / "site" / "api" / "evaluation.html").read_text("utf-8")
     assert re.search(r'<a [^>]*href="restoration.html#deblurlib.restoration.Method"[^>]*>', page)
 

@@ -76,6 +76,25 @@ def described(module: ModuleType, name: str) -> str:
     return ""
 
 
+def fields(kind: type) -> dict[str, str]:
+    """Of a class that is declared by its fields: each field, and the comment behind it.
+
+    >>> from deblurlib.evaluation import Case
+    >>> fields(Case)["image"]
+    'its name'
+    """
+    if not hasattr(kind, "__dataclass_fields__") and not hasattr(kind, "_fields"):
+        return {}
+    module = importlib.import_module(kind.__module__)
+    (node,) = ast.parse(inspect.getsource(kind)).body
+    first = inspect.getsourcelines(kind)[1]
+    ast.increment_lineno(node, first - 1)
+    declared = [each for each in ast.walk(node) if isinstance(each, ast.AnnAssign)]
+    named = [(each.target.id, each) for each in declared if isinstance(each.target, ast.Name)]
+    comments = {name: _comment(module, each) for name, each in named}
+    return {name: comment for name, comment in comments.items() if comment}
+
+
 def _imported(module: ModuleType, node: ast.ImportFrom) -> ModuleType:
     package = (module.__package__ or "").split(".")
     base = package[: len(package) + 1 - node.level] if node.level else []
@@ -83,16 +102,17 @@ def _imported(module: ModuleType, node: ast.ImportFrom) -> ModuleType:
 
 
 def _comment(module: ModuleType, node: ast.stmt) -> str:
+    """The comment above a statement, of lines that begin with ``#:``, or that behind it."""
     lines = Path(str(module.__file__)).read_text("utf-8").splitlines()
     above: list[str] = []
-    for line in reversed(lines[: node.lineno - 1]):
+    for line in map(str.strip, reversed(lines[: node.lineno - 1])):
         if not line.startswith("#:"):
             break
         above.insert(0, line[2:].strip())
-    behind = (
-        lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset :].partition("#")[2].strip()
-    )
-    return " ".join(above) or behind
+    # columns are counted in bytes
+    last = lines[(node.end_lineno or node.lineno) - 1].encode()
+    behind = last[node.end_col_offset :].decode()
+    return " ".join(above) or behind.partition("#")[2].strip()
 
 
 def _table(module: ModuleType, names: list[str]) -> str:

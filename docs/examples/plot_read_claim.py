@@ -10,20 +10,23 @@ trainings or Holm's adjustment for many claims forbid it, *undecided*.
 ``deblur claims`` does.
 """
 
+import textwrap
 from pathlib import Path
 
 from deblurlib import plots
 from deblurlib.report import keys, ledger
 
 claims = ledger.read(keys.project_root())
-print(ledger.sentence(claims))
+print(textwrap.fill(ledger.sentence(claims), 76))
 
 # %%
 # The claims of chapter 02. What is compared with what, and on which images,
 # the estimand says.
 
 for claim in ledger.choose(claims, "02")[:6]:
-    print(f"{claim.id} {claim.verdict}: {claim.estimand}")
+    print(
+        textwrap.fill(f"{claim.id} {claim.verdict}: {claim.estimand}", 76)
+    )
     print(f"    claimed {claim.claimed}; from {claim.counted}:")
     print(f"    {claim.value}, interval {claim.interval}")
 
