@@ -62,7 +62,7 @@ def test_an_exposure_takes_views_one_by_one_and_leaves_them_as_they_are(rand, av
     [
         ([], "light", "no view"),
         ([torch.ones(3, 4), torch.ones(3, 5)], "light", r"\(3, 5\) and \(3, 4\)"),
-        ([torch.ones(3)], "linear", "'linear'.*encoded nor light"),
+        ([torch.ones(3)], "linear", "'linear' is none of encoded, light"),
         ([torch.ones(3, dtype=torch.uint8)] * 2, "encoded", "uint8"),  # not added up modulo 256
     ],
 )

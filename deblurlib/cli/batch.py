@@ -67,10 +67,16 @@ def _run(command: list[str]) -> int:
     It has a session of its own, so that a terminal's Ctrl-C comes here first. Then trainings are
     told to save and stop, and what Snakemake says of jobs that were cut off is no news.
     """
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen(command, start_new_session=True, **pipes)
+    process = subprocess.Popen(
+        command,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     try:
-        for line in process.stdout:
+        for line in process.stdout or ():
             print(line, end="", flush=True)
         return process.wait()
     except KeyboardInterrupt:
@@ -85,8 +91,7 @@ def _stop(process: subprocess.Popen) -> None:
     for number in (signal.SIGINT, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
-            process.stdout.read()
-            process.wait()
+            process.communicate()
             return
         except KeyboardInterrupt:
             continue

@@ -12,8 +12,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-from unicodedata import category
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from unicodedata import category as category_of
 
 import typer
 from rich.console import Console
@@ -63,7 +63,12 @@ class App(typer.Typer):
 
     def command(self, name: str | None = None, **options: Any) -> Callable:
         add = super().command(name, **options)
-        return lambda function: add(_with_telling(function)) and function
+
+        def added(function: Callable) -> Callable:
+            add(_with_telling(function))
+            return function
+
+        return added
 
 
 def _with_telling(function: Callable) -> Callable:
@@ -84,9 +89,10 @@ def _with_telling(function: Callable) -> Callable:
         inspect.Parameter("quiet", kind, default=False, annotation=Quiet),
         inspect.Parameter("verbose", kind, default=False, annotation=Verbose),
     ]
-    told.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])
-    told.__annotations__ = {p.name: p.annotation for p in told.__signature__.parameters.values()}
-    del told.__wrapped__  # its annotations are other ones
+    whole = signature.replace(parameters=[*signature.parameters.values(), *added])
+    vars(told)["__signature__"] = whole
+    told.__annotations__ = {p.name: p.annotation for p in whole.parameters.values()}
+    del vars(told)["__wrapped__"]  # its annotations are other ones
     return told
 
 
@@ -266,14 +272,21 @@ def short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _say(message: Warning | str, kind: type[Warning], *where: object, **more: object) -> None:
-    name = "" if issubclass(kind, InputWarning) else f"{kind.__name__}: "
+def _say(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    name = "" if issubclass(category, InputWarning) else f"{category.__name__}: "
     print(f"deblur: {name}{printable(message)}", file=sys.stderr)
 
 
 def printable(text: object) -> str:
     """A text that may hold a file's name, on one line: what would move the cursor is escaped."""
-    signs = (c if category(c) not in UNPRINTED else repr(c)[1:-1] for c in str(text))
+    signs = (c if category_of(c) not in UNPRINTED else repr(c)[1:-1] for c in str(text))
     return "".join(signs)
 
 

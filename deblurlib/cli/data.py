@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,8 @@ def describe_data(
     name, items = sources.open_source(source)
     listed = contents.verify(items)
     paired = pairing.holds_pairs(name, items)
-    dataset = data.open_pairs(source) if paired else data.open_images(source)
+    # a set of either kind, told apart by ``paired``
+    dataset: Any = data.open_pairs(source) if paired else data.open_images(source)
     sizes = sorted(
         {
             tuple(dataset[i][1].shape[1:] if paired else dataset[i].shape[1:])
@@ -43,7 +44,11 @@ def describe_data(
     within = {item.name for item in used if item is not None}
     others = sum(item.is_image and item.name not in within for item in items)
     if json_file is not None:
-        told = {"name": name, "kind": "pairs" if paired else "images", "n": len(dataset)}
+        told: dict[str, object] = {
+            "name": name,
+            "kind": "pairs" if paired else "images",
+            "n": len(dataset),
+        }
         told |= {"kernels": kernels, "scenes": len(set(dataset.scenes)), "not_read": others}
         told |= {"smallest": sizes[0][::-1], "largest": sizes[-1][::-1]}
         told |= {"fingerprint": dataset.fingerprint, "checksums": listed or 0}

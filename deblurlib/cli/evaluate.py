@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.table import Table
@@ -31,6 +31,9 @@ from .command import (
     propose_settings,
     show,
 )
+
+if TYPE_CHECKING:
+    from ..restoration import Method
 
 
 @app.command(rich_help_panel=TRAINING)
@@ -97,7 +100,7 @@ def evaluate(
     for given, kind, what in tables:
         if given is not None and given not in names.known(kind):
             raise names.unknown_name(what, given, names.known(kind))
-    source, values = register(pairs or images), parse_settings(settings)
+    source, values = register(pairs or images or ""), parse_settings(settings)
     from .. import evaluation, machine, restoration
     from ..data import open_images, open_pairs
     from ..files import write_whole
@@ -109,10 +112,11 @@ def evaluate(
         cases, degradation, drawn = evaluation.cases_of_pairs(scored), "recorded", None
     else:
         scored = _open(open_images, source, split)
-        cases, drawn = evaluation.cases_of_images(scored, degradation, seed), seed
+        cases, drawn = evaluation.cases_of_images(scored, str(degradation), seed), seed
     cases = counted(cases, "scoring", len(scored))
-    rows = evaluation.evaluate([chosen], cases, (ssim,), on, align=align)
-    line = evaluation.summary(rows, ssim)[-1]
+    protocol = cast(names.Protocol, ssim)
+    rows = evaluation.evaluate([chosen], cases, (protocol,), on, align=align)
+    line = evaluation.summary(rows, protocol)[-1]
     results = line | {"run": chosen.run.id if chosen.run else None}
     results |= {"settings": {name: s.value for name, s in chosen.settings.items()}}
     results |= {"data": scored.name, "split": scored.split, "fingerprint": scored.fingerprint}
@@ -133,7 +137,7 @@ def evaluate(
     _print(results, chosen)
 
 
-def _open(opened: Callable, source: str, split: str | None):
+def _open(opened: Callable, source: str, split: str | None) -> Any:
     """Open a set's split; by default its test part, or all of a set that is not split."""
     from ..data import splits
 
@@ -179,7 +183,7 @@ def _left_out(results: dict) -> str:
     return f"{text}; these are left out of the mean PSNR"
 
 
-def _print(results: dict, method) -> None:
+def _print(results: dict, method: Method) -> None:
     from .. import runs
 
     table = Table()
@@ -207,7 +211,7 @@ def _print(results: dict, method) -> None:
     if results["perfect"] or results["identity_perfect"]:
         print(_left_out(results))
     standing = "same code" if method.run is None else runs.standing(method.run)
-    if standing.startswith("other"):
+    if method.run is not None and standing.startswith("other"):
         print(f"run {method.run.id} was made with {standing}: deblur train says if it still stands")
     if results["contaminated"]:
         print(f"{method.name} was trained on such images of {results['data']}: this is no test")

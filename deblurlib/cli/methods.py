@@ -85,7 +85,7 @@ def _record(
     """A method for a program; with its time only where one method is asked for."""
     from ..restoration import tiles
 
-    record = {
+    record: dict[str, object] = {
         "name": name,
         "describes": describes,
         "kernel": method.about_kernel or "not used",

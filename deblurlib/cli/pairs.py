@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -43,7 +43,7 @@ def pairs(
             motions.append(pair.motion)
             show(pair.frames[-1] + 1)
 
-        target = write_pairs(video, out, window, average, stride, keep)
+        target = write_pairs(video, out, window, cast(names.Average, average), stride, keep)
     say(
         f"{printable(short(target))}: {len(motions)} pairs of {window} frames, average of {average}"
     )

@@ -6,11 +6,12 @@ import glob
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from ..errors import InputError
+from ..names import Precision
 from .command import (
     DEFAULT,
     PHOTOS,
@@ -34,6 +35,8 @@ from .outcomes import outcome_told, sum_up, with_lines
 from .watching import watching
 
 if TYPE_CHECKING:
+    import torch
+
     from ..restoration import Method, Outcome
 
 LAST_FRAME = 10_000_000  # a day and more at 100 a second
@@ -135,7 +138,7 @@ def restore(
     on = choose_device(device)
     chosen = _choose(method, on, kernel is not None, values)
     k = None if kernel is None else files.read_kernels(kernel)
-    chosen = chosen.with_precision(precision)
+    chosen = chosen.with_precision(cast(Precision, precision))
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
     request = restoration.Request(
         chosen.with_strength(strength),
@@ -189,7 +192,9 @@ def _stopped(given: list[str], frames: str | None) -> str:
     return text
 
 
-def _choose(name: str | None, on, with_kernel: bool, settings: dict[str, str]) -> Method:
+def _choose(
+    name: str | None, on: torch.device, with_kernel: bool, settings: dict[str, str]
+) -> Method:
     """The method that is asked for, or the best for what is known; with its settings."""
     from .. import restoration
 
@@ -207,7 +212,7 @@ def _choose(name: str | None, on, with_kernel: bool, settings: dict[str, str]) -
 
 def parse_frames(text: str) -> list[int]:
     """``"3,10-12"`` -> ``[3, 10, 11, 12]``."""
-    numbers = []
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 15:

@@ -53,9 +53,10 @@ def study(
         if not recipe.restores:
             continue
         next(studies.cases(recipe, side=side))  # raises before anything is trained
-    limits = {"max_minutes": max_minutes, "stale": stale}
     with memory_for(f"chapter {chapter} on {on}", LESS):
-        trained = studies.train(chapter, profile, numbers, data, **limits)
+        trained = studies.train(
+            chapter, profile, numbers, data, max_minutes=max_minutes, stale=stale
+        )
     table = Table(title=f"Chapter {chapter}, profile {profile}, test images of {data}")
     for column in (
         "recipe",
@@ -68,7 +69,7 @@ def study(
         "win rate",
     ):
         table.add_column(column, justify="left" if column == "recipe" else "right")
-    rows = []
+    rows: list[dict] = []
     for run in trained:
         if not run.recipe.restores:  # of its network there is no image to score
             table.add_row(run.recipe.name, str(run.recipe.seed), *["-"] * 6)

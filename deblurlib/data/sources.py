@@ -138,5 +138,5 @@ def _sample_path(name: str) -> Path:
     package, _, rest = SAMPLE[name][0].partition("/")
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise not_installed(f"the data set sample ({name})", package)
+        raise not_installed(f"the data set sample ({name})", package, "course")
     return Path(spec.origin).parent / rest
