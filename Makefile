@@ -18,9 +18,10 @@ ifeq ($(strip $(VENV)),)
 $(error VENV is empty: no environment is active)
 endif
 
-.PHONY: help install course test test-slow lab app publish confirm bench gpu batch clean
+.PHONY: help install install-all course test test-slow lab app publish confirm bench gpu batch clean
 help:
 	@echo "make install                          the library and the command deblur, into .venv"
+	@echo "make install-all                      and what notebooks, papermill, tests and batches need"
 	@echo "make course                           execute every chapter, render the report"
 	@echo "make test                             lint, unit tests, doctests, notebook tests"
 	@echo "make test-slow                        20 kills, 20,000 damaged pictures, beside make test"
@@ -34,7 +35,7 @@ help:
 	@echo "make clean                            remove build/, but for build/lab"
 
 $(INSTALLED): EXTRAS :=
-$(READY): EXTRAS := [site,test,bench,batch,app]
+$(READY): EXTRAS := [course,site,test,bench,batch,app]
 $(SERVING): EXTRAS := [app]
 $(READY) $(INSTALLED) $(SERVING): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
@@ -46,6 +47,8 @@ $(READY) $(INSTALLED) $(SERVING): pyproject.toml constraints.txt
 
 # The variables name the environment that is active, if one is.
 install: $(INSTALLED)
+install-all: $(READY)
+install install-all:
 	@case "$(abspath $(VENV))" in \
 	  "$$VIRTUAL_ENV"|"$$CONDA_PREFIX") echo "deblur is installed, and on the path" ;; \
 	  *) echo "next: source $(BIN)/activate; then deblur is on the path" ;; \
@@ -83,13 +86,9 @@ bench: $(READY)
 gpu:
 	$(GPU_PYTHON) -m benchmarks.gpu
 
-# Writes runs/ and build/batch/; runs as many jobs at a time as there are GPUs, at least one. After a
-# kill the same command goes on. Without Snakemake's lock, for runs have locks of their own.
+# Writes runs/ and build/batch/. After Ctrl-C or a kill the same command goes on.
 batch: $(READY)
-	mkdir -p build/batch
-	$(BIN)/snakemake --directory build/batch --cores all --rerun-incomplete \
-	  --nolock --resources gpu=$$($(BIN)/python -c 'import torch; print(max(1, torch.cuda.device_count()))') \
-	  --config profile=$(PROFILE) seeds=$(SEEDS) data=$(DATA)
+	@$(BIN)/deblur batch --profile $(PROFILE) --seeds $(SEEDS) --data '$(DATA)' --out build/batch
 
 # The copies in build/lab are the reader's own work.
 clean:

@@ -1,5 +1,7 @@
-# The batch: one job a recipe and seed, then the chapters. `make batch` runs it; README.md says how
-# a cluster does. A job that was killed goes on from its run's last checkpoint.
+# The batch: the trainings, then the chapters. `deblur batch` runs it; README.md says how a cluster
+# does. At `report` and `full` each recipe and seed is a job of its own; at `smoke` and `quick`, where
+# to start a process takes longer than a training, all of a chapter and seed are one job. What was
+# killed goes on from its run's last checkpoint.
 import os
 import sys
 from pathlib import Path
@@ -39,23 +41,25 @@ try:
         # a chapter has all its pages executed by one job
         covered = {name for name in wanted if name != chapter_of(name) in wanted}
         NOTEBOOKS = [name for name in wanted if name in there_are - covered]
-    RECIPES = {
-        f"{recipe.name.replace('/', '-')}-seed-{seed}": recipe
-        for chapter in TRAINING
-        for seed in SEEDS
-        for recipe in studies.recipes(chapter, PROFILE, seed, DATA)
-    }
-    IDS = {job: inputs.run_id(recipe) for job, recipe in RECIPES.items()}
+    ALONE = PROFILE not in ("smoke", "quick")
+    RECIPES = {}  # job -> what it trains, in order
+    for chapter in TRAINING:
+        for seed in SEEDS:
+            for recipe in studies.recipes(chapter, PROFILE, seed, DATA):
+                name = recipe.name.replace("/", "-") if ALONE else chapter
+                RECIPES.setdefault(f"{name}-seed-{seed}", []).append(recipe)
+    IDS = {job: [inputs.run_id(r) for r in recipes] for job, recipes in RECIPES.items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None
-for job, run_id in IDS.items():  # a run that was removed since is not done
-    if store.complete(runs.root(), run_id) is None:
+for job, ids in IDS.items():  # a run that was removed since is not done
+    if any(store.complete(runs.root(), run_id) is None for run_id in ids):
         Path(f"runs/{job}.txt").unlink(missing_ok=True)
 
 
 def run_depends_on(wildcards):
-    """When it changes, the job runs again: the run, and the code. The job replays the run's proof."""
-    return f"{IDS[wildcards.job]} {code_of(RECIPES[wildcards.job])}"
+    """When it changes, the job runs again: the runs, and the code. The job replays their proofs."""
+    codes = {code_of(recipe) for recipe in RECIPES[wildcards.job]}
+    return f"{' '.join(IDS[wildcards.job])} {' '.join(sorted(codes))}"
 
 
 def chapter_depends_on(wildcards):
@@ -87,9 +91,10 @@ rule all:
 
 
 def trained_before(wildcards):
-    """The jobs of the recipes that this one stands on."""
-    parts = RECIPES[wildcards.job].parts.values()
-    return [f"runs/{job}.txt" for job, recipe in RECIPES.items() if recipe in parts]
+    """The other jobs of the recipes that those of this one stand on."""
+    parts = [part for recipe in RECIPES[wildcards.job] for part in recipe.parts.values()]
+    others = [job for job, recipes in RECIPES.items() if any(part in recipes for part in parts)]
+    return [f"runs/{job}.txt" for job in others if job != wildcards.job]
 
 
 rule train:
@@ -98,13 +103,13 @@ rule train:
     output:
         "runs/{job}.txt",
     params:
-        recipe=lambda wildcards: RECIPES[wildcards.job].name,
-        seed=lambda wildcards: RECIPES[wildcards.job].seed,
+        recipes=lambda wildcards: " ".join(r.name for r in RECIPES[wildcards.job]),
+        seed=lambda wildcards: RECIPES[wildcards.job][0].seed,
         depends_on=run_depends_on,
     resources:
         gpu=1,
     shell:
-        "{DEBLUR} train {params.recipe} --profile {PROFILE} --seed {params.seed} --data '{DATA}'"
+        "{DEBLUR} train {params.recipes} --profile {PROFILE} --seed {params.seed} --data '{DATA}'"
         " > {output}.$$ && mv {output}.$$ {output}"
 
 

@@ -53,7 +53,7 @@ def _aligned(x_hat: torch.Tensor, x: torch.Tensor, most: int) -> torch.Tensor:
     def miss(shift: tuple[float, float]) -> float:
         return (move(grey, *shift)[inner] - sharp[inner]).square().sum().item()
 
-    best = _whole_shift(grey, sharp[inner], most)
+    best: tuple[float, float] = _whole_shift(grey, sharp[inner], most)
     for step in STEPS:
         near = [(best[0] + i * step, best[1] + j * step) for i in (0, -1, 1) for j in (0, -1, 1)]
         best = min((one for one in near if max(map(abs, one)) <= most), key=miss)

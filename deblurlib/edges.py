@@ -5,12 +5,15 @@ Taught in chapter 03.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .errors import InputError, require
+from .names import unknown_name
 
 __all__ = ["best_f_score", "canny", "check", "f_score"]
 
@@ -18,10 +21,10 @@ __all__ = ["best_f_score", "canny", "check", "f_score"]
 GREYS = {"luma": (0.299, 0.587, 0.114), "mean": (1 / 3, 1 / 3, 1 / 3)}
 #: what the chapter calls an edge: S2's thresholds; smoothing and grey are ours, for S2 finds the
 #: edges of the colour image as it is
-CANNY = {"low": 100.0, "high": 200.0, "smoothing": 1.0, "grey": "luma"}
+CANNY: dict[str, Any] = {"low": 100.0, "high": 200.0, "smoothing": 1.0, "grey": "luma"}
 
 
-def check(**arguments: object) -> None:
+def check(**arguments: Any) -> None:
     """Raise an :class:`InputError` if these can be no arguments of :func:`canny`."""
     if unknown := sorted(arguments.keys() - CANNY.keys()):
         raise InputError(f"Canny has no argument {unknown[0]!r}; it has {', '.join(CANNY)}")
@@ -29,7 +32,7 @@ def check(**arguments: object) -> None:
     require(0 <= low <= high, f"Canny's thresholds are 0 <= low <= high, not {low} and {high}")
     require(smoothing >= 0, f"smoothing must be 0 or more, not {smoothing}")
     if grey not in GREYS:
-        raise InputError(f"grey {grey!r} is none of {', '.join(GREYS)}")
+        raise unknown_name("grey", grey, GREYS)
 
 
 def canny(
@@ -105,5 +108,9 @@ THRESHOLDS = tuple(i / 20 for i in range(1, 20))
 
 
 def best_f_score(found: torch.Tensor, edges: torch.Tensor) -> float:
-    """The highest of :func:`f_score` over thresholds: one for all images, as benchmarks give it."""
+    """The highest of :func:`f_score` over thresholds: one for all images, as benchmarks give it.
+
+    Args:
+        found, edges: ``(B, 1, H, W)``, as of :func:`f_score`.
+    """
     return max(f_score(found, edges, threshold) for threshold in THRESHOLDS)

@@ -15,6 +15,23 @@ class InputError(ValueError):
         return [f"{type(self).__name__}: {self}"]
 
 
+#: What is not installed with the library alone -> the extra that brings it.
+EXTRAS = {
+    **dict.fromkeys(("sklearn", "matplotlib", "ipywidgets", "IPython"), "course"),
+    **dict.fromkeys(("papermill", "nbformat", "jsonschema", "jupyterlab"), "course"),
+    **dict.fromkeys(("sphinx", "myst_nb", "sphinx_gallery"), "site"),
+    **dict.fromkeys(("gradio", "uvicorn", "fastapi", "starlette"), "app"),
+    "snakemake": "batch",
+    "tensorboard": "test",
+}
+
+
+def not_installed(what: str, package: str, extra: str | None = None) -> InputError:
+    """The error about a package of an extra that is not here: what needs it, what installs it."""
+    cure = f"pip install -c constraints.txt -e '.[{extra or EXTRAS[package]}]'"
+    return InputError(f"{what} needs the package {package}, which is not installed: {cure}")
+
+
 class NoSuchRun(InputError):
     """No run in the store has this id, or comes from a recipe of this name."""
 

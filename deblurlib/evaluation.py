@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import torch
 
@@ -15,6 +16,7 @@ from . import alignment, files, images, machine, metrics, perception, stats
 from .data import ImageSet, PairSet, batches
 from .degrade import SETTINGS
 from .errors import InputError, require
+from .names import Protocol, SettingName, unknown_name
 from .restoration import METHODS, Method
 
 __all__ = [
@@ -33,6 +35,9 @@ MEASURES = {**perception.MEASURES, **perception.PROBES}
 #: Columns that say what a row was scored on: ``draw`` is the seed of the degradation.
 CASE = ("data", "channels", "degradation", "draw", "image")
 SAME = 1e-3  # how far apart two scores of one case by the identity may be, in dB or as SSIM
+
+#: A method's scores of an image, by name: text and numbers, ``None`` where there is none.
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,9 @@ def cases_of_pairs(pairs: PairSet, grey: int = 0) -> Iterator[Case]:
         yield Case(name, pairs.scenes[i], y[None], x[None], pairs.kernel(i))
 
 
-def cases_of_images(sharp: ImageSet, degradation: str, seed: int, **options) -> Iterator[Case]:
+def cases_of_images(
+    sharp: ImageSet, degradation: SettingName | str, seed: int, **options: Any
+) -> Iterator[Case]:
     """The cases of sharp images and a setting's blur, noise and rounding.
 
     Args:
@@ -61,7 +68,7 @@ def cases_of_images(sharp: ImageSet, degradation: str, seed: int, **options) -> 
         seed, options: see :func:`deblurlib.data.batches.evaluation_pairs`.
     """
     if degradation not in SETTINGS:
-        raise InputError(f"degradation {degradation!r} is none of {', '.join(SETTINGS)}")
+        raise unknown_name("degradation", degradation, SETTINGS)
     pairs = batches.evaluation_pairs(sharp, SETTINGS[degradation], seed, **options)
     for name, scene, pair in zip(sharp.names, sharp.scenes, pairs, strict=True):
         kernel = pair.kernels[0] if pair.degradations[0].blur.ndim == 2 else None
@@ -71,12 +78,12 @@ def cases_of_images(sharp: ImageSet, degradation: str, seed: int, **options) -> 
 def evaluate(
     methods: Sequence[Method],
     cases: Iterable[Case],
-    protocols: Sequence[str] = ("gaussian-rgb",),
+    protocols: Sequence[Protocol] = ("gaussian-rgb",),
     device: torch.device | str = "cpu",
     measures: Sequence[str] = (),
     border: int = 0,
     align: int = 0,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Score methods on cases: a row an image and method, the identity's first.
 
     What a method returns is clamped and rounded to 8 bit before it is scored, as in a file.
@@ -131,13 +138,13 @@ def evaluate(
 
 def score_results(
     name: str,
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     cases: Iterable[Case],
-    protocols: Sequence[str] = ("gaussian-rgb",),
+    protocols: Sequence[Protocol] = ("gaussian-rgb",),
     measures: Sequence[str] = (),
     border: int = 0,
     align: int = 0,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Score what another program has restored: rows to add to those of :func:`evaluate`.
 
     ``table(evaluate([mine], cases) + score_results("theirs", folder, cases))`` has both, and the
@@ -158,11 +165,12 @@ def score_results(
     """
     _check_names(protocols, measures)
     require(name != "identity", "identity is the name of doing nothing")
-    cases, files_of = list(cases), {}
+    cases = list(cases)
+    files_of: dict[str, list[Path]] = {}
     for file in sorted(Path(folder).iterdir()) if Path(folder).is_dir() else ():
         if file.suffix.lower() in files.SUFFIXES:
             files_of.setdefault(file.stem, []).append(file)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for case in cases:
         stem = PurePosixPath(case.image).stem
         found = files_of.get(stem, [])
@@ -185,10 +193,11 @@ def _check_names(protocols: Sequence[str], measures: Sequence[str]) -> None:
         ("measure", MEASURES, measures),
     ):
         for name in names:
-            require(name in known, f"{kind} {name!r} is none of {', '.join(known)}")
+            if name not in known:
+                raise unknown_name(kind, name, known)
 
 
-def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dict]:
+def summary(rows: Sequence[Row], protocol: Protocol = "gaussian-rgb") -> list[dict[str, Any]]:
     """One row a method, the identity's first: means over rows, beside the identity's.
 
     Each row is compared with the identity's of its own case, see :data:`CASE`, and both means are
@@ -205,7 +214,7 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     """
     key = f"ssim_{protocol}"
     base = _identities(rows, key)
-    by_method: dict[str, list[Mapping]] = {}
+    by_method: dict[str, list[Row]] = {}
     for row in rows:
         by_method.setdefault(row["method"], []).append(row)
     lines = []
@@ -213,9 +222,9 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
         identities = [_beside(row, base) for row in scored]
         pairs = [(a["psnr"], b["psnr"]) for a, b in zip(scored, identities, strict=True)]
         finite = [(a, b) for a, b in pairs if not (math.isinf(a) or math.isinf(b))]
-        ssims = [(a.get(key), b.get(key)) for a, b in zip(scored, identities, strict=True)]
-        ssims = [pair for pair in ssims if None not in pair]
-        line = {"method": name, "n": len(scored)}
+        both = [(a.get(key), b.get(key)) for a, b in zip(scored, identities, strict=True)]
+        ssims = [(a, b) for a, b in both if a is not None and b is not None]
+        line: dict[str, Any] = {"method": name, "n": len(scored)}
         line |= {"psnr": _mean(a for a, _ in finite), "ssim": _mean(a for a, _ in ssims)}
         line["identity_psnr"] = _mean(b for _, b in finite)
         line["identity_ssim"] = _mean(b for _, b in ssims)
@@ -228,7 +237,7 @@ def summary(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> list[dic
     return lines
 
 
-def table(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> str:
+def table(rows: Sequence[Row], protocol: Protocol = "gaussian-rgb") -> str:
     """The :func:`summary` of rows as plain text, for a terminal: a line a method, identity first.
 
     Means of PSNR in dB and of SSIM, what the method gains over the identity in dB, and the share of
@@ -245,8 +254,8 @@ def table(rows: Sequence[Mapping], protocol: str = "gaussian-rgb") -> str:
     lines = [("method", "n", "PSNR, dB", f"SSIM {protocol}", "gain, dB", "win rate")]
     perfect = []
     for line in summary(rows, protocol):
-        cells = (line["method"], str(line["n"]), _text(line["psnr"], ".2f"))
-        cells += (_text(line["ssim"], ".4f"),)
+        means = (_text(line["psnr"], ".2f"), _text(line["ssim"], ".4f"))
+        cells = (str(line["method"]), str(line["n"]), *means)
         if line["method"] == "identity":
             lines.append((*cells, "", ""))
         else:
@@ -267,9 +276,9 @@ def _text(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _identities(rows: Sequence[Mapping], key: str) -> dict[tuple, Mapping]:
+def _identities(rows: Sequence[Row], key: str) -> dict[tuple[Any, ...], Row]:
     """The identity's row of each case, by the case; a second one must say the same."""
-    identities: dict[tuple, Mapping] = {}
+    identities: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         if row["method"] != "identity":
             continue
@@ -284,12 +293,12 @@ def _identities(rows: Sequence[Mapping], key: str) -> dict[tuple, Mapping]:
 
 def _alike(a: float | None, b: float | None) -> bool:
     """Whether two scores may be of the same image: as close as those of two machines."""
-    if None in (a, b):
+    if a is None or b is None:
         return a is b
     return a == b or (math.isnan(a) and math.isnan(b)) or abs(a - b) <= SAME
 
 
-def _beside(row: Mapping, base: Mapping[tuple, Mapping]) -> Mapping:
+def _beside(row: Row, base: Mapping[tuple[Any, ...], Row]) -> Row:
     """The identity's row of the same case."""
     identity = base.get(case_of(row))
     if identity is None:
@@ -297,17 +306,19 @@ def _beside(row: Mapping, base: Mapping[tuple, Mapping]) -> Mapping:
     return identity
 
 
-def _words(row: Mapping) -> str:
+def _words(row: Row) -> str:
     said = (f"{column} {row[column]}" for column in CASE if row.get(column) is not None)
     return ", ".join(said) or "an image without a name"
 
 
-def case_of(row: Mapping) -> tuple:
+def case_of(row: Row) -> tuple[Any, ...]:
     """What a row was scored on: its values of :data:`CASE`, ``None`` where it has none."""
     return tuple(row.get(column) for column in CASE)
 
 
-def _timed(method: Method, y, kernel, x) -> tuple[torch.Tensor, float]:
+def _timed(
+    method: Method, y: torch.Tensor, kernel: torch.Tensor | None, x: torch.Tensor
+) -> tuple[torch.Tensor, float]:
     _finish(y.device)
     started = time.perf_counter()
     x_hat = method(y, kernel, x if method.oracle else None)
@@ -323,7 +334,7 @@ def _finish(device: torch.device) -> None:
 def _scores(
     x_hat: torch.Tensor,
     x: torch.Tensor,
-    protocols: Sequence[str],
+    protocols: Sequence[Protocol],
     measures: Sequence[str],
     border: int,
     align: int,
@@ -335,12 +346,12 @@ def _scores(
     if align:
         x_hat = alignment.align(images.quantise(x_hat), x, align)  # of what a file would hold
     x_hat, x = images.quantise(x_hat[inner]), x[inner]
-    scores = {"psnr": metrics.psnr(x_hat, x).item()}
+    scores: dict[str, float | None] = {"psnr": metrics.psnr(x_hat, x).item()}
     scores |= {f"ssim_{p}": _ssim(x_hat, x, p) for p in protocols}
     return scores | {m: MEASURES[m].function(x_hat, x).item() for m in measures}
 
 
-def _ssim(x_hat: torch.Tensor, x: torch.Tensor, protocol: str) -> float | None:
+def _ssim(x_hat: torch.Tensor, x: torch.Tensor, protocol: Protocol) -> float | None:
     needed = metrics.SSIM_PROTOCOLS[protocol]
     if min(x.shape[-2:]) < needed.least_size or (needed.colour == "luma" and x.shape[1] != 3):
         return None

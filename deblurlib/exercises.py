@@ -18,7 +18,7 @@ import linecache
 import math
 import traceback
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -158,7 +158,8 @@ def number(
         Wrong: it is something else, or NaN.
     """
     wanted = f"a {'whole ' if whole else ''}number {_range(low, high)}".rstrip()
-    found = value.item() if _has_no_axes(value) else value
+    held: Any = value
+    found = held.item() if _has_no_axes(value) else held
     if isinstance(found, bool) or not isinstance(found, int | float):
         _refuse(what, value, wanted)
     if not low <= found <= high or (whole and found % 1 != 0):  # of NaN no comparison holds
@@ -223,7 +224,7 @@ class _Watched:
 
 def _in_words(function: Callable, arguments: tuple, named: Mapping[str, object]) -> str:
     try:
-        given = inspect.signature(function).bind(*arguments, **named).arguments
+        given: Mapping[Any, Any] = inspect.signature(function).bind(*arguments, **named).arguments
     except (TypeError, ValueError):  # it takes other arguments; the call will say so
         given = dict(enumerate(arguments, 1)) | dict(named)
     return ", ".join(f"{name} = {describe(value)}" for name, value in given.items()) or "nothing"

@@ -69,7 +69,7 @@ def _describe(node: object) -> str:
         return repr(node)
     fields: Iterable[tuple[str, object]] = ast.iter_fields(node)
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        fields = [(k, _without_docstring(v) if k == "body" else v) for k, v in fields]
+        fields = [(k, _without_docstring(node.body) if k == "body" else v) for k, v in fields]
     if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings to a nested format
         fields = [("values", [v for v in node.values if getattr(v, "value", None) != ""])]
     described = (f"{k}={_describe(v)}" for k, v in fields if v not in (None, []))

@@ -48,6 +48,8 @@ def to_tensor(array: np.ndarray) -> torch.Tensor:
 def quantise(x: torch.Tensor) -> torch.Tensor:
     """Clamp floats to [0, 1] and round them, half up, to the 256 levels of an 8-bit file.
 
+    Any shape, which is kept.
+
     >>> quantise(torch.tensor([-0.1, 0.5 / 255, 1.2]))
     tensor([0.0000, 0.0039, 1.0000])
     """
@@ -81,7 +83,11 @@ def luma(x: torch.Tensor) -> torch.Tensor:
 
 
 def grey(x: torch.Tensor, channels: int = 1) -> torch.Tensor:
-    """Grey of RGB ``(..., 3, H, W)``: BT.601 weights, full range [0, 1], in equal ``channels``."""
+    """Grey of RGB ``(..., 3, H, W)``: BT.601 weights, full range [0, 1], in equal ``channels``.
+
+    Returns:
+        ``(..., channels, H, W)``.
+    """
     red, green, blue = x.unbind(-3)
     weighted = 0.299 * red + 0.587 * green + 0.114 * blue
     return torch.stack([weighted] * channels, -3)
@@ -90,14 +96,14 @@ def grey(x: torch.Tensor, channels: int = 1) -> torch.Tensor:
 def standardise(x: torch.Tensor) -> torch.Tensor:
     """RGB ``(..., 3, H, W)`` less :data:`IMAGENET`'s mean, by its deviation: about -2.1 to 2.6.
 
-    It suits networks that were trained on such values. Taught in chapter 04.
+    It suits networks that were trained on such values; the shape stays. Taught in chapter 04.
     """
     mean, deviation = (x.new_tensor(values)[:, None, None] for values in IMAGENET)
     return (x - mean) / deviation
 
 
 def from_standardised(x: torch.Tensor) -> torch.Tensor:
-    """The image whose :func:`standardise` is ``x``."""
+    """The image whose :func:`standardise` is ``x``, ``(..., 3, H, W)``."""
     mean, deviation = (x.new_tensor(values)[:, None, None] for values in IMAGENET)
     return x * deviation + mean
 

@@ -10,11 +10,12 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from . import edges, images, metrics, psf
+from . import edges, images, metrics, names, psf
 from .degrade import Pair
 from .errors import InputError, require
 
@@ -42,7 +43,7 @@ Output = torch.Tensor | Sequence[torch.Tensor]  # of a model: one tensor, or sev
 
 
 def sharp(pair: Pair) -> torch.Tensor:
-    """The target of a network that restores."""
+    """The target of a network that restores: the sharp images, ``(B, C, H, W)``."""
     return pair.x
 
 
@@ -53,7 +54,7 @@ def first(output: Output) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss of a model's output: ``objective(output, pair)``, the mean over the batch."""
+    """A loss of a model's output: ``objective(output, pair)``, the mean over the batch, ``()``."""
 
     loss: Callable[..., torch.Tensor]  # (output, target) -> one number
     target: Callable[[Pair], Output] = sharp  # what the output should be
@@ -77,7 +78,10 @@ class Adversarial:
 
 
 def euclidean(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Half the sum of squared differences over an image: Caffe's, and so SRCNN's own, loss."""
+    """Half the sum of squared differences over an image: Caffe's, and so SRCNN's own, loss.
+
+    ``x_hat`` and ``x`` are ``(B, C, H, W)``; the mean over the batch, ``()``.
+    """
     return F.mse_loss(x_hat, x, reduction="sum") / (2 * len(x))
 
 
@@ -85,7 +89,7 @@ def mse_over_scales(x_hat: Output, x: torch.Tensor) -> torch.Tensor:
     """The sum of each scale's mean squared error, ``x`` halved by averaging 2 x 2 pixels.
 
     SRN's loss, with all its weights 1. It takes a list of ``x_hat``, one a scale, the finest first;
-    a single ``x_hat`` is the finest scale alone.
+    a single ``x_hat``, ``(B, C, H, W)`` as ``x``, is the finest scale alone. One number, ``()``.
     """
     return _over_scales(x_hat, x, F.mse_loss)
 
@@ -94,7 +98,9 @@ def _over_scales(
     x_hat: Output, x: torch.Tensor, error: Callable[..., torch.Tensor]
 ) -> torch.Tensor:
     x_hats = [x_hat] if isinstance(x_hat, torch.Tensor) else x_hat
-    return sum(error(x_hat, x) for x_hat, x in zip(x_hats, _halved(x, len(x_hats)), strict=True))
+    targets = _halved(x, len(x_hats))
+    finest, *others = (error(*one) for one in zip(x_hats, targets, strict=True))
+    return sum(others, finest)
 
 
 def mse_and_variation(variation: float = 0.0) -> Objective:
@@ -115,7 +121,7 @@ def total_variation(x: torch.Tensor) -> torch.Tensor:
     """The mean absolute difference of neighbours in a row, plus that of neighbours in a column.
 
     Rudin, Osher and Fatemi, "Nonlinear total variation based noise removal algorithms", 1992, in
-    its form that treats the two directions apart.
+    its form that treats the two directions apart. ``x`` is ``(..., H, W)``; one number, ``()``.
     """
     return x.diff(dim=-1).abs().mean() + x.diff(dim=-2).abs().mean()
 
@@ -137,15 +143,15 @@ def charbonnier_over_scales(
             parts.
     """
     require(eps > 0 and weight >= 0 and spectrum >= 0, "eps is more than 0, weights are 0 or more")
-    how = {"eps": eps, "weight": weight, "spectrum": spectrum}
-    return Objective(partial(_charbonnier_over_scales, **how))
+    how = partial(_charbonnier_over_scales, eps=eps, weight=weight, spectrum=spectrum)
+    return Objective(how)
 
 
 def _charbonnier_over_scales(
     x_hat: Output, x: torch.Tensor, eps: float, weight: float, spectrum: float
 ) -> torch.Tensor:
     x_hats = [x_hat] if isinstance(x_hat, torch.Tensor) else x_hat
-    total = 0.0
+    total = x.new_zeros(())
     for i, (at_scale, target) in enumerate(zip(x_hats, _halved(x, len(x_hats)), strict=True)):
         total = total + weight**i * ((at_scale - target).square() + eps**2).sqrt().mean()
     waves, wanted = (torch.fft.rfft2(z.float(), norm="ortho") for z in (x_hats[0], x))
@@ -174,10 +180,11 @@ def balanced_cross_entropy(logits: Output, edge_map: torch.Tensor) -> torch.Tens
     share = edge_map.mean((1, 2, 3), keepdim=True)  # of edges: beta is 1 - share
     weight = torch.where(edge_map > 0.5, 1 - share, share)
     maps = [logits] if isinstance(logits, torch.Tensor) else logits
-    return sum(F.binary_cross_entropy_with_logits(z, edge_map, weight) for z in maps)
+    fused, *others = (F.binary_cross_entropy_with_logits(z, edge_map, weight) for z in maps)
+    return sum(others, fused)
 
 
-def edges_of_sharp(**canny: object) -> Objective:
+def edges_of_sharp(**canny: Any) -> Objective:
     """The objective of an EdgeNet: Canny's edges of the sharp image, see :func:`edges.canny`.
 
     A critic is shown the fused map as probabilities, beside Canny's.
@@ -191,7 +198,7 @@ def edges_of_sharp(**canny: object) -> Objective:
     )
 
 
-def image_and_edges(weight: float = 0.1, **canny: object) -> Objective:
+def image_and_edges(weight: float = 0.1, **canny: Any) -> Objective:
     """The objective of two networks in one: of the image, and ``weight`` times that of its edges.
 
     It takes the image and the edges' logits; of an image alone it is the mean squared error.
@@ -200,9 +207,7 @@ def image_and_edges(weight: float = 0.1, **canny: object) -> Objective:
     return Objective(partial(_image_and_edges, weight=weight, **canny))
 
 
-def _image_and_edges(
-    output: Output, x: torch.Tensor, weight: float, **canny: object
-) -> torch.Tensor:
+def _image_and_edges(output: Output, x: torch.Tensor, weight: float, **canny: Any) -> torch.Tensor:
     loss = F.mse_loss(first(output), x)
     if isinstance(output, torch.Tensor):
         return loss
@@ -234,7 +239,7 @@ def _ssim_and_l1(
 ) -> torch.Tensor:
     if standardise:
         x_hat, x = images.standardise(x_hat), images.standardise(x)
-    loss = l1 * F.l1_loss(x_hat, x) if l1 else 0.0
+    loss = l1 * F.l1_loss(x_hat, x) if l1 else x.new_zeros(())
     return loss + ssim * (1 - metrics.ssim_unchecked(x_hat, x).mean()) if ssim else loss
 
 
@@ -266,7 +271,7 @@ def _mean_pixels_off(sigma_hat: torch.Tensor, sigma: torch.Tensor) -> float:
     return (sigma_hat - sigma).abs().mean().item()
 
 
-def _edges_of(pair: Pair, **canny: object) -> torch.Tensor:
+def _edges_of(pair: Pair, **canny: Any) -> torch.Tensor:
     return edges.canny(pair.x, **canny)
 
 
@@ -305,7 +310,7 @@ def _fool_by_squares(fake: torch.Tensor) -> torch.Tensor:
 #: name -> objective, or a function that makes one of a recipe's ``loss_args``. ``mse`` is the
 #: sources' (S1, S2, S4); ``l1`` what later networks use; ``none`` is of a network that learns from
 #: its critic alone, as S5's.
-OBJECTIVES: dict[str, Objective | Callable[..., Objective]] = {
+OBJECTIVES: dict[str, Any] = {
     "mse": Objective(F.mse_loss),
     "l1": Objective(F.l1_loss),
     "euclidean": Objective(euclidean),
@@ -332,7 +337,7 @@ ADVERSARIAL: dict[str, Adversarial] = {
 }
 
 
-def objective(name: str, arguments: Mapping[str, object]) -> Objective:
+def objective(name: names.Objective | str, arguments: Mapping[str, Any]) -> Objective:
     """An objective of :data:`OBJECTIVES`, with its arguments.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -38,6 +38,7 @@ LIMITS = (
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_CPU_ISA_HINTS"),
     *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE"),
 )
+Said = TypeVar("Said")
 #: What PyTorch's allocators, and NVIDIA's libraries, say in a RuntimeError where memory lacks.
 NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
@@ -198,9 +199,10 @@ class _Float32(NamedTuple):
     new: tuple[str, ...]  # of the places in _float32_places
 
 
-def _float32_places() -> tuple:
-    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
-    return cudnn.conv, cudnn.rnn, cuda.matmul, torch.backends.mkldnn.matmul
+def _float32_places() -> tuple[Any, ...]:
+    backends: Any = torch.backends  # its types do not know all of these
+    cudnn, cuda = backends.cudnn, backends.cuda
+    return cudnn.conv, cudnn.rnn, cuda.matmul, backends.mkldnn.matmul
 
 
 def _float32_rules() -> _Float32:
@@ -216,7 +218,7 @@ def _float32_rules() -> _Float32:
     return _Float32(convolutions, level, new)
 
 
-def _first_said(*asked: Callable[[], object]) -> object:
+def _first_said(*asked: Callable[[], Said]) -> Said:
     for ask in asked[:-1]:
         with suppress(RuntimeError):
             return ask()

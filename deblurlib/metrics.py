@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from . import machine
+from . import machine, names
 from .degrade import convolve
 from .degrade.convolution import SEPARABLE_TAPS
 from .errors import InputError, require
 from .images import luma
 from .images import quantise as to_8_bit
+from .names import unknown_name
 from .values import scorable
 
 __all__ = ["SSIM_PROTOCOLS", "Protocol", "psnr", "ssim", "ssim_unchecked"]
@@ -91,7 +92,7 @@ class Protocol:
 #: ``gaussian-3d``: a volume's window laid over (channel, row, column), as MATLAB and toolkits made
 #: after it score colour unless told otherwise. ``gaussian-y``: luma only, as super-resolution
 #: papers do (they also cut a border). ``multiscale``: Wang, Simoncelli and Bovik 2003, five scales.
-SSIM_PROTOCOLS = {
+SSIM_PROTOCOLS: dict[names.Protocol, Protocol] = {
     "gaussian-rgb": Protocol(11, 1.5, "rgb"),
     "uniform-rgb": Protocol(7, None, "rgb", sample_covariance=True),
     "gaussian-3d": Protocol(11, 1.5, "3d", region="replicate"),
@@ -103,7 +104,7 @@ SSIM_PROTOCOLS = {
 def ssim(
     x_hat: torch.Tensor,
     x: torch.Tensor,
-    protocol: str = "gaussian-rgb",
+    protocol: names.Protocol = "gaussian-rgb",
     data_range: float = 1.0,
 ) -> torch.Tensor:
     """Structural similarity under a named protocol; 1 for equal images.
@@ -130,12 +131,13 @@ def ssim(
 def ssim_unchecked(
     x_hat: torch.Tensor,
     x: torch.Tensor,
-    protocol: str = "gaussian-rgb",
+    protocol: names.Protocol = "gaussian-rgb",
     data_range: float = 1.0,
 ) -> torch.Tensor:
     """As :func:`ssim`, of floats whose values are taken on trust: for a loss, on a GPU.
 
-    Looking at values makes the processor wait for the GPU. Shapes are checked here, too.
+    Looking at values makes the processor wait for the GPU. Shapes are checked here, too: ``x_hat``
+    and ``x`` are ``(B, C, H, W)``, and there is a score for each image, ``(B,)``.
     """
     _check(x_hat, x, data_range)
     require(
@@ -143,7 +145,7 @@ def ssim_unchecked(
         f"ssim_unchecked needs floats, not {x_hat.dtype} and {x.dtype}",
     )
     if protocol not in SSIM_PROTOCOLS:
-        raise InputError(f"SSIM protocol {protocol!r} is none of {', '.join(SSIM_PROTOCOLS)}")
+        raise unknown_name("SSIM protocol", protocol, SSIM_PROTOCOLS)
     p = SSIM_PROTOCOLS[protocol]
     if min(x.shape[-2:]) < p.least_size:
         raise InputError(
@@ -164,7 +166,7 @@ def ssim_unchecked(
 
 
 def _ssim(x_hat: torch.Tensor, x: torch.Tensor, p: Protocol, data_range: float) -> torch.Tensor:
-    score = 1.0
+    score = x.new_ones(())
     for scale, exponent in enumerate(p.scales):
         if scale > 0:
             # an odd last row or column stands for itself

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import places
 from .errors import InputError
+from .names import Profile, closest, known
 
 __all__ = ["PROFILES", "check", "check_given", "of_notebook"]
 
 #: What a run may be sized as, from the tests' to the sources' own scale.
-PROFILES = ("smoke", "quick", "report", "full")
+PROFILES = known(Profile)
 #: What every notebook takes; known also where a package is installed without its notebooks.
 COMMON = {"profile": "quick", "seed": 0, "data": "sample"}
 INJECTED = "# Parameters"  # how papermill begins the cell that it puts in
@@ -27,7 +28,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 
 
-def check(key: str, namespace: Mapping[str, object]) -> None:
+def check(key: str, namespace: Mapping[str, Any]) -> None:
     """Refuse, in one sentence, parameters that the notebook does not have or cannot use.
 
     Whatever gave them: papermill, ``deblur report``, nbval, or a hand that edited the cell. The
@@ -76,7 +77,7 @@ def check_given(page: str, own: Mapping[str, object], given: Mapping[str, object
         if name not in own:
             known = ", ".join(own)
             raise InputError(
-                f"{page} has no parameter {name!r}{_closest(name, own)}; it has {known}"
+                f"{page} has no parameter {name!r}; it has {known}{closest(name, own)}"
             )
     for name, value in given.items():
         if fault := _fault(name, value, own[name]):
@@ -86,19 +87,19 @@ def check_given(page: str, own: Mapping[str, object], given: Mapping[str, object
 def _fault(name: str, value: object, default: object) -> str | None:
     """What is wrong with a value, in words; ``None`` if nothing is."""
     if name == "profile" and value not in PROFILES:
-        return f"profile {value!r} is none of {', '.join(PROFILES)}{_closest(value, PROFILES)}"
+        return f"profile {value!r} is none of {', '.join(PROFILES)}{closest(value, PROFILES)}"
     if not _is_like(value, default):
         return f"{name} must be {KINDS[type(default)]}, as {default!r} is, not {value!r}"
-    if name == "seed" and value < 0:
+    if name == "seed" and isinstance(value, int) and value < 0:
         return f"seed must be 0 or more, not {value}"
-    if name.startswith("n_") and isinstance(default, int | float) and value < 1:
+    if name.startswith("n_") and isinstance(value, int | float) and value < 1:
         return f"{name} must be 1 or more, not {value}"
-    if default == COMMON["data"] and value not in (default, *places.KNOWN):
+    if default == COMMON["data"] and isinstance(value, str):
         try:
-            places.locate(value)
+            if value not in (default, *places.KNOWN):
+                places.locate(value)
         except InputError as error:
-            names = (default, *places.KNOWN, *places.registered())
-            return f"{name}: {error}{_closest(value, names)}"
+            return f"{name}: {error}"
     return None
 
 
@@ -107,11 +108,6 @@ def _is_like(value: object, default: object) -> bool:
     if type(default) not in KINDS or type(value) is type(default):
         return True
     return type(default) is float and type(value) is int
-
-
-def _closest(given: object, known: Iterable[str]) -> str:
-    matches = get_close_matches(str(given).lower(), list(known), n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
 def _given(executed: Sequence[str], own: Mapping[str, object]) -> Iterator[str]:
@@ -133,10 +129,14 @@ def _given(executed: Sequence[str], own: Mapping[str, object]) -> Iterator[str]:
 
 def _assigned(source: str) -> dict[str, object]:
     """What a cell of plain assignments of plain values assigns; of any other cell, nothing."""
+    assigned = {}
     try:
-        return {
-            statement.targets[0].id: ast.literal_eval(statement.value)
-            for statement in ast.parse(source).body
-        }
-    except (SyntaxError, ValueError, AttributeError):
+        for statement in ast.parse(source).body:
+            match statement:
+                case ast.Assign([ast.Name(name), *_], value):
+                    assigned[name] = ast.literal_eval(value)
+                case _:
+                    return {}
+    except (SyntaxError, ValueError):
         return {}
+    return assigned

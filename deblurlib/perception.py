@@ -45,7 +45,8 @@ NEAR = (-4, -3, -2, 2, 3, 4)  # steps to the frequencies that one is compared wi
 def blur_effect(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """How blurred ``x_hat`` looks, from 0, not at all, to 1 (Crete et al. 2007), by scikit-image.
 
-    It blurs the image again and asks how much that changes. ``x`` is not looked at.
+    It blurs the image again and asks how much that changes. ``x`` is not looked at. Of images
+    ``(B, C, H, W)``, ``(B,)``.
     """
     from skimage.measure import blur_effect as of_image
 
@@ -58,7 +59,7 @@ def gradient_similarity(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Mean similarity of the gradients' magnitudes; 1 for equal images (Xue et al. 2014).
 
     Both images are averaged over 2 x 2 pixels and halved first, and the constant is 170 for values
-    to 255, as in the authors' code.
+    to 255, as in the authors' code. ``x_hat`` and ``x`` are ``(B, C, H, W)``; ``(B,)``.
     """
     both = F.avg_pool2d(torch.cat(_as_grey(x_hat, x)), 2)
     prewitt = both.new_tensor([[1.0, 0.0, -1.0]] * 3) / 3
@@ -75,6 +76,7 @@ def spectrum_distance(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     two power spectra are; 0 for equal images.
 
     Under a Hann window, for the edges' sake; with the power of 8-bit rounding as the floor.
+    ``x_hat`` and ``x`` are ``(B, C, H, W)``; ``(B,)``.
     """
     pair = _as_grey(x_hat, x)
     height, width = x.shape[-2:]
@@ -161,7 +163,7 @@ def _block_spectrum(z: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
     """Mean power spectrum ``(B, side, side)`` of half-overlapping blocks and of the channels."""
     side = len(window)
     blocks = z.unfold(-2, side, side // 2).unfold(-2, side, side // 2)
-    total = 0
+    total = z.new_zeros(())
     for row in blocks.unbind(2):  # one after the other, for memory
         row = (row - row.mean((-2, -1), keepdim=True)) * window
         total = total + torch.fft.fft2(row).abs().square().mean((1, 2))
@@ -188,17 +190,23 @@ MEASURES = {
 
 def checkerboard(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """What a restoration adds at the three finest frequencies, rows, columns and both, where a
-    pattern of two pixels has its power: :func:`grid_strength`, in levels of 8 bits."""
+    pattern of two pixels has its power: :func:`grid_strength`, in levels of 8 bits.
+
+    ``x_hat`` and ``x`` are ``(B, C, H, W)``; ``(B,)``.
+    """
     return 255 * grid_strength(x_hat - x, 2)
 
 
 def channel_drift(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """By how much each channel's mean has moved, ``(B, C)``, in levels of 8 bits."""
+    """By how much each channel's mean has moved, ``(B, C)``, in levels of 8 bits.
+
+    ``x_hat`` and ``x`` are ``(B, C, H, W)``.
+    """
     return 255 * (x_hat.double() - x.double()).mean((2, 3)).float()
 
 
 def colour_drift(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The greatest of :func:`channel_drift`, whichever way it moved."""
+    """The greatest of :func:`channel_drift` of each image, ``(B,)``, whichever way it moved."""
     return channel_drift(x_hat, x).abs().amax(1)
 
 

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from .errors import InputError
+from .names import closest
 
 __all__ = ["KNOWN", "MIXTURES", "is_here", "locate", "registered"]
 
@@ -65,6 +66,25 @@ def registered() -> list[str]:
     return [entry.partition("=")[0] for entry in entries if "=" in entry]
 
 
+def register(given: str) -> str:
+    """Make a set known by its name, here and to processes started from here; return the name.
+
+    So no page or recipe holds a path.
+
+    Args:
+        given: ``sample``, a name, a path, or ``NAME=PATH``.
+    """
+    if given == "sample" or given in MIXTURES:
+        return given
+    name, path = locate(given)
+    if name == "sample":
+        raise InputError(f"{given}: only the bundled photographs are called sample: NAME={path}")
+    before = os.environ.get("DEBLURLIB_DATA")
+    entries = filter(None, [f"{name}={path.resolve()}", before])
+    os.environ["DEBLURLIB_DATA"] = os.pathsep.join(entries)
+    return name
+
+
 def locate(source: str) -> tuple[str, Path]:
     """The name of a source other than ``sample``, and where it lies.
 
@@ -95,6 +115,7 @@ def locate(source: str) -> tuple[str, Path]:
         )
     raise InputError(
         f"{source!r} is no data set: it is neither sample, nor {', '.join(KNOWN)}, nor a path"
+        f"{closest(source, ['sample', *KNOWN, *registered()])}"
     )
 
 

@@ -69,7 +69,8 @@ def is_sharp(pixels: np.ndarray) -> bool:
     """Whether a photograph is sharp wherever it has texture: its :func:`blur_width` is small.
 
     The limit of 0.95 pixels was chosen such that fewer than 1 in 100 blurred photographs pass;
-    :mod:`deblurlib.studies.srn.sharp` has the numbers. What is not known is not sharp.
+    :mod:`deblurlib.studies.srn.sharp` has the numbers. What is not known is not sharp. ``pixels``
+    are ``(H, W)`` or ``(H, W, C)``.
     """
     width = blur_width(pixels)
     return width is not None and width <= WIDTH
@@ -94,18 +95,15 @@ def _edges(
     """Row, column, direction and width of the edges' pixels, band by band, each of whole blocks."""
     height, width = grey.shape
     across = np.array([[-0.5, 0, 0.5]], np.float32)
-    kernels = across, across.T
+    kernels = (across, across.T)
     for top in range(0, height, BAND):
         first, last = max(top - REACH, 0), min(top + BAND + REACH, height)
         once = grey[first:last]
         twice = cv2.GaussianBlur(once, (0, 0), AGAIN)
         slopes = [cv2.filter2D(once, -1, k, borderType=cv2.BORDER_REFLECT) for k in kernels]
         flatter = [cv2.filter2D(twice, -1, k, borderType=cv2.BORDER_REFLECT) for k in kernels]
-        there = cv2.Canny(
-            *((SCALE * slope).astype(np.int16) for slope in flatter),
-            *(SCALE * least, SCALE * least),
-            L2gradient=True,
-        )
+        rounded = [(SCALE * slope).astype(np.int16) for slope in flatter]
+        there = cv2.Canny(rounded[0], rounded[1], SCALE * least, SCALE * least, L2gradient=True)
         rows, columns = np.nonzero(there)
         inside = (columns >= REACH // 2) & (columns < width - REACH // 2)
         inside &= (rows + first >= max(top, REACH // 2)) & (rows + first < top + BAND)

@@ -113,11 +113,11 @@ def over_seeds(values: Sequence[float], n_images: int) -> Interval:
     Raises:
         InputError: fewer than two seeds, or values that are not finite.
     """
-    values = np.asarray(values, float)
-    if len(values) < 2 or not np.isfinite(values).all():
+    numbers = np.asarray(values, float)
+    if len(numbers) < 2 or not np.isfinite(numbers).all():
         raise InputError("an interval over seeds needs at least two finite values, one a seed")
-    n, mean = len(values), float(values.mean())
-    half_width = float(_t(0.95, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    n, mean = len(numbers), float(numbers.mean())
+    half_width = float(_t(0.95, n - 1) * numbers.std(ddof=1) / np.sqrt(n))
     return Interval(mean, mean - half_width, mean + half_width, n, n_images, n_images, n - 1)
 
 
@@ -143,19 +143,19 @@ def _cell_means(
     values: Sequence[float], seeds: Sequence[Hashable], scenes: Sequence[Hashable]
 ) -> tuple[np.ndarray, int]:
     """The mean of each (seed, scene) cell, and the number of images a seed scored."""
-    values = np.asarray(values, float)
-    if not len(values) == len(seeds) == len(scenes) or len(values) == 0:
+    numbers = np.asarray(values, float)
+    if not len(numbers) == len(seeds) == len(scenes) or len(numbers) == 0:
         raise InputError(
-            f"{len(values)} values, {len(seeds)} seeds and {len(scenes)} scenes do not match"
+            f"{len(numbers)} values, {len(seeds)} seeds and {len(scenes)} scenes do not match"
         )
-    if not np.isfinite(values).all():
+    if not np.isfinite(numbers).all():
         raise InputError("values must be finite; report infinite scores apart")
     seed_names, seed_at = np.unique(np.asarray(seeds).astype(str), return_inverse=True)
     scene_names, scene_at = np.unique(np.asarray(scenes).astype(str), return_inverse=True)
     counts = np.zeros((len(seed_names), len(scene_names)), int)
     sums = np.zeros(counts.shape)
     np.add.at(counts, (seed_at, scene_at), 1)
-    np.add.at(sums, (seed_at, scene_at), values)
+    np.add.at(sums, (seed_at, scene_at), numbers)
     if (counts != counts[0]).any():
         raise InputError("every seed must have scored equally many images of the same scenes")
     return sums / counts, int(counts[0].sum())
@@ -208,10 +208,10 @@ def p_values(first: Sequence[float], second: Sequence[float]) -> dict[str, float
     independent units: give one value a scene (or a seed), not one a pixel or crop. Equal values
     throughout give 1.
     """
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
+    one, other = np.asarray(first, float), np.asarray(second, float)
+    if one.shape != other.shape or one.ndim != 1 or len(one) < 2:
         raise InputError("tests need two equally long lists of at least two values")
-    if np.array_equal(first, second):
+    if np.array_equal(one, other):
         return {"welch": 1.0, "paired_t": 1.0, "wilcoxon": 1.0}
     from scipy import stats as scipy_stats  # here, for it would be a second of every import
 
@@ -228,12 +228,12 @@ def holm(p: Sequence[float]) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p, float)
-    if ((p < 0) | (p > 1) | np.isnan(p)).any():
+    given = np.asarray(p, float)
+    if ((given < 0) | (given > 1) | np.isnan(given)).any():
         raise InputError("p-values must lie in [0, 1]")
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    adjusted = np.empty(len(p))
+    order, n = np.argsort(given), len(given)
+    stepped = np.maximum.accumulate(given[order] * (n - np.arange(n)))
+    adjusted = np.empty(n)
     adjusted[order] = np.minimum(stepped, 1)
     return adjusted.tolist()
 

@@ -17,12 +17,19 @@ ROUNDING = 1e-5  # of the range: how far beyond it a sharp image's floats may li
 #: how far beyond [0, 1] the values of an image to restore may lie on average, and half of those of
 #: a restoration; and how far any value of the former
 STRAY, FARTHEST = 0.05, 0.75
+#: numbers of a user's
+Array = torch.Tensor | np.ndarray
 LEVELS = (torch.uint8, torch.uint16)
 CURE = "clamp or scale them; 0..255 is to be divided by 255"
 
 
-def as_floats(z: torch.Tensor, data_range: float = 1.0, dtype=torch.float32) -> torch.Tensor:
-    """uint8 read as 0..255, uint16 as 0..65535, in [0, ``data_range``]; floats stay as they are."""
+def as_floats(
+    z: torch.Tensor, data_range: float = 1.0, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """uint8 read as 0..255, uint16 as 0..65535, in [0, ``data_range``]; floats stay as they are.
+
+    Any shape, which is kept.
+    """
     if z.is_floating_point():
         return z
     require(z.dtype in LEVELS, f"image values are floats, uint8 or uint16, not {z.dtype}")
@@ -32,11 +39,14 @@ def as_floats(z: torch.Tensor, data_range: float = 1.0, dtype=torch.float32) -> 
 
 
 def as_levels(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The inverse of :func:`as_floats`, of values in [0, 1]: rounded half up to uint8 or uint16."""
+    """The inverse of :func:`as_floats`, of values in [0, 1]: rounded half up to uint8 or uint16.
+
+    Any shape, which is kept.
+    """
     return (x * torch.iinfo(dtype).max + 0.5).floor().to(dtype)
 
 
-def as_batch(y: torch.Tensor | np.ndarray) -> torch.Tensor:
+def as_batch(y: Array) -> torch.Tensor:
     """A batch as a tensor of floats; no value is looked at, for that waits for a GPU.
 
     Args:
@@ -60,7 +70,7 @@ def check_restorable(y: torch.Tensor) -> None:
 
     Noise is not clipped, and so may lie outside; 0.05 on average is what noise of a standard
     deviation of 0.12 comes to on a black image, and less on any other; and none of it is further
-    than 0.75. Images of another unit, 0..255 or -1..1, are further off.
+    than 0.75. Images of another unit, 0..255 or -1..1, are further off. Any shape.
     """
     require(y.numel() > 0, "the image is empty")
     low, high = (limit.item() for limit in y.aminmax())
@@ -83,7 +93,7 @@ def scorable(
     they are: those of ``x`` must lie in [0, ``data_range``]. A restoration may hold NaN, and it may
     leave the range, for it may ring; but if more than half of its values do, by a twentieth of the
     range, or all do by more than half the range on average, it is of another unit, or no image:
-    clamp it if it is to be scored all the same, as a file would.
+    clamp it if it is to be scored all the same, as a file would. Any shapes, which are kept.
 
     Raises:
         InputError: values that are not in the range, or of another type.

@@ -12,6 +12,7 @@ import html
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import ipywidgets
@@ -79,11 +80,11 @@ def _names(
     positions: Sequence[Mapping[str, object]] | Mapping[str, Mapping[str, object]],
 ) -> tuple[list[str], list[str]]:
     """What the positions are called, and the controls whose values are not always the same."""
-    named = isinstance(positions, Mapping)
-    places = list(positions.values()) if named else list(positions)
+    named = list(positions) if isinstance(positions, Mapping) else None
+    places = list(positions.values() if isinstance(positions, Mapping) else positions)
     varying = [name for name in places[0] if any(p[name] != places[0][name] for p in places)]
-    if named:
-        return list(positions), varying
+    if named is not None:
+        return named, varying
     if len(varying) == 1:
         return [str(place[varying[0]]) for place in places], varying
     shown = varying or list(places[0])
@@ -157,8 +158,8 @@ def _flip_book(frames: Sequence[Frame], question: str, label: str, slider: bool)
     for frame in frames:
         encoded = [base64.b64encode(_encode(x, ".jpg")).decode() for x in frame.panels.values()]
         numbers = [pictures.setdefault(text, len(pictures)) for text in encoded]
-        about = {"name": frame.name, "said": _said(frame, label), "text": frame.text}
-        about["captions"] = list(frame.panels)
+        about: dict[str, Any] = {"name": frame.name, "said": _said(frame, label)}
+        about |= {"text": frame.text, "captions": list(frame.panels)}
         books.append(about | {"pictures": numbers})
     first, sources = books[0], list(pictures)
     panels = "".join(

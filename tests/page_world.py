@@ -1,6 +1,7 @@
 """The pictures, kernels, videos and sets that the pages speak of, small."""
 
 import numpy as np
+import tifffile
 import torch
 from PIL import Image
 from sets import write_pairs, write_set
@@ -34,6 +35,10 @@ def write_world(folder):
     lamp = torch.full((1, 1, 300, 700), 0.01)
     lamp[..., 240, 612] = 6
     files.write_image(folder / "night.jpg", degrade.convolve(lamp, psf.motion(13, 30))[0])
+    planes = np.random.default_rng(0).random((5, 40, 52), np.float32) * 200 + 100
+    tifffile.imwrite(folder / "cells.tif", planes, imagej=True)
+    kernels = np.stack([psf.gaussian(sigma, 9).numpy() for sigma in (1.5, 1.2, 0.9, 1.2, 1.5)])
+    tifffile.imwrite(folder / "psf.tif", kernels, photometric="minisblack")
     kernel = psf.gaussian(1.5).numpy()
     np.save(folder / "kernel.npy", kernel)
     Image.fromarray(np.round(255 * kernel / kernel.max()).astype(np.uint8)).save(folder / "psf.png")

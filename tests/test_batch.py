@@ -42,24 +42,46 @@ def planned(output):
 
 def test_a_cluster_is_planned_a_job_for_each_recipe_and_seed_and_chapter(tmp_path):
     slurm = ("--executor", "slurm", "--jobs", "4", "--default-resources", "slurm_partition=gpu")
-    output = finish(snakemake(tmp_path, "-n", *slurm, seeds="0,1", chapters="1,2"))
-    count = 2 * len(studies.recipes("02", "smoke"))
+    options = {"seeds": "0,1", "chapters": "1,2", "profile": "report"}
+    output = finish(snakemake(tmp_path, "-n", *slurm, **options))
+    count = 2 * len(studies.recipes("02", "report"))
     assert planned(output) == {"train": count, "chapter": 2, "all": 1, "total": count + 3}
     assert re.search(r"rule train:.*?resources:[^\n]*slurm_partition=gpu[^\n]*gpu=1", output, re.S)
 
 
 def test_a_killed_batch_goes_on_and_a_whole_one_has_nothing_to_do(tmp_path):
-    targets = [f"runs/02-{blur}-seed-0.txt" for blur in ("gaussian", "box")]
-    process = snakemake(tmp_path, targets=targets)
-    while not list((tmp_path / "batch" / "runs").glob("*.txt")):
+    """At ``smoke`` the trainings of a chapter are one job."""
+    targets, options = ["runs/07-seed-0.txt"], {"chapters": "07"}
+    process = snakemake(tmp_path, targets=targets, **options)
+    while not any(run.outcome == "hit" for run in store.listed(tmp_path / "runs")):
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    (done,) = (run for run in store.listed(tmp_path / "runs") if run.outcome == "hit")
-    output = finish(snakemake(tmp_path, "--rerun-incomplete", targets=targets))
+    done = [run for run in store.listed(tmp_path / "runs") if run.outcome == "hit"]
+    output = finish(snakemake(tmp_path, "--rerun-incomplete", targets=targets, **options))
     assert planned(output)["train"] == 1
     runs = {run.id: run for run in store.listed(tmp_path / "runs")}
-    assert [run.outcome for run in runs.values()] == ["hit"] * 2
-    assert runs[done.id].metrics == done.metrics  # not trained twice
-    assert "Nothing to be done" in finish(snakemake(tmp_path, targets=targets))
+    assert [run.outcome for run in runs.values()] == ["hit"] * len(studies.recipes("07", "smoke"))
+    assert all(runs[run.id].metrics == run.metrics for run in done)  # not trained twice
+    assert "Nothing to be done" in finish(snakemake(tmp_path, targets=targets, **options))
+
+
+def test_ctrl_c_stops_a_batch_in_one_sentence_and_leaves_no_process(tmp_path):
+    command = [sys.executable, "-m", "deblurlib", "batch", "--profile", "smoke"]
+    command += ["--chapters", "07", "--out", str(tmp_path / "batch")]
+    env = os.environ | {"DEBLURLIB_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, **pipes)
+    while not list((tmp_path / "runs").glob("*")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.splitlines()[-1]) == (
+        130,
+        "deblur: stopped; the same command goes on",
+    )
+    assert not re.search("Traceback|Exception|Error", out + err)
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert str(tmp_path) not in left.stdout

@@ -280,7 +280,7 @@ def test_fast_motion_is_made_all_the_same_with_a_warning_of_ghosts(deblur, tmp_p
     ("arguments", "message"),
     [
         (["nowhere.mp4"], "nowhere.mp4: no such file or folder"),
-        (["clip", "--average", "mean"], "average 'mean' is neither encoded nor light"),
+        (["clip", "--average", "mean"], "average 'mean' is none of "),
         (["clip"], "a window of 7 frames does not fit into 5"),
         (["clip", "--window", 3, "--out", "text.mp4"], "text.mp4"),
     ],

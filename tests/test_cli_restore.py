@@ -402,7 +402,7 @@ def test_an_unknown_suffix_is_refused_before_the_work_is_done(deblur, monkeypatc
     [
         (["--method", "sharpen"], "no method 'sharpen': it is none of identity, unsharp-mask"),
         (["--method", "wiener"], "the method wiener needs the kernel: --kernel FILE"),
-        (["--kernel", "k.npy"], "the method unsharp-mask has no use for a kernel"),
+        (["--kernel", "b.png"], "the method unsharp-mask has no use for a kernel"),
         (["--tile", "23"], "a tile of unsharp-mask must be a multiple of 1 and 24 pixels or more"),
         (["--method", "net", "--tile", "260"], "a tile of net must be a multiple of 16"),
         (["--device", "tpu"], "device tpu is none of auto, cpu, cuda"),

@@ -111,5 +111,5 @@ def test_what_a_site_needs_is_named_before_anything_is_done(monkeypatch, command
     monkeypatch.setattr(site, "PACKAGES", ("sphinx", "no_such_package"))
     code, out, err = command("report", "01", "--profile", "smoke")
     assert (code, out) == (2, "")
-    assert "of which no_such_package is not installed" in err
+    assert "needs the package no_such_package, which is not installed" in err
     assert ".[site]" in err

@@ -13,6 +13,7 @@ PRESENTATION = ("diagrams", "plots", "exercises", "widgets", "report", "app", "c
 HEAVY = ("matplotlib", "lightning", "lightning_fabric", "gradio", "ipywidgets")
 LAYERS = [
     "errors",
+    "names",
     "places",
     "parameters",
     "progress",
@@ -58,6 +59,36 @@ def test_the_library_without_its_presentation_loads_no_heavy_package():
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert {f"deblurlib.{name}" for name in LAYERS} <= set(loaded)
     assert not set(HEAVY) & set(loaded)
+
+
+#: what the extras bring is not there; then the library is imported, or the command is run
+ALONE = """
+import sys
+from deblurlib.errors import EXTRAS
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {*EXTRAS, "torchvision"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def test_the_library_and_restore_need_none_of_the_extras(tmp_path, save_picture):
+    def run(code, *words):
+        command = [sys.executable, "-c", ALONE + code, *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    assert run(IMPORT_ALL, ",".join(PRESENTATION)).returncode == 0
+    save_picture(tmp_path / "x.png", 0, 30, 40)
+    deblur = "from deblurlib.cli import main\nmain()"
+    done = run(deblur, "restore", "x.png", "--method", "unsharp-mask")
+    assert (done.returncode, (tmp_path / "x_deblurred.png").exists()) == (0, True), done.stderr
+    for words in (["data", "sample"], ["report", "01"], ["app"], ["batch"]):
+        done = run(deblur, *words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert re.search(r"needs the package .* not installed: pip install -c", done.stderr)
 
 
 def imported(path):

@@ -113,8 +113,8 @@ def test_a_number_has_one_digit_more_than_its_margin(entries):
 
 
 def test_json_is_all_that_is_printed_and_it_is_whole(command, standing, entries):
-    code, out, err = command("claims", "--json", "--verdict", "refuted", "--origin", "source")
-    shown = json.loads(out)
+    code, out, err = command("claims", "--json=-", "--verdict", "refuted", "--origin", "source")
+    shown = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
     wanted = [e for e in entries if (e.verdict, e.origin) == ("refuted", "source")]
     assert [c["id"] for c in shown] == [e.id for e in wanted]
@@ -188,7 +188,7 @@ def test_nothing_published_and_a_damaged_file_are_one_sentence(command, small):
     path = root / "reports/results/02.json"
     for content in (path.read_text("utf-8"), "{", "[]"):
         path.write_text(content, "utf-8")
-        code, out, err = command("claims", "--json")
+        code, out, err = command("claims", "--json", "-")
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert str(path) in err
     shutil.rmtree(root / "reports")

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import runpy
 import subprocess
 import tokenize
 import tomllib
@@ -257,3 +258,10 @@ def test_what_was_chosen_is_best_or_nearly_so(candidates):
     for name, chosen in CHOSEN.items():
         best = max(score for key, score in candidates.items() if key.partition(" (")[0] == name)
         assert candidates[chosen] >= best - 0.2
+
+
+def test_what_pages_take_from_the_code_is_as_it_is_now():
+    pages = runpy.run_path(str(ROOT / "docs" / "write_reference.py"))["pages"]()
+    assert len(pages) == 2
+    for page, text in pages.items():
+        assert page.read_text("utf-8") == text, f"run docs/write_reference.py: {page.name}"

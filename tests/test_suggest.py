@@ -139,8 +139,8 @@ def test_json_stands_alone_and_what_cannot_be_read_ends_with_2(command, tmp_path
     photo, bad = tmp_path / "photo.png", tmp_path / "bad.jpg"
     write_image(photo, sharp[0])
     bad.write_text("no picture")
-    code, out, err = command("suggest", bad, photo, "--json")
-    (told,) = json.loads(out)
+    code, out, err = command("suggest", bad, photo, "--json", "-")
+    told = json.loads(out)
     assert (code, told["photo"], told["verdict"]) == (2, str(photo), "sharp")
     assert err.startswith(f"deblur: {bad}: ")
     assert len(err.splitlines()) == 1

@@ -43,8 +43,13 @@ def settings_of(method: str, smoothing: float) -> dict[str, float]:
     """The method's setting that smooths, by powers of ten of its default."""
     name = SMOOTHS[method]
     setting = METHODS[method].settings[name]
-    value = setting.value * 10**smoothing
+    value = float(setting.value) * 10**smoothing
     return {name: float(f"{min(max(value, setting.least), setting.most):.3g}")}
+
+
+def _visitor(request: gr.Request) -> str:
+    """Who asks; outside of a page, nobody."""
+    return request.session_hash or ""
 
 
 class Actions:
@@ -52,11 +57,11 @@ class Actions:
 
     def __init__(self, desk: Desk, examples: list[Example]):
         self.desk, self.examples = desk, examples
-        self._newest: dict[str, object] = {}  # visitor -> the preview that was asked for last
+        self._newest: dict[str, Any] = {}  # visitor -> the preview that was asked for last
 
     async def open(self, value: dict[str, Any], request: gr.Request) -> tuple:
         """A picture that was uploaded."""
-        self.desk.stop(request.session_hash)  # what is done to the picture before
+        self.desk.stop(_visitor(request))  # what is done to the picture before
         try:
             require(isinstance(value, dict) and "path" in value, "no picture came")
             token, name = await asyncio.to_thread(self.desk.visits.take, value["path"])
@@ -66,7 +71,7 @@ class Actions:
 
     async def try_out(self, event: gr.EventData, request: gr.Request) -> tuple:
         """One of the examples; and its blur, for the door whose visitors know it."""
-        self.desk.stop(request.session_hash)
+        self.desk.stop(_visitor(request))
         example = self.examples[int(event.index) % len(self.examples)]
         path, blur = example.path, (*example.blur, *[gr.skip()] * 4)[:4]
         token = self.desk.visits.new()
@@ -77,7 +82,7 @@ class Actions:
         visits, line = self.desk.visits, self.desk.looking
         asked = "look", visits.folder(token), name, self.desk.limits.pixels
         try:
-            found, _ = await self.desk.answer(line, *asked, visitor=request.session_hash)
+            found, _ = await self.desk.answer(line, *asked, visitor=_visitor(request))
         except FAILURES as error:
             visits.delete(token)
             return self._entered({}, parts.failed(error))
@@ -91,7 +96,7 @@ class Actions:
 
     async def preview(self, request: gr.Request, *asked: Any) -> str | dict:
         """The detail before and after, as the sliders are; nothing, if they have moved since."""
-        mine, visitor = object(), request.session_hash
+        mine, visitor = object(), _visitor(request)
         self._newest[visitor] = mine
         shown = await self._preview(visitor, *asked)
         if self._newest.get(visitor) is not mine:
@@ -119,7 +124,8 @@ class Actions:
         """A kernel's file."""
         try:
             require(bool(seen), "choose a photo first")
-            require(path is not None, "no file came")
+            if path is None:
+                raise InputError("no file came")
             name = self._kernel(seen["token"], path)
         except FAILURES as error:
             return seen, parts.failed(error)
@@ -143,7 +149,7 @@ class Actions:
             folder = self.desk.visits.folder(seen["token"])
             asked = "cut", folder, seen["name"], self.desk.limits.pixels, box
             found, notes = await self.desk.answer(
-                self.desk.looking, *asked, visitor=request.session_hash
+                self.desk.looking, *asked, visitor=_visitor(request)
             )
         except FAILURES as error:
             return seen, parts.failed(error)
@@ -157,7 +163,7 @@ class Actions:
             require(isinstance(size, int | float) and math.isfinite(size), "the side is a number")
             folder = self.desk.visits.folder(seen["token"])
             asked = "find", folder, seen["name"], self.desk.limits.pixels, int(size)
-            words = self.desk.do(self.desk.restoring, *asked, visitor=request.session_hash)
+            words = self.desk.do(self.desk.restoring, *asked, visitor=_visitor(request))
             async with aclosing(words):
                 async for word in words:
                     if isinstance(word, Word):
@@ -173,14 +179,14 @@ class Actions:
         self, request: gr.Request, seen: dict, door: str, *asked: Any
     ) -> AsyncIterator[tuple]:
         """The whole picture; what is asked are the values of the parts that say how."""
-        nothing = {}, "", gr.skip(), "", gr.update(visible=False), ""
+        nothing: tuple = {}, "", gr.skip(), "", gr.update(visible=False), ""
         try:
             require(bool(seen), "choose a photo first, or try one of the examples")
             options = _options(seen, door, *asked)
             token, name = seen["token"], seen["name"]
             size = _reduced(seen["size"], options.get("size"))
             guess = self.desk.seconds(options["method"], *size)
-            words = self.desk.restore(token, name, options, request.session_hash)
+            words = self.desk.restore(token, name, options, _visitor(request))
             async with aclosing(words):
                 async for word in words:
                     if isinstance(word, Word):
@@ -203,7 +209,7 @@ class Actions:
             require(bool(seen and done), "restore a photo first")
             folder, limit = self.desk.visits.folder(seen["token"]), self.desk.limits.pixels
             asked = "compare_trust", folder, seen["name"], limit, done["target"], done["size"]
-            words = self.desk.do(self.desk.restoring, *asked, visitor=request.session_hash)
+            words = self.desk.do(self.desk.restoring, *asked, visitor=_visitor(request))
             async with aclosing(words):
                 async for word in words:
                     if isinstance(word, Word):
@@ -216,7 +222,7 @@ class Actions:
 
     def stop(self, request: gr.Request) -> None:
         """End what the visitor waits for, who asked for it or has closed the page."""
-        self.desk.stop(request.session_hash)
+        self.desk.stop(_visitor(request))
 
     async def served(
         self,
@@ -239,8 +245,8 @@ class Actions:
             options |= {"size": int(size) or None, "even_if_sharp": even_if_sharp}
             if kernel is not None:
                 options["blur"] = {"file": self._kernel(token, kernel)}
-            async for word in self.desk.restore(token, name, options, request.session_hash):
-                result = word
+            async for word in self.desk.restore(token, name, options, _visitor(request)):
+                result: Any = word
             require(not result[0]["sharp"], "sharp already: even_if_sharp=True restores it")
             return str(self.desk.visits.file(token, result[0]["target"]))
         except FAILURES as error:
@@ -264,8 +270,8 @@ def _options(
         asked = {"method": network, "size": int(size) or None, "strength": strength}
         return asked | {"even_if_sharp": bool(sharp), "compare": True}
     *numbers, method, smoothing = rest
-    blur, settings = blur_of(seen, door, kind, *numbers), settings_of(method, smoothing)
-    return {"method": method, "blur": blur, "settings": settings, "compare": True}
+    known = {"blur": blur_of(seen, door, kind, *numbers), "compare": True}
+    return known | {"method": method, "settings": settings_of(method, smoothing)}
 
 
 def _reduced(size: list[int], side: int | None) -> list[int]:
@@ -284,11 +290,9 @@ def _with_kernel(seen: dict, which: str, name: str) -> dict:
 
 def _said(blur: Mapping[str, Any] | None) -> str:
     """The blur that a picture was restored of, in words."""
-    if blur is None:
-        return ""
+    if blur is None or "file" in blur:
+        return "" if blur is None else "of the kernel that is shown"
     names = {"focus": "a disk of radius", "motion": "a line of", "gaussian": "a Gaussian of sigma"}
-    if "file" in blur:
-        return "of the kernel that is shown"
     return f"of {names[blur['kind']]} {' at '.join(f'{n:g}' for n in blur['numbers'])}"
 
 

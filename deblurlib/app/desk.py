@@ -7,7 +7,8 @@ is quick, and is not to wait behind a photograph that takes minutes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,10 @@ class Word:
     share: float = 0.0
 
 
+#: how far it is, again and again; at last the result and its notes
+Words = AsyncGenerator["Word | tuple[Any, tuple[str, ...]]", None]
+
+
 class Desk:
     """The lines, the visitors' pictures and how long things take here."""
 
@@ -67,7 +72,7 @@ class Desk:
         for name in self.networks:
             ticket = self.restoring.enter("warm_up", name, WARM)
 
-            def note(future, name: str = name) -> None:
+            def note(future: Future[Any], name: str = name) -> None:
                 with suppress(Exception):  # it was stopped, or has failed: no rate then
                     self.rates[name] = future.result()[0]
 
@@ -93,9 +98,7 @@ class Desk:
         rate = self.rates.get(method)
         return None if rate is None else rate * width * height
 
-    async def do(
-        self, line: Line, task: str, *arguments: Any, visitor: str = ""
-    ) -> AsyncIterator[Word | tuple[Any, tuple[str, ...]]]:
+    async def do(self, line: Line, task: str, *arguments: Any, visitor: str = "") -> Words:
         """Get in line, and tell how far it is; at last the result and its notes.
 
         Args:
@@ -137,7 +140,7 @@ class Desk:
 
     def restore(
         self, token: str, name: str, options: Mapping[str, Any], visitor: str = ""
-    ) -> AsyncIterator[Word | tuple[Any, tuple[str, ...]]]:
+    ) -> Words:
         """Restore a picture; see :func:`deblurlib.app.tasks.restore`."""
         folder, limit = self.visits.folder(token), self.limits.pixels
         return self._learning(
@@ -145,7 +148,7 @@ class Desk:
             self.do(self.restoring, "restore", folder, name, limit, options, visitor=visitor),
         )
 
-    async def _learning(self, method: str, words: AsyncIterator) -> AsyncIterator:
+    async def _learning(self, method: str, words: Words) -> Words:
         """The words; from the last, how long it takes here is learned."""
         async for word in words:
             if not isinstance(word, Word) and word[0]["target"] is not None:

@@ -39,7 +39,7 @@ def make_examples(folder: Path) -> list[Example]:
         ),
         ("moved", "moved in a line", "15 pixels at 30 degrees", psf.motion(15.0, 30.0), MOVED),
     ]
-    made = []
+    made: list[Example] = []
     for x, (name, title, describes, k, blur) in zip(
         open_images("sample", "test"), blurs, strict=True
     ):

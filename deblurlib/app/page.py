@@ -108,7 +108,7 @@ def build(desk: Desk) -> gr.Blocks:
         blur = [*known[1:6], method, smoothing]
         actions = Actions(desk, examples)
         _for_clients(actions)  # the first, which has the plain name
-        slow = {"api_visibility": "private", "show_progress": "hidden"}
+        slow: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         # answered at once: one that follows another closely can be lost in Gradio's queue
         quick = {**slow, "queue": False}
         entered = [seen, done, state, picker, found[3], preview, results, ask, trust, progress]

@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 
 from ..errors import InputError, require
 from ..restoration import WITH_KERNEL
-from .desk import Desk, Limits, Word, said
+from .desk import Desk, Limits, Word, Words, said
 from .door import MORE, Door, TooLarge
 from .workers import Busy, Died, Stopped
 
@@ -105,7 +105,8 @@ async def kernel(request: Request) -> Response:
     """
 
     async def work(form: Form) -> Response:
-        line, task, how = form.desk.restoring, "find", form.whole("size", 31)
+        how: Any = form.whole("size", 31)
+        line, task = form.desk.restoring, "find"
         if "box" in form.fields:
             parts = form.fields["box"].split(",")
             require(
@@ -253,7 +254,7 @@ def _come_again(error: Exception) -> Response:
     return JSONResponse({"error": said(error)}, 503, {"Retry-After": AGAIN})
 
 
-async def _while_there(request: Request, words: AsyncIterator) -> Any:
+async def _while_there(request: Request, words: Words) -> Any:
     """The last of the words, the result, unless whoever asked has gone."""
     async with aclosing(words):
         async for word in words:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from .. import files, images, machine, psf, restoration
@@ -56,7 +57,7 @@ def _in_folder(task: Callable) -> Callable:
     """The task, done in the folder that is its first argument."""
 
     @wraps(task)
-    def done(folder: Path, *arguments, tell: Tell):
+    def done(folder: Path, *arguments: Any, tell: Tell) -> Any:
         try:
             with contextlib.chdir(folder):
                 return task(*arguments, tell=tell)
@@ -110,7 +111,7 @@ def look(name: str, limit: int, tell: Tell) -> dict[str, Any]:
     return about | {"sharp": is_sharp(photo.pixels)}
 
 
-def _kernel(blur: Mapping[str, Any]):
+def _kernel(blur: Mapping[str, Any]) -> torch.Tensor:
     """The kernel that a description means: of a file, or of numbers."""
     if "file" in blur:
         return files.read_kernel(blur["file"], KERNEL)
@@ -222,7 +223,7 @@ def restore(name: str, limit: int, options: Mapping[str, Any], tell: Tell) -> di
     require(outcome.error is None, outcome.error or "")
     beside = [path.name for path in (*outcome.compared, *outcome.kernels)]
     return {
-        "target": None if outcome.sharp else outcome.target.name,
+        "target": None if outcome.target is None else outcome.target.name,
         "size": list(outcome.size),
         "seconds": outcome.seconds,
         "lost": list(outcome.lost),

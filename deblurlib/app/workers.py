@@ -78,7 +78,8 @@ class Line:
         self._waiting: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._tickets: list[Ticket] = []
         self._lock, self._numbers = threading.Lock(), itertools.count()
-        self._process, self._connection = None, None
+        self._process: Any = None
+        self._connection: Any = None  # to it; of one that has ended there is none
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -179,7 +180,7 @@ class Line:
         if self.pid is not None:
             return
         self._end()
-        context = _context()
+        context: Any = _context()  # each kind has its own ``Process``
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, self._tasks), daemon=True)
         try:

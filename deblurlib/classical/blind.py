@@ -6,26 +6,26 @@ Taught in chapter 06.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
-import numpy as np
 import torch
 
 from ..errors import InputError
-from ..values import as_batch
+from ..values import Array, as_batch
 from .blur import Blur, checked, image_by_image
 from .richardson_lucy import LEAST, ahead, correction, is_like, of_one, sensitivity, weighted_ratio
 
 
 def blind_richardson_lucy(
-    y: torch.Tensor | np.ndarray,
-    start: torch.Tensor | np.ndarray,
+    y: Array,
+    start: Array,
     iterations: int = 10,
-    boundary: str = "reflect",
+    boundary: Literal["reflect", "circular"] = "reflect",
     accelerate: bool = True,
     *,
     inner: int = 1,
     damping: float = 0.0,
-    weights: torch.Tensor | np.ndarray | None = None,
+    weights: Array | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Restore images whose kernels are not known, and the kernels.
 
@@ -65,7 +65,9 @@ def blind_richardson_lucy(
     if weights is not None and not is_like(weights, y):
         raise InputError(f"weights must be 0 or more, finite, and of the shape {tuple(y.shape)}")
 
-    def run(y, k, weights) -> tuple[torch.Tensor, torch.Tensor]:
+    def run(
+        y: torch.Tensor, k: torch.Tensor, weights: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         y = y.clamp(min=0)
         weights = torch.ones_like(y) if weights is None else of_one(weights)
         return _alternate(y, k, weights, iterations, boundary, accelerate, inner, damping)
@@ -80,7 +82,7 @@ def _alternate(
     k: torch.Tensor,
     weights: torch.Tensor,
     iterations: int,
-    boundary: str,
+    boundary: Literal["reflect", "circular"],
     accelerate: bool,
     inner: int,
     damping: float,

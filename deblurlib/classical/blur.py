@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import torch
 
 from ..degrade import BOUNDARIES
 from ..degrade.convolution import extend, fast_grid, filtered, fold
 from ..errors import InputError
+from ..names import Boundary, unknown_name
 from ..psf import as_kernel
+from ..values import Array
 
 __all__ = ["Blur"]
 
@@ -33,9 +34,9 @@ class Blur:
             ``"valid"``, ``x`` has ``h - 1`` and ``w - 1`` pixels more than ``y``.
     """
 
-    def __init__(self, k: torch.Tensor, size: tuple[int, int], boundary: str):
+    def __init__(self, k: torch.Tensor, size: Sequence[int], boundary: Boundary):
         if boundary not in BOUNDARIES:
-            raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
+            raise unknown_name("boundary", boundary, BOUNDARIES)
         self.boundary, self.size, self.kernel_size = boundary, size, k.shape[-2:]
         h, w = self.kernel_size
         if boundary == "circular" and h <= size[0] and w <= size[1]:  # so the transforms are
@@ -100,7 +101,7 @@ def _fold_mirrored(z: torch.Tensor, axis: int, around: int) -> torch.Tensor:
     return inner
 
 
-def checked(y: torch.Tensor, k: torch.Tensor | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def checked(y: torch.Tensor, k: Array) -> tuple[torch.Tensor, torch.Tensor]:
     """``y`` in float32 (or 64) and a kernel for each image, or an error that says what is wrong."""
     if y.ndim != 4 or y.numel() == 0 or not y.is_floating_point():
         raise InputError(
@@ -118,7 +119,8 @@ def checked(y: torch.Tensor, k: torch.Tensor | np.ndarray) -> tuple[torch.Tensor
 
 def image_by_image(
     function: Callable[..., tuple[torch.Tensor, ...]],
-    *batched: torch.Tensor | None,
+    images: torch.Tensor,
+    *more: torch.Tensor | None,
     side_by_side: bool = False,
 ) -> tuple[torch.Tensor, ...]:
     """Apply ``function`` to each image of a batch on a processor, to the batch on a GPU.
@@ -126,9 +128,9 @@ def image_by_image(
     One image's transforms and sums stay in a processor's cache, and nothing depends on the batch.
 
     Args:
-        function: takes one image's part of each of ``batched``, ``(1, ...)``; its results are put
+        function: takes one image's part of each of the batches, ``(1, ...)``; its results are put
             together again, and its error is raised as it is.
-        batched: ``(B, ...)`` each, the images first, or ``None``.
+        images, more: ``(B, ...)`` each; of ``more``, each may be ``None``.
         side_by_side: work on as many images at once as PyTorch has threads, if they are small:
             each on one thread, which so never waits for another. ``function`` must then keep
             nothing from one image to the next, and call nothing that brings threads of its own.
@@ -137,7 +139,7 @@ def image_by_image(
         what ``function`` returns of each image, put together: the same to the bit, however many
         threads there are, if ``function`` says the same of one image on one thread and on several.
     """
-    images = batched[0]
+    batched = (images, *more)
     if images.device.type != "cpu" or len(images) == 1:
         return function(*batched)
     singles = [[None if z is None else z[i : i + 1] for z in batched] for i in range(len(images))]

@@ -8,6 +8,7 @@ not fit the left one, there is a step that no blur made, and deconvolution rings
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import scipy.fft
@@ -15,12 +16,15 @@ import torch
 
 from ..degrade import convolve
 from ..errors import InputError
+from ..names import known, unknown_name
 
 #: how :func:`make_periodic` can make an image periodic
-PERIODIC = ("circular", "reflect", "taper", "liu-jia")
+#: What is done about the edge where transforms make the image one of a torus.
+Periodic = Literal["circular", "reflect", "taper", "liu-jia"]
+PERIODIC = known(Periodic)
 
 
-def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: str = "liu-jia") -> torch.Tensor:
+def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: Periodic = "liu-jia") -> torch.Tensor:
     """An image whose tiles fit together: ``y`` in its upper left corner, or a version of it.
 
     Args:
@@ -44,7 +48,7 @@ def make_periodic(y: torch.Tensor, k: torch.Tensor, boundary: str = "liu-jia") -
     elif boundary == "taper":
         y = taper(y, k)
     elif boundary != "circular":
-        raise InputError(f"boundary {boundary!r} is none of {', '.join(PERIODIC)}")
+        raise unknown_name("boundary", boundary, PERIODIC)
     return y.repeat(1, 1, math.ceil(h / y.shape[-2]), math.ceil(w / y.shape[-1]))
 
 
@@ -54,9 +58,14 @@ def taper(y: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
     What MATLAB's ``edgetaper`` does: the weight of ``y`` is 0 at the border and rises to 1 as the
     autocorrelation of the kernel, summed along rows or columns, falls.
 
-    Args: as of :func:`make_periodic`.
+    Args:
+        y: ``(B, C, H, W)``.
+        k: ``(B, h, w)``.
+
+    Returns:
+        ``(B, C, H, W)``.
     """
-    weight = 1.0
+    weight = y.new_ones(())
     for axis, n in ((-2, y.shape[-2]), (-1, y.shape[-1])):
         if n == 1:
             continue
@@ -113,7 +122,9 @@ def _strip(image: np.ndarray, rows: int) -> np.ndarray:
     return straight
 
 
-def _harmonic(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray):
+def _harmonic(
+    top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
     """The inside of a frame, each pixel the mean of its four neighbours.
 
     Args:

@@ -8,6 +8,7 @@ the blurred ones. Taught in chapter 06.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 
 from ..errors import InputError, require
 from ..psf import transfer_function
-from ..values import as_batch
+from ..values import Array, as_batch
 from .blur import Blur, checked, image_by_image
 from .boundaries import extend_smoothly, extended_size
 from .linear import roughness
@@ -70,7 +71,7 @@ class Search:
 SEARCH = Search()
 
 
-def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, search: Search = SEARCH) -> Pair:
+def find_kernel(y: Array, size: int = 31, search: Search = SEARCH) -> Pair:
     """The kernels that blurred images, and how much better than no blur they explain them.
 
     After Xu, Zheng and Jia, "Unnatural L0 sparse representation for natural image deblurring", CVPR
@@ -107,7 +108,8 @@ def find_kernel(y: torch.Tensor | np.ndarray, size: int = 31, search: Search = S
         clipped = (y >= CLIPPED).any(1, keepdim=True).to(y)
         both = zip(y.mean(1, keepdim=True).split(1), clipped.split(1), strict=True)
         found = [_best(*one, size, search) for one in both]
-        return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+        k, gain = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return k, gain
 
     k, gain = image_by_image(run, full)
     return k.to(y.dtype), gain.to(y.dtype)
@@ -165,7 +167,7 @@ def _coarse_to_fine(
 
 
 def _unclipped(
-    clipped: torch.Tensor, side: int, size: tuple[int, int], wide: tuple[int, int]
+    clipped: torch.Tensor, side: int, size: Sequence[int], wide: Sequence[int]
 ) -> torch.Tensor:
     """1 where light that was clipped cannot have gone, ``(1, 1, *wide)``, else 0.
 
@@ -176,7 +178,7 @@ def _unclipped(
         side: of the kernel at the scale of ``size``.
         wide: the size with what makes it periodic, which is kept.
     """
-    clipped = F.adaptive_max_pool2d(clipped, size)
+    clipped = F.adaptive_max_pool2d(clipped, tuple(size))
     near = F.max_pool2d(clipped, side, 1, side // 2)
     near = F.pad(near, (0, wide[1] - size[1], 0, wide[0] - size[0]))
     return 1 - near if near.mean() < MOSTLY else torch.ones_like(near)
@@ -238,7 +240,9 @@ def steep(g: torch.Tensor, count: int) -> float:
     return min(z[min(count, len(z)) - 1].item() if len(z) else 0.0 for z in of_each)
 
 
-def fit_kernel(g: torch.Tensor, blurred: torch.Tensor, k: torch.Tensor, ridge: float):
+def fit_kernel(
+    g: torch.Tensor, blurred: torch.Tensor, k: torch.Tensor, ridge: float
+) -> torch.Tensor:
     """The kernel by least squares: ``|k * g - blurred|^2 + ridge * |k|^2``, any sign.
 
     By conjugate gradients on the normal equations, which need the slopes' correlations alone.
@@ -266,7 +270,11 @@ def fit_kernel(g: torch.Tensor, blurred: torch.Tensor, k: torch.Tensor, ridge: f
 
 
 def conjugate_gradients(
-    normal, right_side: torch.Tensor, x: torch.Tensor, steps: int = 60, tolerance: float = 1e-6
+    normal: Callable[[torch.Tensor], torch.Tensor],
+    right_side: torch.Tensor,
+    x: torch.Tensor,
+    steps: int = 60,
+    tolerance: float = 1e-6,
 ) -> torch.Tensor:
     """Solve ``normal(x) = right_side`` for a symmetric, positive ``normal``, from ``x`` on.
 
@@ -339,8 +347,7 @@ def judge(y: torch.Tensor, k: torch.Tensor, weights: torch.Tensor) -> Pair:
         weights: of the shape of ``y``, 0 where it is clipped.
     """
     start = y.clamp(min=DARKEST)
-    how = {"tv": JUDGED_TV, "weights": weights, "start": start}
-    x = richardson_lucy(y, k, JUDGED, "valid", True, **how)
+    x = richardson_lucy(y, k, JUDGED, "valid", True, tv=JUDGED_TV, weights=weights, start=start)
     border = min(max(k.shape[-2:]), (min(y.shape[-2:]) - 2) // 3)  # there it guesses
     inner = (..., slice(border, y.shape[-2] - border), slice(border, y.shape[-1] - border))
     left = (weights * (Blur(k, y.shape[-2:], "reflect")(x) - y))[inner]

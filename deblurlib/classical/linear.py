@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from .. import psf
 from ..errors import require
-from ..values import as_batch
+from ..names import unknown_name
+from ..values import Array, as_batch
 from .blur import checked, image_by_image
-from .boundaries import make_periodic
+from .boundaries import Periodic, make_periodic
 
 #: What :func:`tikhonov` keeps small: the power of differences between neighbours that it counts.
 PENALTIES = {"values": 0, "gradient": 1, "laplacian": 2}
@@ -28,10 +28,10 @@ Filter = Callable[..., torch.Tensor]
 
 
 def inverse(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     least: float = 1e-2,
-    boundary: str = "liu-jia",
+    boundary: Periodic = "liu-jia",
 ) -> torch.Tensor:
     """Divide by the kernel's transfer function, and drop the frequencies that it has lost.
 
@@ -56,11 +56,11 @@ def inverse(
 
 
 def tikhonov(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     weight: float,
     penalty: str = "laplacian",
-    boundary: str = "liu-jia",
+    boundary: Periodic = "liu-jia",
 ) -> torch.Tensor:
     """The ``x`` that makes ``|k * x - y|^2 + weight * |r * x|^2`` least.
 
@@ -70,10 +70,11 @@ def tikhonov(
     Args:
         weight: more than 0.
         penalty: what ``r`` gives: ``"values"``, the ``"gradient"``, or the ``"laplacian"``.
-        y, k, boundary: as of :func:`inverse`, and so is what is returned.
+        y, k, boundary: as of :func:`inverse`, and so is what is returned, ``(B, C, H, W)``.
     """
     require(0 < weight < math.inf, f"weight must be more than 0, not {weight}")
-    require(penalty in PENALTIES, f"penalty {penalty!r} is none of {', '.join(PENALTIES)}")
+    if penalty not in PENALTIES:
+        raise unknown_name("penalty", penalty, PENALTIES)
 
     def keep(h: torch.Tensor, rough: torch.Tensor) -> torch.Tensor:
         return _divide(h, weight * rough ** PENALTIES[penalty])
@@ -82,11 +83,11 @@ def tikhonov(
 
 
 def wiener(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     noise_to_signal: float | torch.Tensor | None = None,
     sigma: float | torch.Tensor | None = None,
-    boundary: str = "liu-jia",
+    boundary: Periodic = "liu-jia",
 ) -> torch.Tensor:
     """The linear filter of least mean squared error: ``conj(H) / (|H|^2 + N / S)``.
 
@@ -126,10 +127,10 @@ def _divide(h: torch.Tensor, extra: float | torch.Tensor) -> torch.Tensor:
 
 
 def _filtered(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     keep: Filter,
-    boundary: str,
+    boundary: Periodic,
     *numbers: torch.Tensor,
 ) -> torch.Tensor:
     """Multiply the transform of ``y`` by ``keep(h, rough, *numbers)``.

@@ -8,15 +8,16 @@ Taught in chapter 06.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from ..degrade.convolution import extend
 from ..errors import require
-from ..values import as_batch
+from ..names import Boundary
+from ..values import Array, as_batch
 from .blur import Blur, checked, image_by_image
-from .boundaries import extend_smoothly, extended_size, taper
+from .boundaries import Periodic, extend_smoothly, extended_size, taper
 from .stopping import Stop
 
 LEAST = 1e-7  # a prediction is at least this: rounding's remains of 0 must not divide
@@ -25,16 +26,16 @@ DAMPING_POWER = 10  # White's N: how suddenly damping sets in
 
 
 def richardson_lucy(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     iterations: int,
-    boundary: str = "reflect",
+    boundary: Boundary | Periodic = "reflect",
     accelerate: bool = False,
     *,
     damping: float = 0.0,
     tv: float = 0.0,
-    weights: torch.Tensor | np.ndarray | None = None,
-    start: torch.Tensor | np.ndarray | None = None,
+    weights: Array | None = None,
+    start: Array | None = None,
     stop: Stop | None = None,
 ) -> torch.Tensor:
     """Multiply ``x`` by ``A'(y / A x) / A' 1``, again and again: it becomes likelier each time.
@@ -89,7 +90,12 @@ def richardson_lucy(
 
     size = full.shape[-2:]
 
-    def run(y, k, weights, start) -> tuple[torch.Tensor]:
+    def run(
+        y: torch.Tensor,
+        k: torch.Tensor,
+        weights: torch.Tensor | None,
+        start: torch.Tensor | None,
+    ) -> tuple[torch.Tensor]:
         blur, y, weights, x = _prepare(y, k, boundary, weights, start)
         x = _iterate(blur, y, weights, x, iterations, accelerate, damping, tv, stop, size)
         if boundary == "valid":
@@ -112,7 +118,13 @@ def of_one(weights: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _prepare(y, k, boundary, weights, start) -> tuple[Blur, torch.Tensor, ...]:
+def _prepare(
+    y: torch.Tensor,
+    k: torch.Tensor,
+    boundary: Boundary | Periodic,
+    weights: torch.Tensor | None,
+    start: torch.Tensor | None,
+) -> tuple[Blur, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The blur, and ``y``, the weights and the first ``x`` with what the boundary adds to them."""
     y = y.clamp(min=0)
     weights = torch.ones_like(y) if weights is None else of_one(weights)
@@ -140,7 +152,7 @@ def _iterate(
     damping: float,
     tv: float,
     stop: Stop | None,
-    size: tuple[int, int],
+    size: Sequence[int],
 ) -> torch.Tensor:
     shares = sensitivity(blur, weights)
     inner = (..., slice(size[0]), slice(size[1]))  # what the boundary adds to y is no measurement
@@ -206,7 +218,7 @@ def ahead(
 
     How far is said, for each image, by how alike the last two changes by iterations are.
     """
-    if before is None:
+    if previous is None or change is None or before is None:
         return x
     length = sum_of_each(before.square()).clamp(min=torch.finfo(x.dtype).tiny)
     step = (sum_of_each(change * before) / length).clamp_(0, 1)

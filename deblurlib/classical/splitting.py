@@ -8,29 +8,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
-from ..values import as_batch
+from ..values import Array, as_batch
 from .blur import checked, image_by_image
-from .boundaries import make_periodic
+from .boundaries import Periodic, make_periodic
 
 #: ``denoise(z, sigma)``: takes noise of ``sigma`` ``(B,)`` off ``z`` ``(B, C, H, W)``, H and W even
 Denoise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def half_quadratic_splitting(
-    y: torch.Tensor | np.ndarray,
-    k: torch.Tensor | np.ndarray,
+    y: Array,
+    k: Array,
     denoise: Denoise,
     sigma: float | torch.Tensor,
     iterations: int = 8,
     strongest: float = 49 / 255,
     trust: float = 0.23,
-    boundary: str = "liu-jia",
+    boundary: Periodic = "liu-jia",
 ) -> torch.Tensor:
     """In turn, make ``x`` explain ``y`` and look like an image: invert the blur, then denoise.
 

@@ -17,11 +17,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from ..errors import InputError
-from ..values import as_batch
+from ..values import Array, as_batch
 
 Stop = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 NORMAL_MEDIAN = 0.6744897501960817  # of the absolute value, standard deviations
@@ -42,7 +41,9 @@ def discrepancy(sigma: float, factor: float = 1.0) -> Stop:
         if not 0 <= value < math.inf:
             raise InputError(f"{name} must be 0 or more, not {value}")
 
-    def rule(residual, x, previous):
+    def rule(
+        residual: torch.Tensor, x: torch.Tensor, previous: torch.Tensor | None
+    ) -> torch.Tensor:
         return residual.square().mean((1, 2, 3)) <= (factor * sigma) ** 2
 
     return rule
@@ -53,7 +54,9 @@ def settled(tolerance: float) -> Stop:
     if not 0 < tolerance < math.inf:
         raise InputError(f"tolerance must be more than 0, not {tolerance}")
 
-    def rule(residual, x, previous):
+    def rule(
+        residual: torch.Tensor, x: torch.Tensor, previous: torch.Tensor | None
+    ) -> torch.Tensor:
         if previous is None:
             return torch.zeros(len(x), dtype=torch.bool, device=x.device)
         change = (x - previous).flatten(1).norm(dim=1)
@@ -62,7 +65,7 @@ def settled(tolerance: float) -> Stop:
     return rule
 
 
-def estimate_noise(y: torch.Tensor | np.ndarray) -> torch.Tensor:
+def estimate_noise(y: Array) -> torch.Tensor:
     """The standard deviation of white noise in each image ``(B, C, H, W)``: ``(B,)``.
 
     From the median of the finest diagonal differences, which a blur leaves little else in (Donoho
@@ -79,7 +82,7 @@ def estimate_noise(y: torch.Tensor | np.ndarray) -> torch.Tensor:
     return detail.abs().flatten(1).median(1).values / NORMAL_MEDIAN
 
 
-def unsaturated(y: torch.Tensor | np.ndarray, threshold: float = 0.99) -> torch.Tensor:
+def unsaturated(y: Array, threshold: float = 0.99) -> torch.Tensor:
     """Weights ``(B, C, H, W)`` for a deconvolution: 0 where ``y`` is clipped, else 1.
 
     Where a sensor was full, ``y`` is not ``k * x``, and what rests on that rings around every lamp.

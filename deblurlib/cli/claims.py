@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import InputError
-from .command import app, show
+from ..names import unknown_name
+from .command import COURSE, STDOUT, JsonLines, app, check_json, show, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLOURS = {"confirmed": "green", "refuted": "red", "undecided": "cyan"}
 
 
-@app.command()
+@app.command(rich_help_panel=COURSE)
 def claims(
     name: Annotated[
         str | None, typer.Argument(help="A claim (02a), some (02e), a chapter (02) or page (06b).")
@@ -31,26 +31,30 @@ def claims(
     origin: Annotated[
         str | None, typer.Option(help="Only the claims of the sources: source; or only ours.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+    json_file: JsonLines = None,
 ) -> None:
     """List the claims of the published chapters and what became of them, or show one.
 
     The numbers come from reports/results. An asterisk marks a result of which it is not known
     whether the code of today still leads to it: deblur confirm finds out.
     """
+    check_json(json_file)
     from ..report import keys, ledger
 
-    for given, known in ((verdict, ledger.VERDICTS), (origin, ledger.ORIGINS)):
+    tables = (("verdict", verdict, ledger.VERDICTS), ("origin", origin, ledger.ORIGINS))
+    for what, given, known in tables:
         if given is not None and given not in known:
-            raise InputError(f"{given!r} is none of: {', '.join(known)}")
+            raise unknown_name(what, given, known)
     entries = ledger.read(keys.project_root())
     if not entries:
         raise InputError("no claims are published: there are none in reports/results")
     chosen = entries if name is None else ledger.choose(entries, name)
     chosen = [e for e in chosen if verdict in (None, e.word) and origin in (None, e.origin)]
-    if as_json:
-        print(json.dumps([e.to_json() for e in chosen], indent=1, ensure_ascii=False))
-    elif len(chosen) == 1 and chosen[0].id == name:
+    if json_file is not None:
+        write_json(json_file, (e.to_json() for e in chosen))
+    if json_file == STDOUT:
+        return
+    if len(chosen) == 1 and chosen[0].id == name:
         _print(chosen[0])
     else:
         _list(chosen)

@@ -12,14 +12,15 @@ import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Device, Seed, app, choose_device, show
+from ..places import register
+from .command import COURSE, Device, Seed, app, choose_device, show
 from .report import Chapters
 
 if TYPE_CHECKING:
     from ..report.state import Page
 
 
-@app.command()
+@app.command(rich_help_panel=COURSE)
 def confirm(
     chapters: Chapters = None,
     data: Annotated[
@@ -42,7 +43,6 @@ def confirm(
     Exit code 1 if one has. Only the entry "confirmed" of a results file is written; with --anew,
     the proof, too.
     """
-    from ..data import register
     from ..report import execute, keys
     from ..report.state import published
 

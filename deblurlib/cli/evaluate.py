@@ -5,34 +5,68 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from .. import names
 from ..errors import InputError, require
-from .command import Device, Seed, Settings, app, choose_device, parse_settings, show
+from ..places import register
+from ..progress import counted
+from .command import (
+    STDOUT,
+    TRAINING,
+    Device,
+    Seed,
+    Settings,
+    app,
+    check_json,
+    check_method,
+    choose_device,
+    parse_settings,
+    propose_data,
+    propose_methods,
+    propose_protocols,
+    propose_settings,
+    show,
+)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAINING)
 def evaluate(
-    method: Annotated[str, typer.Option(help="A method's name: see deblur methods.")],
+    method: Annotated[
+        str,
+        typer.Option(help="A method's name: see deblur methods.", autocompletion=propose_methods),
+    ],
     pairs: Annotated[
-        str | None, typer.Option(help="Score on pairs: a folder with blur/ and sharp/, or a name.")
+        str | None,
+        typer.Option(
+            help="Score on pairs: a folder with blur/ and sharp/, or a name.",
+            autocompletion=propose_data,
+        ),
     ] = None,
     images: Annotated[
-        str | None, typer.Option(help="Score on these sharp images, with --degradation.")
+        str | None,
+        typer.Option(
+            help="Score on these sharp images, with --degradation.", autocompletion=propose_data
+        ),
     ] = None,
     degradation: Annotated[
-        str | None, typer.Option(help="How they are blurred: a setting, such as s1-motion.")
+        str | None,
+        typer.Option(
+            help="How they are blurred: a setting, such as s1-motion.",
+            autocompletion=propose_settings,
+        ),
     ] = None,
     seed: Seed = 0,
     split: Annotated[
         str | None, typer.Option(help="train or test; by default test, or all where there is none.")
     ] = None,
     settings: Settings = None,
-    ssim: Annotated[str, typer.Option(help="The SSIM's protocol.")] = "gaussian-rgb",
+    ssim: Annotated[
+        str, typer.Option(help="The SSIM's protocol.", autocompletion=propose_protocols)
+    ] = "gaussian-rgb",
     align: Annotated[
         int,
         typer.Option(
@@ -42,27 +76,41 @@ def evaluate(
     ] = 0,
     device: Device = "auto",
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all scores there, each image's too.")
+        str | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write all scores there, each image's too; -: to stdout, and nothing else there.",
+        ),
     ] = None,
 ) -> None:
     """Score a method beside the identity, on pairs or on images that are blurred for it."""
-    from .. import evaluation, machine, restoration
-    from ..data import open_images, open_pairs, register
-    from ..files import write_whole
-
     if (pairs is None) == (images is None) or (images is None) != (degradation is None):
         raise InputError("give either --pairs DIR or --images DIR with --degradation NAME")
     require(align >= 0, f"--align needs 0 pixels or more, not {align}")
+    check_method(method)
+    check_json(json_file)
+    tables = (
+        (degradation, names.SettingName, "degradation"),
+        (ssim, names.Protocol, "SSIM protocol"),
+    )
+    for given, kind, what in tables:
+        if given is not None and given not in names.known(kind):
+            raise names.unknown_name(what, given, names.known(kind))
+    source, values = register(pairs or images), parse_settings(settings)
+    from .. import evaluation, machine, restoration
+    from ..data import open_images, open_pairs
+    from ..files import write_whole
+
     on = choose_device(device)
-    if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
-        raise InputError(f"{json_file}: is a folder, or in one that is not there")
-    chosen = restoration.find_method(method, on).with_settings(**parse_settings(settings))
+    chosen = restoration.find_method(method, on).with_settings(**values)
     if pairs is not None:
-        scored = _open(open_pairs, register(pairs), split)
+        scored = _open(open_pairs, source, split)
         cases, degradation, drawn = evaluation.cases_of_pairs(scored), "recorded", None
     else:
-        scored = _open(open_images, register(images), split)
+        scored = _open(open_images, source, split)
         cases, drawn = evaluation.cases_of_images(scored, degradation, seed), seed
+    cases = counted(cases, "scoring", len(scored))
     rows = evaluation.evaluate([chosen], cases, (ssim,), on, align=align)
     line = evaluation.summary(rows, ssim)[-1]
     results = line | {"run": chosen.run.id if chosen.run else None}
@@ -76,9 +124,12 @@ def evaluate(
         "versions": machine.versions(),
     }
     results |= {"device": machine.device_name(on), "images": _by_image(rows, ssim)}
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    if json_file == STDOUT:
+        print(text, end="")
+        return
     if json_file is not None:
-        text = json.dumps(results, indent=1, ensure_ascii=False)
-        write_whole(json_file, text + "\n")
+        write_whole(json_file, text)
     _print(results, chosen)
 
 

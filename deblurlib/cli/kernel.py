@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, require
-from .command import Device, app, choose_device, printable
+from .command import PHOTOS, Device, app, check_files, choose_device, printable, say
 
 
-@app.command()
+@app.command(rich_help_panel=PHOTOS)
 def kernel(
     photo: Annotated[Path, typer.Argument(help="An image file.")],
     size: Annotated[int, typer.Option(help="Side of the kernel, pixels: odd.")] = 31,
@@ -40,12 +40,13 @@ def kernel(
     By its edges, or with --from-point by the streak of one lamp. It is written as numbers, which
     are the ones to use, and as a picture to look at.
     """
+    check_files([photo])
+    require(size >= 3 and size % 2 == 1, f"--size must be odd and 3 or more, not {size}")
+    point = None if from_point is None else _parse_point(from_point)
     from .. import files, restoration
     from ..restoration.jobs import check_place, check_targets, identity
 
     on = choose_device(device)
-    require(size >= 3 and size % 2 == 1, f"--size must be odd and 3 or more, not {size}")
-    point = None if from_point is None else _parse_point(from_point)
     read = files.read_photo(photo)
     targets = _targets(photo, out)
     check_targets(photo, targets, {}, {identity(photo): photo})
@@ -57,9 +58,9 @@ def kernel(
         found = restoration.kernel_by_streak(read, *point, size)
     targets[0].parent.mkdir(parents=True, exist_ok=True)
     files.write_kernel(targets[0], found.kernel)
-    print(", ".join(map(printable, targets)))
-    print(f"  {found.spread}")
-    print(f"  {found.certainty}")
+    say(", ".join(map(printable, targets)))
+    say(f"  {found.spread}")
+    say(f"  {found.certainty}")
 
 
 def _parse_point(text: str) -> tuple[int, int]:

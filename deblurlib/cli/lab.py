@@ -15,14 +15,14 @@ import typer
 
 from .. import parameters
 from ..errors import InputError
-from .command import app, short
+from .command import COURSE, app, short
 
 ORIGINALS = ".originals"
 #: What of a cell changes though nobody has worked in it.
 ASIDE = ("id", "metadata", "execution_count")
 
 
-@app.command()
+@app.command(rich_help_panel=COURSE)
 def lab(
     out: Annotated[Path, typer.Option(help="The folder of the copies.")] = Path("build/lab"),
 ) -> None:

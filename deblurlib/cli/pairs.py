@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .command import app, printable, short
+from .. import names
+from ..progress import progress_bar
+from .command import DATA, app, check_files, printable, say, short
+
+if TYPE_CHECKING:
+    from ..video import VideoPair
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def pairs(
     video: Annotated[Path, typer.Argument(help="A video file, or a folder of its frames.")],
     out: Annotated[
@@ -26,13 +31,20 @@ def pairs(
     ] = None,
 ) -> None:
     """Average the frames of a video into pairs of a blurred and a sharp image."""
-    from ..video import GHOSTS, write_pairs
+    check_files([video], "file or folder")
+    if average not in names.known(names.Average):
+        raise names.unknown_name("average", average, names.known(names.Average))
+    from ..video import GHOSTS, promised_frames, write_pairs
 
     motions: list[float] = []
-    target = write_pairs(
-        video, out, window, average, stride, lambda pair: motions.append(pair.motion)
-    )
-    print(
+    with progress_bar("averaging", promised_frames(video)) as show:
+
+        def keep(pair: VideoPair) -> None:
+            motions.append(pair.motion)
+            show(pair.frames[-1] + 1)
+
+        target = write_pairs(video, out, window, average, stride, keep)
+    say(
         f"{printable(short(target))}: {len(motions)} pairs of {window} frames, average of {average}"
     )
     ghosts = [motion for motion in motions if motion > GHOSTS]

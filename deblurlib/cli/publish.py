@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from .command import Device, Profile, Seed, app, choose_device, short
+from .command import COURSE, Device, Profile, Seed, app, choose_device, short
 from .report import Data, Out, Parameter, execute_chapters
 
 
-@app.command()
+@app.command(rich_help_panel=COURSE)
 def publish(
     chapter: Annotated[str, typer.Argument(help="Its two digits, or a page's key (01b).")],
     profile: Profile = "report",

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import InputError
-from .command import Device, Profile, Seed, app, choose_device, short
+from ..places import register
+from .command import COURSE, Device, Profile, Seed, app, choose_device, short
 
 if TYPE_CHECKING:
     from ..report.execute import Execution
@@ -33,7 +34,7 @@ Parameter = Annotated[
 Out = Annotated[Path, typer.Option(help="The build folder; everything is written below it.")]
 
 
-@app.command()
+@app.command(rich_help_panel=COURSE)
 def report(
     chapters: Chapters = None,
     profile: Profile = "quick",
@@ -48,6 +49,8 @@ def report(
     from ..report import keys
     from ..report import site as rendering
 
+    if site:
+        rendering.check_installed()
     choose_device(device)
     if site:  # before the minutes that the chapters take
         rendering.check_installed()
@@ -75,7 +78,6 @@ def execute_chapters(
 ) -> Iterator[Execution]:
     """Execute chapters into a build folder, one after the other; write what they recorded there."""
     from .. import runs
-    from ..data import register
     from ..report import execute, keys
     from ..report.results import write_files
 

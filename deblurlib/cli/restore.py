@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
-from .command import DEFAULT, Device, Settings, app, choose_device, parse_settings, printable
+from .command import (
+    DEFAULT,
+    PHOTOS,
+    STDOUT,
+    STOPPED,
+    WRONG,
+    Device,
+    JsonLines,
+    Settings,
+    app,
+    check_files,
+    check_json,
+    check_method,
+    choose_device,
+    note,
+    parse_settings,
+    printable,
+    propose_methods,
+)
+from .outcomes import outcome_told, sum_up, with_lines
 from .watching import watching
 
 if TYPE_CHECKING:
     from ..restoration import Method, Outcome
 
 LAST_FRAME = 10_000_000  # a day and more at 100 a second
-NAMES = 3  # kinds of files that are named at most, of those passed over
 
 
-@app.command()
+@app.command(rich_help_panel=PHOTOS)
 def restore(
     given: Annotated[
         list[str],
@@ -38,7 +57,8 @@ def restore(
     method: Annotated[
         str | None,
         typer.Option(
-            help=f"See deblur methods; {DEFAULT}, or for a --kernel the best that uses it."
+            help=f"See deblur methods; {DEFAULT}, or for a --kernel the best that uses it.",
+            autocompletion=propose_methods,
         ),
     ] = None,
     kernel: Annotated[
@@ -85,6 +105,7 @@ def restore(
         str, typer.Option(help="Of a network: 32; or bf16, faster on a GPU and on some processors.")
     ] = "32",
     device: Device = "auto",
+    json_file: JsonLines = None,
 ) -> None:
     """Restore pictures, TIFF stacks and videos; a picture keeps its size, kind and profile.
 
@@ -92,9 +113,10 @@ def restore(
 
     What cannot be restored is named in one sentence, the others are done, and the exit code is 2.
     """
-    from .. import files, restoration
-
-    on = choose_device(device)
+    if method is not None:
+        check_method(method)
+    check_json(json_file)
+    _check_any(given)
     if frames is not None and len(given) != 1:
         raise InputError("--frames needs one video, or one folder of frames")
     if overwrite and skip_existing:
@@ -105,8 +127,13 @@ def restore(
             if size < 1
             else "--size and --kernel exclude each other: a kernel is of the picture as it is"
         )
+    check_files([kernel] if kernel is not None else [])
     numbers = None if frames is None else parse_frames(frames)
-    chosen = _choose(method, on, kernel is not None, parse_settings(settings))
+    values = parse_settings(settings)
+    from .. import files, restoration
+
+    on = choose_device(device)
+    chosen = _choose(method, on, kernel is not None, values)
     k = None if kernel is None else files.read_kernels(kernel)
     chosen = chosen.with_precision(precision)
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
@@ -130,14 +157,26 @@ def restore(
                 done = restoration.restore_frames(Path(given[0]), numbers, request, out, watch)
             else:
                 done = restoration.restore_files(given, request, out, watch)
-            outcomes += (_tell(outcome, dry_run) for outcome in done)
+            aside = json_file == STDOUT
+            told = (outcome_told(outcome, dry_run, aside) for outcome in done)
+            outcomes += with_lines(told, json_file)
     except KeyboardInterrupt:
         print(f"deblur: {_stopped(given, frames)}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(STOPPED) from None
     name = ", ".join([method or chosen.name, *request.method.notes])
-    _sum_up(outcomes, f"by {name} on {on}", dry_run)
+    if json_file != STDOUT:
+        sum_up(outcomes, f"by {name} on {on}", dry_run)
     if any(outcome.error is not None for outcome in outcomes):
-        raise typer.Exit(2)
+        raise typer.Exit(WRONG)
+
+
+def _check_any(given: list[str]) -> None:
+    """An error if nothing of what is given is there, before PyTorch is loaded."""
+    missing = [name for name in given if not os.path.lexists(name)]
+    if len(missing) == len(given) and not any(map(glob.has_magic, missing)):
+        for name in missing[:-1]:
+            print(f"deblur: {printable(name)}: no such file or folder", file=sys.stderr)
+        raise InputError(f"{missing[-1]}: no such file or folder")
 
 
 def _stopped(given: list[str], frames: str | None) -> str:
@@ -156,7 +195,7 @@ def _choose(name: str | None, on, with_kernel: bool, settings: dict[str, str]) -
 
     if name is None and with_kernel:
         name = restoration.WITH_KERNEL
-        print(f"deblur: a kernel is given: {name} uses it best; see --method", file=sys.stderr)
+        note(f"a kernel is given: {name} uses it best; see --method")
     chosen = restoration.find_method(name or DEFAULT, on)
     if chosen.blind and with_kernel:
         cure = f"without --method, {restoration.WITH_KERNEL} uses it"
@@ -180,58 +219,3 @@ def parse_frames(text: str) -> list[int]:
             raise InputError(f"no video has a frame {span[-1]}")
         numbers += span
     return numbers
-
-
-def _tell(outcome: Outcome, dry_run: bool) -> Outcome:
-    if outcome.error is not None:
-        print(f"deblur: {printable(outcome.error)}", file=sys.stderr)
-    elif outcome.skipped:
-        print(f"{printable(outcome.target)}  exists: skipped")
-    elif outcome.sharp:
-        what = "sharp already: left alone; --even-if-sharp restores it"
-        print(f"{printable(outcome.source)}  {_size(outcome)}  {what}")
-    elif outcome.target is not None:
-        text = f"{printable(outcome.target)}  {_size(outcome)}"
-        text += f"  of {printable(outcome.source)}" if dry_run else f"  {outcome.seconds:.1f} s"
-        print(text + (f"  without {', '.join(outcome.lost)}" if outcome.lost else ""))
-        if outcome.compared:
-            print(f"  before and after: {', '.join(map(printable, outcome.compared))}")
-        if outcome.kernels:
-            print(f"  its kernel: {', '.join(map(printable, outcome.kernels))}")
-        if outcome.mapped and dry_run:
-            print(f"  a map of trust: {printable(outcome.mapped)}")
-        if outcome.trust:
-            found = outcome.trust
-            share = f"{found.flagged:.1%} of the {found.answered:.0%} that could be checked"
-            print(f"  {share} contradict the picture: {printable(found.path)}")
-    return outcome
-
-
-def _size(outcome: Outcome) -> str:
-    (width, height), (across, down) = outcome.size, outcome.full_size
-    text = f"{width} x {height}"
-    text += "" if (width, height) == (across, down) else f", reduced from {across} x {down}"
-    return text if outcome.frames is None else f"{text}, {outcome.frames} {outcome.called}"
-
-
-def _sum_up(outcomes: list[Outcome], how: str, dry_run: bool) -> None:
-    done = [o for o in outcomes if o.target is not None and not o.skipped]
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    text = f"{len(done)} would be restored {how}" if dry_run else f"{len(done)} restored {how}"
-    text += "" if dry_run else f" in {seconds:.1f} s"
-    counts = {
-        "sharp already": sum(outcome.sharp for outcome in outcomes),
-        "skipped": sum(outcome.skipped for outcome in outcomes),
-        "not": sum(outcome.error is not None for outcome in outcomes),
-    }
-    text += "".join(f", {count} {what}" for what, count in counts.items() if count)
-    print(text + _passed_over(outcomes))
-
-
-def _passed_over(outcomes: list[Outcome]) -> str:
-    """What nobody asked for by name and could not be restored, the most frequent kinds first."""
-    found = Counter(o.passed_over for o in outcomes if o.passed_over is not None)
-    kinds = [f"{count} {kind}" for kind, count in found.most_common(NAMES)]
-    others = found.total() - sum(count for _, count in found.most_common(NAMES))
-    kinds += [f"{others} of other kinds"] if others else []
-    return f"; passed over: {', '.join(kinds)}" if kinds else ""

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from ..errors import InputError
-from .command import app, show
+from .command import STDOUT, TRAINING, App, JsonLines, app, check_json, show, write_json
 
 if TYPE_CHECKING:
     from ..runs import Run
 
-store_app = typer.Typer(help="Look at the runs in the store.", no_args_is_help=True)
-app.add_typer(store_app, name="runs")
+store_app = App(help="Look at the runs in the store.", no_args_is_help=True)
+app.add_typer(store_app, name="runs", rich_help_panel=TRAINING)
 
 
 @store_app.command("list")
-def list_runs() -> None:
+def list_runs(json_file: JsonLines = None) -> None:
     """List all runs: their state, and their validation scores.
 
     "same code" as now; "proved": the code is another, and the run's proof came out the same with
     it; "other code": the next deblur train will see; "other data"; "other parts": what it stands on
     was trained anew. Nothing is computed here.
     """
+    check_json(json_file)
     from .. import runs
 
+    if json_file is not None:
+        write_json(json_file, _records())
+    if json_file == STDOUT:
+        return
     table = Table(title=f"Runs in {runs.root()}")
     for column in ("id", "recipe", "seed", "data", "steps", "state", "validation, dB", "identity"):
         table.add_column(column, justify="right" if column in ("seed", "steps") else "left")
@@ -77,6 +84,23 @@ def remove_runs(
         removed = f"removed {run.id} ({run.title})"
         runs.remove(runs.root(), run.id)
         print(removed)
+
+
+def _records() -> Iterator[dict[str, object]]:
+    """All runs, each for a program."""
+    from .. import runs
+
+    listed = runs.listed(runs.root())
+    standing_of = runs.standings([run for run in listed if not run.trouble])
+    for run in listed:
+        told: dict[str, object] = {"id": run.id, "folder": str(run.folder), "trouble": run.trouble}
+        try:
+            state = _state(run, standing_of.get(run.id, ""))
+            scores = {} if run.outcome == "stopped" else run.metrics
+            told |= {"recipe": asdict(run.recipe), "state": state, "metrics": dict(scores)}
+        except (InputError, KeyError):  # of one that is trained now, the files change meanwhile
+            told |= {"recipe": None, "state": "training", "metrics": {}}
+        yield told
 
 
 def _line(run: Run, standing: str) -> list[str]:

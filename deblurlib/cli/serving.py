@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError, require
-from .command import Device, app, choose_device
+from ..errors import EXTRAS, not_installed, require
+from .command import PHOTOS, Device, app, choose_device
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "DEBLURLIB_APP_PASSWORD"
 
 
-@app.command("app")
+@app.command("app", rich_help_panel=PHOTOS)
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen at; 0.0.0.0: whoever reaches this machine.")
@@ -41,8 +41,9 @@ def serve(
     try:
         from ..app import server
     except ModuleNotFoundError as error:
-        extra = "pip install -c constraints.txt -e '.[app]'"
-        raise InputError(f"the app needs the package {error.name}: {extra}") from None
+        if error.name not in EXTRAS:
+            raise
+        raise not_installed("the app", error.name) from None
     from ..app.desk import Limits
 
     password = os.environ.get(PASSWORD) or None

@@ -8,11 +8,22 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .command import Device, Profile, app, choose_device, parse_seeds, show
+from ..places import register
+from .command import (
+    TRAINING,
+    Device,
+    Profile,
+    app,
+    check_chapter,
+    check_profile,
+    choose_device,
+    parse_seeds,
+    show,
+)
 from .train import LESS, Data, Minutes, Stale
 
 
-@app.command()
+@app.command(rich_help_panel=TRAINING)
 def study(
     chapter: Annotated[str, typer.Argument(help="The chapter's two digits.")],
     profile: Profile = "quick",
@@ -29,13 +40,15 @@ def study(
     device: Device = "auto",
 ) -> None:
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
+    check_profile(profile)
+    check_chapter(chapter)
+    numbers, data = parse_seeds(seeds), register(data)
     from .. import evaluation, studies
-    from ..data import register
     from ..files import write_whole
     from ..machine import memory_for
     from ..studies.rows import pack, to_csv, without_seconds
 
-    on, numbers, data = choose_device(device), parse_seeds(seeds), register(data)
+    on = choose_device(device)
     for recipe in studies.recipes(chapter, profile, numbers[0], data):
         if not recipe.restores:
             continue

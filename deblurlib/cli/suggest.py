@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .command import app, printable
+from .command import (
+    PHOTOS,
+    STDOUT,
+    WRONG,
+    JsonLines,
+    app,
+    check_files,
+    check_json,
+    printable,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from ..restoration import Suggestion
@@ -22,12 +31,10 @@ ALONE = {
 }
 
 
-@app.command()
+@app.command(rich_help_panel=PHOTOS)
 def suggest(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON alone: a list with an entry a photograph.")
-    ] = False,
+    json_file: JsonLines = None,
 ) -> None:
     """Look at blurry photographs, and say which commands to try on each, and why.
 
@@ -35,6 +42,8 @@ def suggest(
 
     What cannot be read is named in one sentence, the others are done, and the exit code is 2.
     """
+    check_files(photos if len(photos) == 1 else [])
+    check_json(json_file)
     from .. import files, restoration
 
     told, failed = [], False
@@ -45,14 +54,13 @@ def suggest(
             print(f"deblur: {printable(error)}", file=sys.stderr)
             failed = True
             continue
-        if as_json:
-            told.append({"photo": str(photo), **asdict(found)})
-        else:
+        told.append({"photo": str(photo), **asdict(found)})
+        if json_file != STDOUT:
             _print(photo, found)
-    if as_json:
-        print(json.dumps(told, indent=1))
+    if json_file is not None:
+        write_json(json_file, told)
     if failed:
-        raise typer.Exit(2)
+        raise typer.Exit(WRONG)
 
 
 def _print(photo: Path, found: Suggestion) -> None:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .command import Device, Profile, Seed, app, choose_device
+from ..places import register
+from .command import (
+    FAILED,
+    TRAINING,
+    Device,
+    Profile,
+    Seed,
+    app,
+    check_chapter,
+    check_profile,
+    choose_device,
+)
 from .runs import scores_of
 
 Data = Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")]
@@ -22,9 +35,14 @@ LESS = "a recipe with a smaller batch or crop needs less"  # of memory
 Board = Annotated[Path | None, typer.Option(help="Also write the history there, for TensorBoard.")]
 
 
-@app.command()
+@app.command(rich_help_panel=TRAINING)
 def train(
-    recipe: Annotated[str, typer.Argument(help="NN/slug, such as 02/motion.")],
+    wanted: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE...", help="NN/SLUG, such as 02/motion; deblur recipes lists them."
+        ),
+    ],
     profile: Profile = "quick",
     seed: Seed = 0,
     data: Data = "sample",
@@ -33,18 +51,24 @@ def train(
     tensorboard: Board = None,
     device: Device = "auto",
 ) -> None:
-    """Train a recipe, or find the run it has led to; a killed training goes on where it was."""
+    """Train recipes, or find the runs they have led to; a killed training goes on where it was."""
+    check_profile(profile)
+    for name in wanted:
+        check_chapter(name)
+    source = register(data)
     from .. import runs, studies
-    from ..data import register
     from ..machine import memory_for
 
+    recipes = [studies.find_recipe(name, profile, seed, source) for name in wanted]
     on = choose_device(device)
-    wanted = studies.find_recipe(recipe, profile, seed, register(data))
-    with memory_for(f"{recipe} on {on}", LESS):
-        run = runs.train_or_load(wanted, stale, max_minutes, tensorboard)
-    if run.outcome == "stopped":
-        which = "" if run.name == wanted.name else f" of {run.recipe.name}, which comes first,"
-        done, steps = run.step, run.recipe.steps
-        print(f"stopped for time{which} at step {done} of {steps}: the same command goes on")
-        raise typer.Exit(1)
-    print(scores_of(run))
+    ends = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+    for recipe in recipes:
+        left = None if max_minutes is None else max(ends - time.monotonic(), 0) / 60
+        with memory_for(f"{recipe.name} on {on}", LESS):
+            run = runs.train_or_load(recipe, stale, left, tensorboard)
+        if run.outcome == "stopped":
+            which = "" if run.name == recipe.name else f" of {run.recipe.name}, which comes first,"
+            done, steps = run.step, run.recipe.steps
+            print(f"stopped for time{which} at step {done} of {steps}: the same command goes on")
+            raise typer.Exit(FAILED)
+        print(scores_of(run))

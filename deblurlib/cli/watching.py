@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .command import printable
+from .command import Told, printable
 
 if TYPE_CHECKING:
     from ..restoration import Request, Step, Watch
@@ -28,6 +28,9 @@ def watching(request: Request) -> Iterator[Watch]:
     How long the whole will take is said once, of each video too, as soon as a part of the work is
     done.
     """
+    if Told.quiet:
+        yield lambda step: None
+        return
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     with _bar() if on_terminal else _lines(EVERY) as (show, say):
         announced = set()

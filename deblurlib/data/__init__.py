@@ -9,15 +9,17 @@ their sources. ``splitting``: train, test, and what is held out. ``mixtures``: s
 what a training sees. ``drawn``: a scene that is in no set. Taught in chapter 01.
 """
 
+from ..places import register
 from .cifar import classes
 from .drawn import street
-from .mixtures import MixedSet, open_mixture
-from .opening import holds_pairs, open_images, open_pairs, register
+from .mixtures import AnySet, MixedSet, open_mixture
+from .opening import holds_pairs, open_images, open_pairs
 from .sets import ImageSet, PairSet, reduced_name
 from .splitting import DRAWN, hold_out, splits
 
 __all__ = [
     "DRAWN",
+    "AnySet",
     "ImageSet",
     "MixedSet",
     "PairSet",

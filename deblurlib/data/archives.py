@@ -23,8 +23,10 @@ __all__ = ["npz_items", "zip_items"]
 
 BLOCK = 2**20  # bytes that are read at a time
 #: What comes of reading a damaged zip, its directory of names included.
-DAMAGED = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, struct.error)
-DAMAGED += (zlib.error, lzma.LZMAError, MemoryError)
+DAMAGED = (
+    *(zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, struct.error),
+    *(zlib.error, lzma.LZMAError, MemoryError),
+)
 IMAGES = "uint8 or uint16 images (N, H, W), (N, H, W, 1) or (N, H, W, 3), or labels (N,) or (N, 1)"
 KERNELS = "kernels (N, h, w)"
 

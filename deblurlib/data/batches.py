@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from .. import degrade, images
 from ..degrade import Pair
 from ..errors import InputError
+from ..names import Boundary
 from .crops import Cuts
-from .mixtures import MixedSet
-from .samples import Prepared, Samples, joined, numbers_of
-from .sets import ImageSet, PairSet
+from .mixtures import AnySet
+from .samples import Held, Prepared, Samples, joined, numbers_of
+from .sets import ImageSet
 
 __all__ = ["evaluation_pairs", "hold", "training_batch", "training_batches"]
 
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 
 def hold(
-    items: ImageSet | PairSet | MixedSet,
+    items: AnySet,
     device: torch.device | str = "cpu",
     grey: int = 0,
 ) -> list[torch.Tensor]:
@@ -52,14 +53,21 @@ def hold(
 
 
 def training_batch(
-    held: Sequence[torch.Tensor], draw: degrade.Draw | None, step: int, *share, **how
+    held: Held,
+    draw: degrade.Draw | None,
+    step: int,
+    batch: int,
+    crop: int,
+    seed: int,
+    *where: Any,
+    **how: Any,
 ) -> Pair:
     """The pairs of a single step; the arguments are those of :func:`training_batches`."""
-    return training_batches(held, draw, *share, ahead=False, **how)(step)
+    return training_batches(held, draw, batch, crop, seed, *where, **(how | {"ahead": False}))(step)
 
 
 def training_batches(
-    held: Sequence[torch.Tensor],
+    held: Held,
     draw: degrade.Draw | None,
     batch: int,
     crop: int,
@@ -68,7 +76,7 @@ def training_batches(
     rank: int = 0,
     world: int = 1,
     flip: bool = True,
-    boundary: str = "valid",
+    boundary: Boundary = "valid",
     ahead: bool | None = None,
     spoil: degrade.Draw | None = None,
     turned: bool = False,
@@ -111,7 +119,7 @@ def training_batches(
         ``crop`` pixels.
     """
     device = torch.device(device)
-    common = {
+    common: dict[str, Any] = {
         "held": held,
         "numbers": lambda step: numbers_of(step, batch, rank, world),
         "cuts": Cuts(seed, flip, turned, larger, chances),
@@ -142,7 +150,7 @@ def evaluation_pairs(
     seed: int,
     side: int | None = None,
     device: torch.device | str = "cpu",
-    boundary: str = "valid",
+    boundary: Boundary = "valid",
     grey: int = 0,
     most: int | None = None,
 ) -> Iterator[Pair]:

@@ -16,9 +16,10 @@ import numpy as np
 
 from .. import files
 from ..errors import InputError
+from ..names import Split
 from ..places import locate
 from .archives import DAMAGED
-from .contents import Item, file_state
+from .contents import FileState, Item, file_state
 
 __all__ = ["classes", "find", "items_of"]
 
@@ -108,7 +109,7 @@ def items_of(layout: Layout, folder: Path) -> list[Item]:
                 Item(
                     f"{split}/{before + i:06d}",
                     partial(_read, load, i),
-                    lambda state=state: state,
+                    partial(_already, state),
                     PIXELS,
                     SHAPE,
                 )
@@ -118,7 +119,7 @@ def items_of(layout: Layout, folder: Path) -> list[Item]:
     return items
 
 
-def classes(source: str, split: str | None = None) -> dict[str, str]:
+def classes(source: str, split: Split | str | None = None) -> dict[str, str]:
     """The class of each image of CIFAR: the image's name within the set -> the class, in words.
 
     Args:
@@ -212,6 +213,10 @@ def _records(layout: Layout, path: Path) -> np.ndarray:
             f"{layout.count} classes"
         )
     return records
+
+
+def _already(state: FileState) -> FileState:
+    return state
 
 
 def _read(load: Callable[[], np.ndarray], i: int) -> Iterator[bytes]:

@@ -44,7 +44,7 @@ class Cuts:
     @cached_property
     def _bounds(self) -> np.ndarray:
         """Where one image's share of [0, 1] ends, and the next one's begins."""
-        sums = np.cumsum(self.chances)
+        sums: np.ndarray = np.cumsum(() if self.chances is None else self.chances)
         return sums[:-1] / sums[-1]
 
     def cut(self, image: torch.Tensor, n: int, size: tuple[int, int], which: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from .. import fingerprint, places
 from ..errors import InputError
+from ..names import Split
 from .names import as_bytes
 from .opening import holds_pairs, open_images, open_pairs
 from .sets import ImageSet, PairSet
@@ -37,6 +38,9 @@ class MixedSet:
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
+
+    def __iter__(self) -> Iterator[torch.Tensor | tuple[torch.Tensor, torch.Tensor]]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i: int) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         for part in self.parts:
@@ -93,7 +97,8 @@ class MixedSet:
 
         What shows a scene that another set has set aside goes with it.
         """
-        scenes, aside, begin = self.scenes, set(), 0
+        scenes, begin = self.scenes, 0
+        aside: set[str] = set()
         for part in self.parts:
             own = scenes[begin : begin + len(part)]
             begin += len(part)
@@ -107,7 +112,11 @@ class MixedSet:
         return self.take(kept), self.take(validation)
 
 
-def open_mixture(name: str, split: str = "train") -> MixedSet:
+#: A set of any kind.
+AnySet = ImageSet | PairSet | MixedSet
+
+
+def open_mixture(name: str, split: Split = "train") -> MixedSet:
     """Open a mixture of :data:`deblurlib.places.MIXTURES`; a set that is not split is used whole.
 
     Raises:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from .. import files, places
 from ..errors import InputError
+from ..names import Split
 from . import contents, names, pairing, sources
 from .sets import ImageSet, PairSet
 from .splitting import DRAWN, drawn, is_drawn
 
 
-def open_images(source: str, split: str | None = None) -> ImageSet:
+def open_images(source: str, split: Split | str | None = None) -> ImageSet:
     """Open a set of sharp images.
 
     Args:
@@ -53,7 +52,7 @@ def open_images(source: str, split: str | None = None) -> ImageSet:
     return ImageSet(name, split, tuple(pictures))
 
 
-def open_pairs(source: str, split: str | None = None) -> PairSet:
+def open_pairs(source: str, split: Split | str | None = None) -> PairSet:
     """Open a set of pairs: a tree in which ``blur/`` and ``sharp/`` lie side by side.
 
     Partners are files of the same stem, sorted. A pair's scene is the folder that holds both sides,
@@ -65,7 +64,8 @@ def open_pairs(source: str, split: str | None = None) -> PairSet:
     """
     name, items = sources.open_source(source)
     pairs = pairing.find(source, name, items, split)
-    return PairSet(name, split, *zip(*pairs, strict=True))
+    blurred, sharp, kernels, scenes = zip(*pairs, strict=True)
+    return PairSet(name, split, blurred, sharp, kernels, scenes)
 
 
 def holds_pairs(source: str) -> bool:
@@ -82,22 +82,3 @@ def holds_pairs(source: str) -> bool:
     if not places.is_here(source):
         return places.KNOWN.get(source) == "pairs"
     return pairing.holds_pairs(*sources.open_source(source))
-
-
-def register(given: str) -> str:
-    """Make a set known by its name, here and to processes started from here; return the name.
-
-    So no page or recipe holds a path.
-
-    Args:
-        given: ``sample``, a name, a path, or ``NAME=PATH``.
-    """
-    if given == "sample" or given in places.MIXTURES:
-        return given
-    name, path = places.locate(given)
-    if name == "sample":
-        raise InputError(f"{given}: only the bundled photographs are called sample: NAME={path}")
-    before = os.environ.get("DEBLURLIB_DATA")
-    entries = filter(None, [f"{name}={path.resolve()}", before])
-    os.environ["DEBLURLIB_DATA"] = os.pathsep.join(entries)
-    return name

@@ -96,7 +96,8 @@ def _in(name: str, split: str | None) -> bool:
 
 def _views(name: str, items: list[Item]) -> list[_View]:
     """All views of a set, by the names of their folders; each item is looked at once."""
-    blur, views = blur_of(name), {}
+    blur = blur_of(name)
+    views: dict[str, _View] = {}
     for item in items:
         side = names.side(item.name)
         if side in (blur, "sharp"):

@@ -9,15 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from typing import Protocol
 
 import torch
 
 from .. import degrade
 from ..degrade import Pair
 from ..errors import InputError
+from ..names import Boundary
 from .crops import Cuts, fitted
 
 TOGETHER = 64  # samples that are drawn together at most; more are hardly faster
+
+
+class Held(Protocol):
+    """Images, asked for by their places: what :func:`deblurlib.data.batches.hold` returns."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int, /) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -44,20 +54,21 @@ class Samples:
     def __init__(
         self,
         recorded: bool,
-        held: Sequence[torch.Tensor],
+        held: Held,
         draw: degrade.Draw | None,
         numbers: Callable[[int], range],
         cuts: Cuts,
         crop: int,
-        boundary: str,
+        boundary: Boundary,
         device: torch.device,
         alone: bool | None,
     ):
         self.recorded, self.held, self.numbers, self.cuts = recorded, held, numbers, cuts
         self.crop, self.boundary, self.device, self.alone = crop, boundary, device, alone
         self.chosen = lru_cache(maxsize=TOGETHER)(self._chosen)  # of this step and of those ahead
-        drawn = _Draws(draw, cuts.seed, lambda step: [n for n, _ in self.chosen(step)])
-        self.drawn = drawn if draw else lambda step: []
+        self.drawn: Callable[[int], list[degrade.Degradation]] = lambda step: []
+        if draw:
+            self.drawn = _Draws(draw, cuts.seed, lambda step: [n for n, _ in self.chosen(step)])
 
     def _chosen(self, step: int) -> list[tuple[int, int]]:
         """The numbers of the samples of this kind, and the places of their images."""
@@ -77,6 +88,7 @@ class Samples:
         inner = self.recorded or self.boundary != "valid"
         top, left = (0, 0) if inner else degradations[0].margins
         size = (self.crop + 2 * top, self.crop + 2 * left)
+        views: torch.Tensor | list[torch.Tensor]
         views = [self.cuts.cut(self.held[i], n, size, i) for n, i in samples]
         if any(view.ndim != (4 if self.recorded else 3) for view in views):
             raise InputError(
@@ -121,7 +133,7 @@ def numbers_of(step: int, batch: int, rank: int, world: int) -> range:
 
 def joined(parts: Sequence[tuple[Prepared, Pair]]) -> Pair:
     """Samples of several kinds as one batch, in the order of their numbers."""
-    each = {}
+    each: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     for prepared, pair in parts:
         pairs = zip(pair.y.split(1), pair.x.split(1), strict=True)
         each |= dict(zip(prepared.numbers, pairs, strict=True))

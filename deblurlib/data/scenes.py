@@ -71,10 +71,10 @@ def read(items: list[Item], pairs: dict[Key, str]) -> dict[Key, str]:
             )
     scenes = {}
     for (top, stem), name in pairs.items():
-        row = rows.get((top, stem.strip())) or rows.get(("", stem.strip()))
-        if row is None:
+        told = rows.get((top, stem.strip())) or rows.get(("", stem.strip()))
+        if told is None:
             raise InputError(f"{TABLE}: no row names {name}; a table of scenes names every pair")
-        scenes[top, stem] = row.scene
+        scenes[top, stem] = told.scene
     return scenes
 
 

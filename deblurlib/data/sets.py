@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -39,6 +40,9 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i: int) -> torch.Tensor:
         image = images.to_tensor(self.items[i].array())
@@ -111,6 +115,9 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.sharp)
 
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return (self[i] for i in range(len(self)))
+
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         y = images.to_tensor(self.blurred[i].array())
         x = images.to_tensor(self.sharp[i].array())
@@ -141,7 +148,8 @@ class PairSet:
     def take(self, places: Sequence[int]) -> PairSet:
         """Some of the pairs, by their places, as a set of their own."""
         fields = ("blurred", "sharp", "kernels", "scenes")
-        return replace(self, **{f: tuple(getattr(self, f)[i] for i in places) for f in fields})
+        taken: dict[str, Any] = {f: tuple(getattr(self, f)[i] for i in places) for f in fields}
+        return replace(self, **taken)
 
     def kernel(self, i: int) -> torch.Tensor | None:
         """The known kernel ``(h, w)`` of pair ``i`` (``kernel/STEM.npy``), or ``None``.

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, not_installed
 from ..places import locate
 from . import celeba, cifar, names
 from .archives import BLOCK, npz_items, zip_items
@@ -138,5 +138,5 @@ def _sample_path(name: str) -> Path:
     package, _, rest = SAMPLE[name][0].partition("/")
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise InputError(f"{name}: the package {package}, which holds it, is not installed")
+        raise not_installed(f"the data set sample ({name})", package)
     return Path(spec.origin).parent / rest

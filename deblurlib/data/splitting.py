@@ -18,7 +18,7 @@ DRAWN = {"anime-faces": {"train": 1000, "test": 200}}
 if TYPE_CHECKING:
     from .mixtures import MixedSet
 
-Set = TypeVar("Set", ImageSet, PairSet, "MixedSet")
+Set = TypeVar("Set", ImageSet, PairSet, "MixedSet", "ImageSet | PairSet | MixedSet")
 
 
 def hold_out(items: Set, share: float, seed: int = 0) -> tuple[Set, Set]:

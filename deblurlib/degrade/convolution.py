@@ -5,7 +5,8 @@ Taught in chapter 01.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import scipy.fft
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 
 from .. import machine
 from ..errors import InputError
+from ..names import Boundary, unknown_name
 from .carrying import carry
 
 Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,7 +27,7 @@ DIRECT_TAPS = 21 * 21
 SEPARABLE_TAPS = 9 * 9  # from here on, two one-dimensional sums pay where the kernel allows it
 
 
-def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+def convolve(x: torch.Tensor, k: torch.Tensor, boundary: Boundary = "reflect") -> torch.Tensor:
     """Convolve each image with a kernel: ``y[p] = sum_d k[centre + d] x[p - d]``.
 
     Args:
@@ -60,7 +62,9 @@ def convolve(x: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> tor
     return _in_full_precision(slide, x, k)
 
 
-def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+def convolve_adjoint(
+    y: torch.Tensor, k: torch.Tensor, boundary: Boundary = "reflect"
+) -> torch.Tensor:
     """The adjoint ``A'`` of :func:`convolve` with the same arguments: ``<A x, y> = <x, A' y>``.
 
     Deconvolution needs exactly this. It is correlation with ``k`` inside the image; near the
@@ -81,13 +85,13 @@ def convolve_adjoint(y: torch.Tensor, k: torch.Tensor, boundary: str = "reflect"
     return _in_full_precision(slide_back, y, k)
 
 
-def _check(x: torch.Tensor, k: torch.Tensor, boundary: str) -> None:
+def _check(x: torch.Tensor, k: torch.Tensor, boundary: Boundary) -> None:
     if x.ndim != 4 or x.numel() == 0:
         raise InputError(f"images must be (B, C, H, W) and not empty, not {tuple(x.shape)}")
     if not x.is_floating_point():
         raise InputError(f"images must be floating-point values in [0, 1], not {x.dtype}")
     if boundary not in BOUNDARIES:
-        raise InputError(f"boundary {boundary!r} is none of {', '.join(BOUNDARIES)}")
+        raise unknown_name("boundary", boundary, BOUNDARIES)
     if k.ndim not in (2, 3) or k.shape[-1] % 2 == 0 or k.shape[-2] % 2 == 0:
         raise InputError(f"a kernel must be (h, w) or (B, h, w), sides odd, not {tuple(k.shape)}")
     if k.ndim == 3 and k.shape[0] != x.shape[0]:
@@ -139,12 +143,12 @@ class _Slide(torch.autograd.Function):
     """Its derivative is its adjoint, which is several times faster than that of ``conv2d``."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(k)
         return _slide_by_size(x, k)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         with torch.autocast(gradient.device.type, enabled=False), machine.tf32(False):
             return _slide_adjoint(gradient, *ctx.saved_tensors), None
 
@@ -185,7 +189,7 @@ def fast_grid(height: int, width: int) -> tuple[int, int]:
 def filtered(
     x: torch.Tensor,
     transform: torch.Tensor,
-    grid: tuple[int, int],
+    grid: Sequence[int],
     window: tuple[slice, slice],
 ) -> torch.Tensor:
     """Filter images: multiply their Fourier transforms by a transfer function, transform back.
@@ -202,7 +206,7 @@ def filtered(
     return torch.fft.irfft2(product, s=grid)[(..., *window)]
 
 
-def _source_index(n: int, around: int, boundary: str, device: torch.device) -> torch.Tensor:
+def _source_index(n: int, around: int, boundary: Boundary, device: torch.device) -> torch.Tensor:
     """For the pixels -around ... n - 1 + around of an extended line: the pixel each one copies."""
     index = torch.arange(-around, n + around, device=device)
     if boundary == "circular":
@@ -212,7 +216,7 @@ def _source_index(n: int, around: int, boundary: str, device: torch.device) -> t
     return torch.minimum(index, period - index) if n > 1 else index * 0
 
 
-def extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+def extend(x: torch.Tensor, top: int, left: int, boundary: Boundary) -> torch.Tensor:
     """An image with ``top`` rows more above and below it, and ``left`` columns more at its sides.
 
     They hold what :func:`convolve` says of the boundary; of ``"valid"`` there are none.
@@ -228,7 +232,7 @@ def extend(x: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
     return x.index_select(-2, rows).index_select(-1, columns)
 
 
-def fold(z: torch.Tensor, top: int, left: int, boundary: str) -> torch.Tensor:
+def fold(z: torch.Tensor, top: int, left: int, boundary: Boundary) -> torch.Tensor:
     """The adjoint of :func:`extend`: every extended pixel is added to the one it copied."""
     if boundary == "valid":
         return z

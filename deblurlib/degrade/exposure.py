@@ -16,29 +16,37 @@ import torch.nn.functional as F
 
 from .. import psf
 from ..errors import InputError
+from ..names import Average, Boundary, known, unknown_name
 from .carrying import carry
 
 GAMMA = 2.2  # of the GoPro set; sRGB's curve is close to it
-AVERAGES = ("encoded", "light")
+AVERAGES = known(Average)
 # grid_sample's names; within a margin nothing from beyond is asked for, so the fastest will do
 MODES = {"reflect": "reflection", "zero": "zeros", "valid": "border"}
 CACHED_PIXELS = 2**17  # of a few images, whose views are made one after the other
 
 
 def decode_gamma(x: torch.Tensor) -> torch.Tensor:
-    """Stored values in [0, 1] -> the light they stand for: ``x ** 2.2``; below 0 counts as 0."""
+    """Stored values in [0, 1] -> the light they stand for: ``x ** 2.2``; below 0 counts as 0.
+
+    Any shape, which is kept.
+    """
     return x.clamp(min=0) ** GAMMA
 
 
 def encode_gamma(light: torch.Tensor) -> torch.Tensor:
-    """Light -> the value a camera stores for it: ``light ** (1 / 2.2)``; below 0 counts as 0."""
+    """Light -> the value a camera stores for it: ``light ** (1 / 2.2)``; below 0 counts as 0.
+
+    Any shape, which is kept.
+    """
     return light.clamp(min=0) ** (1 / GAMMA)
 
 
-def expose(views: Iterable[torch.Tensor], average: str) -> torch.Tensor:
+def expose(views: Iterable[torch.Tensor], average: Average) -> torch.Tensor:
     """The mean of views of one size, of the stored values (``"encoded"``) or of ``"light"``.
 
-    One view is held at a time, so ``views`` may be a generator over a long video.
+    One view is held at a time, so ``views`` may be a generator over a long video. They are of any
+    shape, which is that of the mean.
     """
     check_average(average)
     total, count = None, 0
@@ -135,7 +143,7 @@ def _rotation(axis: int, angle: torch.Tensor) -> torch.Tensor:
     return matrix
 
 
-def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.Tensor:
+def warp(x: torch.Tensor, h: torch.Tensor, boundary: Boundary = "reflect") -> torch.Tensor:
     """Move images by homographies, interpolating linearly between pixels.
 
     Args:
@@ -151,7 +159,7 @@ def warp(x: torch.Tensor, h: torch.Tensor, boundary: str = "reflect") -> torch.T
         return view(full, back, MODES[boundary], 0).to(x.dtype)
 
 
-def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> torch.Tensor:
+def sweep(x: torch.Tensor, h: torch.Tensor, boundary: Boundary, margin: int = 0) -> torch.Tensor:
     """What cameras see that move during the exposure: the mean of :func:`warp` over their paths.
 
     To the bit what :func:`expose` makes of all views, ``"encoded"``, in less time and memory. Where
@@ -187,7 +195,9 @@ def sweep(x: torch.Tensor, h: torch.Tensor, boundary: str, margin: int = 0) -> t
         return torch.cat(means).to(x.dtype)
 
 
-def check_margin(inverse: torch.Tensor, height: int, width: int, boundary: str, margin: int) -> int:
+def check_margin(
+    inverse: torch.Tensor, height: int, width: int, boundary: Boundary, margin: int
+) -> int:
     """The margin that :func:`sweep` takes off each side; 0 where a boundary needs none.
 
     Args:
@@ -197,7 +207,7 @@ def check_margin(inverse: torch.Tensor, height: int, width: int, boundary: str, 
         InputError: no such boundary; a path reaches further than its margin; it leaves nothing.
     """
     if boundary not in MODES:
-        raise InputError(f"boundary {boundary!r} is none of {', '.join(MODES)}")
+        raise unknown_name("boundary", boundary, MODES)
     if boundary != "valid":
         return 0
     reach = _reach(inverse, height, width)
@@ -239,6 +249,7 @@ def max_displacement(h: torch.Tensor, height: int, width: int) -> int:
 
     A margin of that width is what ``boundary="valid"`` cuts off, for only there can light from
     beyond the image have arrived. Looked for at the corners, which a turning camera moves furthest.
+    ``h`` is ``(..., 3, 3)``.
     """
     return _reach(torch.linalg.inv(h.double()), height, width)
 
@@ -263,7 +274,7 @@ def _points(
     return carry(points.to(dtype), device)
 
 
-def check_average(average: str) -> None:
+def check_average(average: Average) -> None:
     """Raise unless ``average`` is ``"encoded"`` or ``"light"``."""
     if average not in AVERAGES:
-        raise InputError(f"average {average!r} is neither encoded nor light")
+        raise unknown_name("average", average, AVERAGES)

@@ -6,20 +6,24 @@ Nagy and O'Leary, "Restoring images degraded by spatially variant blur", SIAM J.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from ..errors import InputError
+from ..names import Boundary, unknown_name
 from .convolution import convolve
 
-WEIGHTED = ("source", "result")
+Weighted = Literal["source", "result"]
+WEIGHTED: tuple[Weighted, ...] = ("source", "result")
 
 
 def convolve_field(
     x: torch.Tensor,
     kernels: torch.Tensor,
     weights: torch.Tensor,
-    weighted: str = "source",
-    boundary: str = "reflect",
+    weighted: Weighted = "source",
+    boundary: Boundary = "reflect",
 ) -> torch.Tensor:
     """Blur each pixel with its own mixture of kernels.
 
@@ -38,7 +42,7 @@ def convolve_field(
         as :func:`convolve`.
     """
     _check(kernels, weights, weighted)
-    y: torch.Tensor | float = 0.0
+    y = x.new_zeros(())
     for k, w in zip(kernels, weights.to(x), strict=True):
         if weighted == "source":
             y = y + convolve(_times(w, x), k, boundary)
@@ -105,9 +109,9 @@ def _times(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return w * x
 
 
-def _check(kernels: torch.Tensor, weights: torch.Tensor, weighted: str) -> None:
+def _check(kernels: torch.Tensor, weights: torch.Tensor, weighted: Weighted) -> None:
     if weighted not in WEIGHTED:
-        raise InputError(f"weighted {weighted!r} is none of {', '.join(WEIGHTED)}")
+        raise unknown_name("weighted", weighted, WEIGHTED)
     if kernels.ndim != 3 or weights.ndim != 3 or len(kernels) != len(weights) or not len(kernels):
         raise InputError(
             f"kernels (N, h, w) and weights (N, H, W) are needed, not {tuple(kernels.shape)} "

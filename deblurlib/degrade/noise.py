@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from numbers import Real
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -81,7 +80,8 @@ def boost_highlights(x: torch.Tensor, gain: float, threshold: float = 0.9) -> to
 
     A stored image ends at 1, but a lamp may have been many times brighter, and blur spreads all of
     its light before the sensor clips. Values up to ``threshold`` are kept; from there to 1 the
-    factor rises evenly from 1 to ``gain``. Blur the result, then clip it.
+    factor rises evenly from 1 to ``gain``. Blur the result, which has the shape of ``x``, then clip
+    it.
     """
     if not (gain >= 1 and 0 <= threshold < 1):
         raise InputError(f"gain must be 1 or more, threshold in [0, 1), not {gain}, {threshold}")
@@ -94,9 +94,8 @@ def _one_each(
 ) -> list[float]:
     if len(index) != x.shape[0]:
         raise InputError(f"{len(index)} indices were given for {x.shape[0]} images")
-    if isinstance(value, torch.Tensor):
-        value = value.tolist()
-    values = [value] * len(index) if isinstance(value, Real) else list(value)
+    given = value.tolist() if isinstance(value, torch.Tensor) else value
+    values = list(given) if isinstance(given, Iterable) else [given] * len(index)
     if len(values) != x.shape[0]:
         raise InputError(f"{len(values)} {name} were given for {x.shape[0]} images")
     return values

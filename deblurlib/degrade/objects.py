@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import InputError
+from ..names import Boundary
 from .carrying import carry
 from .exposure import MODES, check_margin, view
 
@@ -41,7 +42,7 @@ def masks(
 
 
 def sweep_objects(
-    x: torch.Tensor, h: torch.Tensor, movers: Sequence[Mover], boundary: str, margin: int = 0
+    x: torch.Tensor, h: torch.Tensor, movers: Sequence[Mover], boundary: Boundary, margin: int = 0
 ) -> torch.Tensor:
     """As :func:`deblurlib.degrade.sweep`, with an object in each image that moves on its own.
 
@@ -66,7 +67,7 @@ def sweep_objects(
         covered = masks(movers, height, width, x.device).to(full)
         front = torch.cat([full, covered], 1)
         back, own_back = (carry(m.to(full.dtype), x.device) for m in (inverse, own_inverse))
-        total = 0.0
+        total = full.new_zeros(())
         for camera, thing in zip(back.unbind(1), own_back.unbind(1), strict=True):
             behind = view(full, camera, mode, margin)
             moved = view(front, thing, mode, margin)

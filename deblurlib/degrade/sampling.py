@@ -13,6 +13,7 @@ import torch
 
 from .. import images, psf
 from ..errors import InputError
+from ..names import Average, Boundary
 from .carrying import carry
 from .convolution import convolve
 from .exposure import check_average, decode_gamma, encode_gamma, sweep
@@ -31,7 +32,7 @@ class Degradation:
 
     blur: torch.Tensor  # a kernel (h, w), or a camera's path of homographies (T, 3, 3)
     parameters: dict[str, float] = field(default_factory=dict)  # what it was made from
-    average: str = "encoded"  # or "light"
+    average: Average = "encoded"  # or "light"
     highlights: float = 1.0  # how many times brighter a clipped pixel may have been
     photons: float = math.inf  # caught by a white pixel; inf: no shot noise
     noise: float = 0.0  # standard deviation of the Gaussian noise, stored values
@@ -116,7 +117,7 @@ def sample(
     draw: Draw,
     seed: int,
     index: Sequence[int],
-    boundary: str = "valid",
+    boundary: Boundary = "valid",
     drawn_on: torch.device | str = "cpu",
 ) -> Pair:
     """Degrade each image in a way drawn for it.
@@ -142,12 +143,13 @@ def apply(
     degradations: Sequence[Degradation],
     seed: int,
     index: Sequence[int],
-    boundary: str = "valid",
+    boundary: Boundary = "valid",
     drawn_on: torch.device | str = "cpu",
 ) -> Pair:
     """As :func:`sample`, with degradations drawn before.
 
-    Where their blurs are on the processor, nothing waits for a GPU that ``x`` is on.
+    Where their blurs are on the processor, nothing waits for a GPU that ``x``, ``(B, C, H, W)``, is
+    on.
     """
     if not degradations or len(degradations) != x.shape[0]:
         raise InputError(f"{len(degradations)} degradations for {x.shape[0]} images")
@@ -188,7 +190,7 @@ def _where(
     return torch.cat([next(made) if c else x[i : i + 1] for i, c in enumerate(chosen)])
 
 
-def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: str) -> torch.Tensor:
+def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: Boundary) -> torch.Tensor:
     """All blurs, those of one kind together."""
     kinds: dict[tuple, list[int]] = {}
     for i, d in enumerate(degradations):
@@ -204,14 +206,15 @@ def _blur(x: torch.Tensor, degradations: Sequence[Degradation], boundary: str) -
 
 
 def _blur_alike(
-    x: torch.Tensor, degradations: Sequence[Degradation], boundary: str
+    x: torch.Tensor, degradations: Sequence[Degradation], boundary: Boundary
 ) -> torch.Tensor:
     blurs, first = torch.stack([d.blur for d in degradations]), degradations[0]
     margin = first.margins[0] if boundary == "valid" else 0
     if blurs.ndim == 4:
-        if first.mover is None:
+        movers = [d.mover for d in degradations if d.mover is not None]
+        if not movers:
             return sweep(x, blurs, boundary, margin)
-        return sweep_objects(x, blurs, [d.mover for d in degradations], boundary, margin)
+        return sweep_objects(x, blurs, movers, boundary, margin)
     y = convolve(x, blurs, boundary)
     if boundary == "valid" and first.margin is not None:
         taken = [n // 2 for n in first.blur.shape]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..names import unknown_name
 
 #: What the random numbers of an image are for: no two of these share theirs.
 STREAMS = ("blur", "noise", "shot noise", "crop", "image")
@@ -24,7 +25,7 @@ def generator(
         stream: one of :data:`STREAMS`; what is drawn for one does not depend on another.
     """
     if stream not in STREAMS:
-        raise InputError(f"stream {stream!r} is none of {', '.join(STREAMS)}")
+        raise unknown_name("stream", stream, STREAMS)
     if not (0 <= seed < 2**64 and 0 <= index < 2**64):
         raise InputError(f"seed and index must lie in 0 ... 2^64 - 1, not {seed} and {index}")
     # two words each, for SeedSequence would run numbers of different lengths together

@@ -7,13 +7,14 @@ Taught in chapter 01.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 
 from .. import psf
+from ..names import Average
 from . import kinds
 from .exposure import camera_shakes, homographies
 from .sampling import Degradation, Draw
@@ -52,8 +53,13 @@ __all__ = [
 
 def _one_for_all(draw: Draw) -> Draw:
     """A setting that does not draw anything: one degradation will do for all images of a batch."""
-    draw.many = lambda generators: [draw(generators[0])] * len(generators)
+    _together(draw, lambda generators: [draw(generators[0])] * len(generators))
     return draw
+
+
+def _together(draw: Draw, many: Callable[[Sequence[torch.Generator]], list[Degradation]]) -> None:
+    """Say how a setting draws many: see :func:`deblurlib.degrade.sampling.draw_each`."""
+    vars(draw)["many"] = many
 
 
 @_one_for_all
@@ -285,7 +291,7 @@ def _known_blurs(generators: Sequence[torch.Generator]) -> list[Degradation]:
         for g, (kind, width, _) in zip(generators, drawn, strict=True)
         if kind < 0.5
     ]
-    paths = iter(psf.trajectories(*zip(*shaken, strict=True)) if shaken else ())
+    paths = iter(psf.trajectories([g for g, _ in shaken], [s for _, s in shaken]) if shaken else ())
     degradations = []
     for kind, width, strength in drawn:
         sigma = math.exp(math.log(0.001) + strength * math.log(20))
@@ -297,20 +303,21 @@ def _known_blurs(generators: Sequence[torch.Generator]) -> list[Degradation]:
     return degradations
 
 
-def _cameras(generators: Sequence[torch.Generator], average: str) -> list[Degradation]:
+def _cameras(generators: Sequence[torch.Generator], average: Average) -> list[Degradation]:
     drawn = [(between(g, 8.0, 24.0), between(g, 0.0, 1.0)) for g in generators]
-    paths = camera_shakes(generators, *zip(*drawn, strict=True))
+    lengths, rolls = zip(*drawn, strict=True)
+    paths = camera_shakes(generators, lengths, rolls)
     return [
         Degradation(path, {"length": length, "roll": roll}, average, margin=CAMERA_MARGIN)
         for path, (length, roll) in zip(homographies(paths, 1000.0), drawn, strict=True)
     ]
 
 
-# Their walks take a loop of 2,000 steps, however many they are: see sampling.draw_each.
-shake.many = _shakes
-known_blur.many = _known_blurs
-s4_camera.many = partial(_cameras, average="encoded")
-s4_camera_light.many = partial(_cameras, average="light")
-snapshot.many = snapshots
+# Their walks take a loop of 2,000 steps, however many they are.
+_together(shake, _shakes)
+_together(known_blur, _known_blurs)
+_together(s4_camera, partial(_cameras, average="encoded"))
+_together(s4_camera_light, partial(_cameras, average="light"))
+_together(snapshot, snapshots)
 
 CAMERA_MARGIN = 20  # pixels; enough for images of up to 512 pixels a side

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -28,8 +29,10 @@ NEAR = 90.0  # the same of an object
 RADIUS = 8  # of a kernel, pixels
 #: The uniform numbers that a file takes, and those that a snapshot does, in the order of drawing.
 OF_FILE = ("noise", "noisy", "compressed", "phase", "quality")
-OF_SNAPSHOT = ("kind", "moves", "camera", "object", "light", *OF_FILE, "bright", "highlights")
-OF_SNAPSHOT += ("length or radius", "own length or disk", "level", "spare")
+OF_SNAPSHOT = (
+    *("kind", "moves", "camera", "object", "light", *OF_FILE, "bright", "highlights"),
+    *("length or radius", "own length or disk", "level", "spare"),
+)
 
 
 def snapshot(generator: torch.Generator) -> Degradation:
@@ -47,7 +50,7 @@ def snapshots(generators: Sequence[torch.Generator]) -> list[Degradation]:
     """Many of :func:`snapshot`, to the bit."""
     drawn = [_Drawn.draw(g) for g in generators]
     wanted = [(g, d) for g, d in zip(generators, drawn, strict=True) for _ in range(sum(d.walking))]
-    walks = iter(())
+    walks: Iterator[torch.Tensor] = iter(())
     if wanted:
         paths = psf.trajectories([g for g, _ in wanted], [1.0] * len(wanted))
         at = torch.linspace(0, paths.shape[1] - 1, STEPS).round().long()
@@ -103,7 +106,7 @@ def _degradation(
     """
     u, side = drawn.u, 2 * RADIUS + 1
     light = u["light"] < 0.5
-    how = {"average": "light" if light else "encoded", "margin": MARGIN, **_file(u)}
+    how: dict[str, Any] = {"average": "light" if light else "encoded", "margin": MARGIN, **_file(u)}
     if light and u["bright"] < 0.3:
         how["highlights"] = 1 + 2.5 * u["highlights"]
     if drawn.kind == "still":
@@ -160,9 +163,9 @@ def _rigid(path: torch.Tensor, turn: torch.Tensor, down: float, right: float) ->
     return h
 
 
-def _file(u: Mapping[str, float]) -> dict[str, object]:
+def _file(u: Mapping[str, float]) -> dict[str, Any]:
     """Noise for one half, JPEG for a third: the fields of a degradation, of :data:`OF_FILE`."""
-    fields: dict[str, object] = {"noise": 0.02 * u["noise"] ** 2 * (u["noisy"] < 0.5)}
+    fields: dict[str, Any] = {"noise": 0.02 * u["noise"] ** 2 * (u["noisy"] < 0.5)}
     if u["compressed"] < 0.33:
         down, right = divmod(int(u["phase"] * (2 * BLOCK) ** 2), 2 * BLOCK)
         fields["jpeg"] = Jpeg(50 + 48 * u["quality"], down, right)

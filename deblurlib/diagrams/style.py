@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def is_number(value: object) -> bool:
     return value is not None and not isinstance(value, str)
 
 
-def number(value: object, digits: int | None) -> str:
+def number(value: Any, digits: int | None) -> str:
     """A cell's text: with a true minus, and without digits that say nothing."""
     if not is_number(value):
         return str(value or "")

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -71,7 +72,7 @@ class Photo:
 def orientation(exif: bytes) -> int:
     """EXIF's code, 1 to 8, of how a picture is to be turned; 1 is not at all, and the default."""
     tags = Image.Exif()
-    tags.load(exif or None)
+    tags.load(exif)
     return tags.get(tiff.ORIENTATION, 1)
 
 
@@ -124,12 +125,12 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return read(data, name, max_pixels).upright()
 
 
-def read_photo(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Photo:
     """Read an image file with all that belongs to it; see :func:`read`."""
     return read(read_bytes(path), str(path), max_pixels)
 
 
-def read_image(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> torch.Tensor:
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> torch.Tensor:
     """Read an image file as a float32 RGB tensor ``(3, H, W)`` in [0, 1]; see :func:`read`."""
     return images.to_tensor(read_photo(path, max_pixels).upright())
 
@@ -172,7 +173,8 @@ def _shallow(image: Image.Image, name: str) -> tuple[np.ndarray, bool]:
     """Pixels of 8 bits, and whether their colours were converted."""
     if image.mode not in (*GREYS, *SEE_THROUGH, *CONVERTED, *PLAIN):
         raise InputError(f"{name}: only images of 8 or 16 bits a value can be read")
-    if image.mode == "P" and image.getextrema()[1] >= len(image.palette.palette) // 3:
+    colours: Any = image.palette
+    if image.mode == "P" and cast(Any, image.getextrema())[1] >= len(colours.palette) // 3:
         raise InputError(f"{name}: damaged image file (colours of its palette are missing)")
     see_through = image.mode in SEE_THROUGH or "transparency" in image.info
     colour = "L" if image.mode in GREYS else "RGB"
@@ -189,7 +191,7 @@ def _deep(image: Image.Image, data: bytes, name: str, depth: int, colour_type: i
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16:
         raise InputError(f"{name}: damaged, or a kind of 16-bit image that cannot be read")
-    pixels = array.reshape(*array.shape[:2], -1)
+    pixels: np.ndarray = array.reshape(*array.shape[:2], -1)
     if pixels.shape[-1] > 2:
         pixels = pixels[..., [2, 1, 0, *range(3, pixels.shape[-1])]]  # BGR(A) -> RGB(A)
     by_pillow = np.asarray(image)

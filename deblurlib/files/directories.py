@@ -9,16 +9,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from ..errors import InputError, require
 from . import tiff
 
+Order = Literal["<", ">"]  # the low byte first, or the high one
 MOST = 50_000  # pictures of one file
 MOST_TAGS = 65_535  # of a picture: as many as a plain TIFF can have
 NEW_KIND, OLD_KIND, WIDTH, HEIGHT, PROFILE = 254, 255, 256, 257, 34675
 REDUCED, MASK = 1, 4  # bits of a picture's kind: a smaller copy of another, its transparency
 OLD_REDUCED = 2
+PALETTE, SHOWN = 3, 320  # a kind of colours, and the tag of how values are shown then
 #: further tags of ImageJ's: what names its planes, and how their colours are shown
 IMAGEJ = (50838, 50839)
 MOST_WORDS = 50_000_000  # bytes of a description, or of what ImageJ adds
@@ -34,14 +36,14 @@ KEPT = (
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 SIZES |= {16: 8, 17: 8, 18: 8}
 WHOLE = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # types of whole numbers
-LONG, LONG8 = 4, 16
+SHORT, LONG, LONG8 = 3, 4, 16
 
 
 @dataclass(frozen=True)
 class Directory:
     """What a TIFF says of one of its pictures: tag -> type, count, and the value or its place."""
 
-    order: str  # "<" or ">", of its bytes
+    order: Order  # of its bytes
     tags: Mapping[int, tuple[int, int, bytes | int]]
 
     def raw(self, file: BinaryIO, tag: int, name: str) -> bytes:
@@ -87,12 +89,14 @@ def read_all(file: BinaryIO, name: str) -> list[Directory]:
     """
     file.seek(0)
     head = file.read(16)
-    order = "<" if head[:2] == b"II" else ">"
+    order: Order = "<" if head[:2] == b"II" else ">"
     big = head[2:4] in (b"+\0", b"\0+")
     place, count, entry, end = ("Q", "Q", "HHQ", 8) if big else ("I", "H", "HHI", 4)
     require(len(head) >= 2 * end, f"{name}: damaged image file (it is cut short)")
     offset = struct.unpack_from(order + place, head, end)[0]
-    found, seen, left = [], set(), file.seek(0, 2)
+    found: list[Directory] = []
+    seen: set[int] = set()
+    left = file.seek(0, 2)
     while offset:
         require(offset not in seen, f"{name}: damaged image file (its pages go in a circle)")
         require(len(found) < MOST, f"{name}: holds more than {MOST:,} pictures")
@@ -106,13 +110,14 @@ def read_all(file: BinaryIO, name: str) -> list[Directory]:
         require(left > 0, f"{name}: damaged image file (its pages overlap)")
         block = _at(file, offset + begin, length, name)
         after = file.read(end)
-        found.append(Directory(order, dict(_entries(block, order, entry, place, end))))
+        tags = list(_entries(block, order, entry, place, end))
+        found.append(Directory(order, dict(reversed(tags))))  # of two equal ones, the first counts
         offset = struct.unpack(order + place, after)[0] if len(after) == end else 0
     return found
 
 
 def _entries(
-    block: bytes, order: str, entry: str, place: str, end: int
+    block: bytes, order: Order, entry: str, place: str, end: int
 ) -> Iterator[tuple[int, tuple[int, int, bytes | int]]]:
     """The tags of a directory, whose values are there if they fit, else where they are."""
     head = struct.calcsize(order + entry)
@@ -131,7 +136,8 @@ def pictures(
 ) -> list[Directory]:
     """The directories of a TIFF's pictures, without smaller copies and masks of others.
 
-    ImageJ stores large stacks behind one directory, whose description says how many there are.
+    ImageJ stores large stacks behind one directory, whose description says how many there are. Its
+    palettes only say how values are shown, so they are left out.
 
     Args:
         found: those that :func:`read_all` gave, if that has been done.
@@ -144,10 +150,21 @@ def pictures(
         if not one.number(file, NEW_KIND, name, 0) & (REDUCED | MASK)
         and one.number(file, OLD_KIND, name, 0) != OLD_REDUCED
     ]
-    whole = whole or found[:1]
-    said = tiff.pictures_said(whole[0].words(file, tiff.DESCRIPTION, name).decode("latin-1"))
+    whole = whole or list(found[:1])
+    words = whole[0].words(file, tiff.DESCRIPTION, name).decode("latin-1")
+    if words.startswith(tiff.BY_IMAGEJ):
+        whole = [_as_grey(file, one, name) for one in whole]
+    said = tiff.pictures_said(words)
     several = said > 1 and len(whole) == 1
     return _behind_one(file, whole[0], said, name) if several else whole
+
+
+def _as_grey(file: BinaryIO, page: Directory, name: str) -> Directory:
+    """The directory of a picture with a palette, as that of a grey one."""
+    if page.number(file, tiff.PHOTOMETRIC, name, tiff.GREY) != PALETTE:
+        return page
+    grey = SHORT, 1, struct.pack(f"{page.order}H", tiff.GREY)
+    return Directory(page.order, {**page.tags, tiff.PHOTOMETRIC: grey})
 
 
 def _behind_one(file: BinaryIO, first: Directory, count: int, name: str) -> list[Directory]:
@@ -249,7 +266,7 @@ def _plain(file: BinaryIO, page: Directory, tag: int, name: str) -> tuple[int, i
 
 
 def _joined(
-    order: str, parts: list[bytes], end: int, values: dict[int, tuple[int, int, bytes]]
+    order: Order, parts: list[bytes], end: int, values: dict[int, tuple[int, int, bytes]]
 ) -> bytes:
     """A plain TIFF: the header, the parts, which end at ``end``, what is long, and a directory."""
     long, entries = [], []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ FLOATS = "holds no floating-point values; .tif does"
 DEEP = ("PNG", "TIFF")  # formats of 16 bits a value
 OPAQUE = ("JPEG", "BMP")  # formats without alpha
 #: how each format is written: as much as it can hold, at no visible loss
-QUALITY = {
+QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
     "TIFF": {"compression": "tiff_deflate"},
@@ -35,7 +36,7 @@ def check_suffix(path: Path) -> None:
         raise InputError(f"{path}: cannot be written; the suffix must be one of {known}")
 
 
-def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
+def write_photo(path: str | os.PathLike[str], photo: Photo) -> tuple[str, ...]:
     """Write an image file whose suffix says the format, with its EXIF and profile.
 
     It appears whole or not at all. PNG and TIFF hold 16 bits; for the others, values are rounded to
@@ -61,7 +62,7 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
         else:
             exif = _exif(photo)
             tiff.write_deep(file, photo.pixels, photo.profile, exif, photo.resolution)
-        data = file.getbuffer()
+        data: bytes | memoryview = file.getbuffer()
         if kind == "PNG" and photo.words:
             data = png.insert(file.getvalue(), photo.words)
     except Exception as error:
@@ -70,7 +71,7 @@ def write_photo(path: str | os.PathLike, photo: Photo) -> tuple[str, ...]:
     return _lost(kind, photo)
 
 
-def write_image(path: str | os.PathLike, x: torch.Tensor) -> None:
+def write_image(path: str | os.PathLike[str], x: torch.Tensor) -> None:
     """Write an image ``(C, H, W)``, rounded to 8 bit; the suffix says the format.
 
     The file appears whole or not at all.
@@ -96,7 +97,7 @@ def _lost(kind: str, photo: Photo) -> tuple[str, ...]:
 
 def _exif(photo: Photo) -> Image.Exif:
     exif = Image.Exif()
-    exif.load(photo.exif or None)
+    exif.load(photo.exif)
     return exif
 
 
@@ -107,9 +108,9 @@ def _write(file: io.BytesIO, kind: str, photo: Photo) -> None:
     if kind in OPAQUE and pixels.shape[-1] in (2, 4):
         pixels = pixels[..., :-1]
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    more = {}
+    more: dict[str, Any] = {}
     if kind == "BMP":
-        image.getexif().load(photo.exif or None)
+        image.getexif().load(photo.exif)
         image = ImageOps.exif_transpose(image)
     elif kind == "TIFF":
         more["exif"] = tiff.with_resolution(_exif(photo), photo.resolution)

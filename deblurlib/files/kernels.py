@@ -28,12 +28,16 @@ PICTURE = 400  # side of a kernel's picture at most, pixels
 ENLARGED = b"Enlarged\0"  # begins the text in which the picture says by how much it is
 
 
-def read_kernel(path: str | os.PathLike, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
+def read_kernel(
+    path: str | os.PathLike[str], max_values: int = decoding.MAX_PIXELS
+) -> torch.Tensor:
     """The kernel ``(h, w)`` in a file; see :func:`decode_kernel`."""
     return decode_kernel(read_bytes(path), str(path), max_values)
 
 
-def read_kernels(path: str | os.PathLike, max_values: int = decoding.MAX_PIXELS) -> torch.Tensor:
+def read_kernels(
+    path: str | os.PathLike[str], max_values: int = decoding.MAX_PIXELS
+) -> torch.Tensor:
     """The kernel ``(h, w)`` in a file, or one for each plane of a stack, ``(P, h, w)``.
 
     The latter are a TIFF of P grey pages, or an array ``(P, h, w)``; as of :func:`decode_kernel`
@@ -104,7 +108,7 @@ def decode_kernel(data: bytes, name: str, max_values: int = decoding.MAX_PIXELS)
     return as_kernel(array, name)
 
 
-def write_kernel(path: str | os.PathLike, k: torch.Tensor) -> tuple[Path, Path]:
+def write_kernel(path: str | os.PathLike[str], k: torch.Tensor) -> tuple[Path, Path]:
     """Write a kernel ``(h, w)`` as ``NAME.npy``, and beside it ``NAME.png``, to look at.
 
     The picture has 16 bits, the brightest pixel white, and is enlarged by repeating pixels, to 400
@@ -186,7 +190,8 @@ def _reduced(array: np.ndarray, data: bytes) -> np.ndarray:
 def _of_tiff(data: bytes, name: str, max_pixels: int) -> np.ndarray:
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[0]
-        if page.dtype.kind == "f" and len(file.pages) == 1 and page.size <= max_pixels:
+        floats = page.dtype is not None and page.dtype.kind == "f"
+        if floats and len(file.pages) == 1 and page.size <= max_pixels:
             return page.asarray()
     return _of_picture(data, name, max_pixels)
 
@@ -202,8 +207,8 @@ def _of_text(data: bytes, name: str) -> np.ndarray:
     if (b"\0" in data and not wide) or len(data) > LONGEST_TEXT:
         raise InputError(f"{name}: not a kernel that can be read; it may be {EXPECTED}")
     whole = data.decode("utf-16" if wide else "utf-8-sig").replace('"', "")
-    lines = [line.partition("#")[0].strip() for line in whole.splitlines()]
-    lines = [(number, line) for number, line in enumerate(lines, 1) if line]
+    told = [line.partition("#")[0].strip() for line in whole.splitlines()]
+    lines = [(number, line) for number, line in enumerate(told, 1) if line]
     require(bool(lines), f"{name}: holds no numbers")
     text = "\n".join(line for _, line in lines)
     mark = next((m for m in ";\t," if m in text), None)

@@ -120,8 +120,8 @@ def check(chunks: list[tuple[bytes, bytes]], name: str) -> None:
             data = unpacking.unconsumed_tail
     if unpacked < expected:
         raise InputError(f"{name}: damaged image file (rows of pixels are missing)")
-    key = contents.get(b"tRNS")
-    if key is not None and len(key) != {GREY: 2, RGB: 6}.get(colour_type, len(key)):
+    colour = contents.get(b"tRNS")
+    if colour is not None and len(colour) != {GREY: 2, RGB: 6}.get(colour_type, len(colour)):
         raise InputError(f"{name}: damaged image file (its transparent colour is none)")
     names = [key for key, _ in chunks]
     if colour_type == PALETTE and b"PLTE" not in names[: names.index(b"IDAT")]:
@@ -133,8 +133,8 @@ def _passes(width: int, height: int, interlaced: bool) -> list[tuple[int, int]]:
     if not interlaced:
         return [(width, height)]
     # Adam7: the first column and row, and the steps
-    starts = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4))
-    starts += ((1, 0, 2, 2), (0, 1, 1, 2))
+    starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4)]
+    starts += [(1, 0, 2, 2), (0, 1, 1, 2)]
     sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in starts]
     return [(columns, rows) for columns, rows in sizes if columns > 0 and rows > 0]
 

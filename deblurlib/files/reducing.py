@@ -74,7 +74,7 @@ def _means(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _of_size(exif: bytes, size: tuple[int, int], shares: tuple[float, float]) -> bytes:
     """EXIF that says this size, if it says any, and pixels a unit that fit it."""
     tags = Image.Exif()
-    tags.load(exif or None)
+    tags.load(exif)
     own = tags.get_ifd(EXIF_IFD)
     if not any(tag in own for tag in OWN) and not any(tag in tags for tag in (*MAIN, *DENSITIES)):
         return exif

@@ -13,24 +13,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import InputError, require
 from . import decoding, directories, tiff
 from .decoding import FORMATS, MAX_PIXELS, Photo
-from .directories import IMAGEJ, Directory
+from .directories import IMAGEJ, SHOWN, Directory
 from .whole import reading, writing
 
 PLAIN = 2**32 - 2**25  # bytes of values that a plain TIFF takes for sure
 #: of a description in OME's XML: a type of values that is not kept
 DOUBLE, FLOAT = rb'(<Pixels[^>]* Type=)"double"', rb'\1"float"'
-#: what can be read of floating-point values: their bits, and their colours with the number of these
 UNREADABLE = "damaged, or a kind of floating-point TIFF that cannot be read"
+#: what can be read of floating-point values: their bits, and their colours with the number of these
 DEPTHS, COLOURS = (32, 64), ((tiff.GREY, 1), (tiff.RGB, 3))
 
 
@@ -47,7 +47,7 @@ class Stack:
     high: float
     description: bytes = b""  # as stored: ImageJ's, OME's XML, or any words
     labels: tuple[tuple, ...] = ()  # ImageJ's names of planes and colours, as tifffile takes tags
-    order: str = "<"  # of its bytes, which these are in, too
+    order: directories.Order = "<"  # of its bytes, which these are in, too
 
     @property
     def floats(self) -> bool:
@@ -65,7 +65,7 @@ class Stack:
         return self.is_ome or self.description.startswith(b'{"shape"')
 
 
-def plane_count(path: str | os.PathLike) -> int:
+def plane_count(path: str | os.PathLike[str]) -> int:
     """How many planes :func:`read_planes` reads of a file; 0 if it is for :func:`read_photo`.
 
     That reads all but TIFFs of several pictures, or of floating-point values.
@@ -88,7 +88,7 @@ def count_planes(file: BinaryIO, name: str) -> int:
     return 0 if plain else len(pages)
 
 
-def examine_stack(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Stack:
+def examine_stack(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Stack:
     """What a TIFF file of planes holds. All of them are decoded, so that damage is found here.
 
     Raises:
@@ -103,16 +103,16 @@ def examine_stack(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Stac
         first = directories.pictures(file, str(path))[0]
         words = first.words(file, tiff.DESCRIPTION, str(path))
         labels = _labels(file, first, str(path))
-    others = set(re.findall(rb'FileName="([^"]*)"', words))
-    require(
-        len(others) < 2, f"{path}: a part of an OME-TIFF of {len(others)} files; join them first"
-    )
     words = re.sub(DOUBLE, FLOAT, words, count=1)
     size, values = shape[1::-1], (float(low), float(high))
-    return Stack(str(path), count, size, shape[-1], dtype, *values, words, labels, first.order)
+    stack = Stack(str(path), count, size, shape[-1], dtype, *values, words, labels, first.order)
+    places = set(re.findall(rb'FileName="([^"]*)"', words)) if stack.is_ome else set()
+    why = f"a part of an OME-TIFF of {len(places)} files; join them first"
+    require(len(places) < 2, f"{path}: {why}")
+    return stack
 
 
-def read_planes(path: str | os.PathLike, max_pixels: int = MAX_PIXELS) -> Iterator[Photo]:
+def read_planes(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Photo]:
     """The planes of a TIFF file, one after the other, each decoded when it is asked for.
 
     Those of 16 bits or fewer are read as :func:`read` does single files. Of floating-point values,
@@ -160,11 +160,18 @@ def _holds_floats(file: BinaryIO, page: Directory, name: str) -> bool:
 
 
 def _labels(file: BinaryIO, page: Directory, name: str) -> tuple[tuple, ...]:
-    counts, words = (page.words(file, tag, name) for tag in IMAGEJ)
-    if not counts or not words:
+    """What ImageJ says in tags of its own, and of how values are shown, as tifffile takes tags."""
+    if not page.words(file, tiff.DESCRIPTION, name).startswith(tiff.BY_IMAGEJ.encode()):
         return ()
-    counts, words = page.numbers(file, IMAGEJ[0], name), page.raw(file, IMAGEJ[1], name)
-    return (IMAGEJ[0], "I", len(counts), counts, True), (IMAGEJ[1], "B", len(words), words, True)
+    small = [tag for tag in (*IMAGEJ, SHOWN) if page.words(file, tag, name)]
+    shown = page.numbers(file, SHOWN, name) if SHOWN in small else ()
+    labels: list[tuple[Any, ...]]
+    labels = [(SHOWN, "H", len(shown), shown, True)] if shown else []
+    if {*IMAGEJ} <= {*small}:
+        counts, words = page.numbers(file, IMAGEJ[0], name), page.raw(file, IMAGEJ[1], name)
+        labels.append((IMAGEJ[0], "I", len(counts), counts, True))
+        labels.append((IMAGEJ[1], "B", len(words), words, True))
+    return tuple(labels)
 
 
 def _read_floats(file: BinaryIO, page: Directory, name: str, max_pixels: int) -> Photo:
@@ -182,7 +189,7 @@ def _read_floats(file: BinaryIO, page: Directory, name: str, max_pixels: int) ->
         raise InputError(f"{name}: {UNREADABLE}") from None
     said = decoding.read(directories.said_alone(file, page, name), name)
     exif = Image.Exif()
-    exif.load(said.exif or None)
+    exif.load(said.exif)
     if turn in range(2, 9):
         exif[tiff.ORIENTATION] = turn
     return replace(said, pixels=pixels, exif=exif.tobytes() if len(exif) else b"")
@@ -193,8 +200,8 @@ def _floats(data: bytes, name: str) -> np.ndarray:
     file = io.BytesIO(data)
     (page,) = directories.read_all(file, name)
     lists = (tiff.STRIP_OFFSETS, tiff.STRIP_LENGTHS, tiff.TILE_OFFSETS, tiff.TILE_LENGTHS)
-    tags = {tag: page.numbers(file, tag, name) for tag in page.tags}
-    tags = {tag: n if tag in lists else n[0] for tag, n in tags.items() if n}
+    held = {tag: page.numbers(file, tag, name) for tag in page.tags}
+    tags: dict[int, Any] = {tag: n if tag in lists else n[0] for tag, n in held.items() if n}
     depths, formats = (set(page.numbers(file, t, name)) for t in (tiff.BITS, tiff.SAMPLE_FORMAT))
     colours = tags.get(tiff.PHOTOMETRIC), tags.get(tiff.SAMPLES, 1)
     known = colours in COLOURS and depths in [{n} for n in DEPTHS] and formats == {tiff.FLOATS}
@@ -214,15 +221,16 @@ def _floats(data: bytes, name: str) -> np.ndarray:
 
 
 def _by_another(data: bytes) -> np.ndarray:
+    """The values by tifffile; by Pillow, which reads grey ones of 32 bits, if they are packed."""
     try:
-        with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
-            return np.asarray(image)
-    except UnidentifiedImageError:  # Pillow knows no colours, and no 64 bits, of this kind
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             return file.pages[0].asarray()
+    except Exception:  # of a compression that it does not know, it raises several kinds
+        with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
+            return np.asarray(image)
 
 
-def write_planes(path: str | os.PathLike, planes: Iterable[Photo], stack: Stack) -> None:
+def write_planes(path: str | os.PathLike[str], planes: Iterable[Photo], stack: Stack) -> None:
     """Write planes into a TIFF file, one after the other, with what was said of those of a stack.
 
     The file appears whole or not at all, whatever ends the planes; its folder is made if need be.
@@ -250,10 +258,15 @@ def write_planes(path: str | os.PathLike, planes: Iterable[Photo], stack: Stack)
     ):
         for photo in planes:
             exif = Image.Exif()
-            exif.load(photo.exif or None)
+            exif.load(photo.exif)
             exif.pop(tiff.DESCRIPTION, None)
             facts = photo.profile, exif, photo.resolution
-            tiff.write_page(writer, photo.pixels, *facts, further)
+            try:
+                tiff.write_page(writer, photo.pixels, *facts, further)
+            except OSError:  # which says why
+                raise
+            except Exception as error:
+                raise InputError(f"{path}: cannot be written ({error})") from None
             further = []
 
 

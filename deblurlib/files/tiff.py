@@ -6,11 +6,12 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import tifffile
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import InputError
 
@@ -28,6 +29,7 @@ DEFLATE, BLOCK = (8, 32946), 2**20  # the compression and its old number; bytes 
 LARGEST_PIXEL = 16  # bytes of a pixel as stored
 WHOLE_NUMBERS, UNDEFINED, FLOATS, COMPLEX = 1, 4, 3, 6
 GREY, RGB, YCBCR = 1, 2, 6  # photometric interpretations; 0 would be grey whose 0 is white
+BY_IMAGEJ = "ImageJ="  # begins a description
 ASSOCIATED = 1  # a further channel: alpha that the colours have been multiplied by
 
 
@@ -40,7 +42,7 @@ def check(image: Image.Image, name: str, data: bytes) -> int:
     Deeper than 8 bits are read: grey, RGB, and RGB with alpha that is not multiplied in, of 16
     bits, their colours together; and grey of 12.
     """
-    tags = image.tag_v2
+    tags = cast(TiffImageFile, image).tag_v2
     bits, kinds = set(tags.get(BITS, (1,))), set(tags.get(SAMPLE_FORMAT, (WHOLE_NUMBERS,)))
     deepest = max(bits)
     if deepest > 16 or kinds & {FLOATS, COMPLEX}:
@@ -71,7 +73,7 @@ def check(image: Image.Image, name: str, data: bytes) -> int:
 def pictures_said(description: str) -> int:
     """How many pictures a description of ImageJ's says there are; 1 if it says nothing."""
     said = re.search(r"(?m)^images=(\d{1,9})\b", description)
-    return int(said[1]) if said and description.startswith("ImageJ=") else 1
+    return int(said[1]) if said and description.startswith(BY_IMAGEJ) else 1
 
 
 def check_parts(tags: Mapping, size: tuple[int, int], name: str, data: bytes) -> None:
@@ -114,7 +116,7 @@ def check_parts(tags: Mapping, size: tuple[int, int], name: str, data: bytes) ->
 
 def resolution(image: Image.Image) -> tuple | None:
     """The stored resolution: pixels per unit across and down, and the unit (1: none is named)."""
-    tags = image.tag_v2
+    tags = cast(TiffImageFile, image).tag_v2
     if X_RESOLUTION not in tags or Y_RESOLUTION not in tags:
         return None
     x, y = tags[X_RESOLUTION], tags[Y_RESOLUTION]

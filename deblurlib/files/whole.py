@@ -13,7 +13,7 @@ from ..errors import InputError
 
 
 @contextmanager
-def reading(path: str | os.PathLike) -> Iterator[None]:
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what the operating system says of a file into an :class:`InputError` that names it."""
     try:
         yield
@@ -23,7 +23,7 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def unreadable(path: str | os.PathLike, error: Exception) -> InputError | None:
+def unreadable(path: str | os.PathLike[str], error: Exception) -> InputError | None:
     """The error for a file that is there and may not be read; ``None`` if ``error`` is another.
 
     For readers of files that can be damaged: what cannot be read is not damaged.
@@ -38,14 +38,14 @@ def unreadable(path: str | os.PathLike, error: Exception) -> InputError | None:
     return InputError(f"{error.filename or path}: cannot be read ({error.strerror})")
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of a file; an :class:`InputError` names the file if it cannot be read."""
     with reading(path):
         return Path(path).read_bytes()
 
 
 @contextmanager
-def writing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Yield a file to write to, that appears at its place when all is written, or not at all.
 
     It is written beside its place, under a name that no other call uses, be it of another thread or
@@ -78,7 +78,7 @@ def _unwritable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: cannot be written ({why})")
 
 
-def write_whole(path: str | os.PathLike, content: str | bytes | memoryview) -> None:
+def write_whole(path: str | os.PathLike[str], content: str | bytes | memoryview) -> None:
     """Write a file such that it appears whole or not at all; a device is just written to.
 
     See :func:`writing`. What a text holds that is no text (the bytes of a name that is not UTF-8)

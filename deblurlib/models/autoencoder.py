@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -52,6 +53,7 @@ DECODER = (
     Layer(3, 3, 1),
 )
 SKIPS = ("E1", "E2", "E3", "E4")
+Module = nn.Conv2d | nn.ConvTranspose2d | nn.Upsample | nn.PixelShuffle  # of what it is made
 
 
 class Autoencoder(nn.Module, PyTorchModelHubMixin):
@@ -106,7 +108,7 @@ class Autoencoder(nn.Module, PyTorchModelHubMixin):
         sides = [channels, *made]
         padding = int(upsampling != "source")
         self.encoder = nn.ModuleList(
-            nn.Conv2d(*sides[i : i + 2], layer.kernel, layer.stride, padding)
+            nn.Conv2d(sides[i], sides[i + 1], layer.kernel, layer.stride, padding)
             for i, layer in enumerate(ENCODER)
         )
         self.decoder, taken = nn.ModuleList(), made[-1]
@@ -118,7 +120,8 @@ class Autoencoder(nn.Module, PyTorchModelHubMixin):
     @property
     def receptive_field(self) -> int:
         """Side of the square of input pixels outside of which none changes an output pixel."""
-        path = [*self.encoder, *(m for block in self.decoder for m in block)]
+        blocks = cast(list[nn.Sequential], list(self.decoder))
+        path = cast(list[Module], [*self.encoder, *(m for block in blocks for m in block)])
         far = 0
         for place in range(400, 404):  # as far from the borders as need be, in all four phases
             low = high = place
@@ -134,9 +137,10 @@ class Autoencoder(nn.Module, PyTorchModelHubMixin):
                 f"the sides of an image must be multiples of {self.multiple}, {self.least} or "
                 f"more, not {y.shape[-2]} x {y.shape[-1]}"
             )
-        z, seen = images.standardise(y) if self.values == "imagenet" else y, {}
-        for name, layer in zip((*SKIPS, None), self.encoder, strict=True):
-            seen[name] = z = F.relu(layer(z))
+        z = images.standardise(y) if self.values == "imagenet" else y
+        seen: dict[str | None, torch.Tensor] = {}
+        for name, convolution in zip((*SKIPS, None), self.encoder, strict=True):
+            seen[name] = z = F.relu(convolution(z))
         for layer, block in zip(DECODER, self.decoder, strict=True):
             z = block(z)
             if layer is not DECODER[-1]:
@@ -162,11 +166,11 @@ def _back(taken: int, made: int, layer: Layer, upsampling: str) -> nn.Sequential
     return nn.Sequential(nn.Conv2d(taken, 4 * made, 3, padding=1), nn.PixelShuffle(2))
 
 
-def _seen(module: nn.Module, low: int, high: int) -> tuple[int, int]:
+def _seen(module: Module, low: int, high: int) -> tuple[int, int]:
     """The first and the last place of a module's input that its outputs ``low`` to ``high`` see."""
     if isinstance(module, (nn.Upsample, nn.PixelShuffle)):
         return low // 2, high // 2
-    (kernel, _), (stride, _), (padding, _) = module.kernel_size, module.stride, module.padding
+    kernel, stride, padding = module.kernel_size[0], module.stride[0], int(module.padding[0])
     if isinstance(module, nn.ConvTranspose2d):  # place j spreads to j * stride - padding and on
         return -((kernel - 1 - padding - low) // stride), (high + padding) // stride
     return low * stride - padding, high * stride - padding + kernel - 1

@@ -35,13 +35,12 @@ class Denoiser(nn.Module, PyTorchModelHubMixin):
     def __init__(self, width: int = 48, depth: int = 10):
         super().__init__()
         sides = [5, *[width] * (depth - 1), 4]
-        self.layers = nn.ModuleList(
-            nn.Conv2d(*sides[i : i + 2], 3, padding=1, bias=False) for i in range(depth)
-        )
-        for layer in self.layers:  # PyTorch's first weights would let ten layers fade to nothing
+        layers = [nn.Conv2d(sides[i], sides[i + 1], 3, padding=1, bias=False) for i in range(depth)]
+        self.layers = nn.ModuleList(layers)
+        for layer in layers:  # PyTorch's first weights would let ten layers fade to nothing
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         with torch.no_grad():
-            self.layers[-1].weight.mul_(0.1)  # it begins by taking little off
+            layers[-1].weight.mul_(0.1)  # it begins by taking little off
 
     @property
     def receptive_field(self) -> int:

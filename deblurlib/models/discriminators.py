@@ -42,7 +42,8 @@ class PatchDiscriminator(nn.Module):
         widths = [width * min(2**level, 8) for level in range(halvings + 1)]
         sides, strides = [channels, *widths, 1], [2] * halvings + [1, 1]
         layers = [
-            nn.Conv2d(*sides[i : i + 2], 4, stride, padding=1) for i, stride in enumerate(strides)
+            nn.Conv2d(sides[i], sides[i + 1], 4, stride, padding=1)
+            for i, stride in enumerate(strides)
         ]
         self.layers = nn.ModuleList(map(spectral_norm, layers) if spectral else layers)
         between = [nn.BatchNorm2d(side) if batch_norm else nn.Identity() for side in widths[1:]]
@@ -78,7 +79,7 @@ class FlatDiscriminator(nn.Module):
         layers: list[nn.Module] = []
         left = side
         for i, stride in enumerate((1, 2, 1, 2)):
-            layers += [nn.Conv2d(*widths[i : i + 2], 3, stride), nn.ReLU()]
+            layers += [nn.Conv2d(widths[i], widths[i + 1], 3, stride), nn.ReLU()]
             layers += [nn.BatchNorm2d(widths[i + 1])] if i < 3 else []
             left = (left - 3) // stride + 1
             require(left > 0, f"images of {side} x {side} pixels are too small for this critic")

@@ -11,6 +11,7 @@ no more than S2 tells. Taught in chapter 03.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from torch import nn
 
 from ..edges import CANNY, canny, check
 from ..errors import InputError, require
+from ..names import unknown_name
 
 #: what DeblurNet's fourth channel may hold
 FOURTH = ("none", "zero", "blurred", "sharp", "predicted")
@@ -49,7 +51,8 @@ class EdgeNet(nn.Module, PyTorchModelHubMixin):
         self.sides = nn.ModuleList(nn.Conv2d(side, 1, 1) for side in sides[1:])
         self.fuse = nn.Conv2d(stages, 1, 1)
         nn.init.constant_(self.fuse.weight, 1 / stages)  # as in the paper's code
-        nn.init.zeros_(self.fuse.bias)
+        if self.fuse.bias is not None:
+            nn.init.zeros_(self.fuse.bias)
         self.channels = channels
         self.multiple = 2 ** (stages - 1)  # of the sides of an image
 
@@ -71,7 +74,10 @@ class EdgeNet(nn.Module, PyTorchModelHubMixin):
         return maps if self.training else maps[0]
 
     def maps(self, y: torch.Tensor) -> list[torch.Tensor]:
-        """The fused map and the side outputs, the finest first, each ``(B, 1, H, W)``."""
+        """The fused map and the side outputs of ``y`` ``(B, C, H, W)``, the finest first.
+
+        Each is ``(B, 1, H, W)``.
+        """
         z, drawn = y, []
         for i, (stage, side) in enumerate(zip(self.stages, self.sides, strict=True)):
             z = stage(F.max_pool2d(z, 2) if i else z)
@@ -110,18 +116,18 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
         blocks: int = 4,
         channels: int = 3,
         fourth: str = "none",
-        canny: Mapping[str, object] | None = None,
-        edges: Mapping[str, object] | None = None,
+        canny: Mapping[str, Any] | None = None,
+        edges: Mapping[str, Any] | None = None,
         supervised: bool = False,
     ):
         super().__init__()
         require(width >= 1, f"DeblurNet's width is 1 or more, not {width}")
         if fourth not in FOURTH:
-            raise InputError(f"fourth {fourth!r} is none of {', '.join(FOURTH)}")
+            raise unknown_name("fourth", fourth, FOURTH)
         predicts = fourth == "predicted"
         require(predicts == (edges is not None), "edges are given for fourth='predicted' alone")
         require(predicts or not supervised, "only predicted edges can be supervised")
-        self.edges = EdgeNet(**edges) if predicts else None
+        self.edges = EdgeNet(**edges) if edges is not None else None
         taken = channels + (fourth != "none")
         self.first = nn.Conv2d(taken, width, 3, padding=1)
         self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
@@ -167,15 +173,14 @@ class DeblurNet(nn.Module, PyTorchModelHubMixin):
     def beside(
         self, y: torch.Tensor, x: torch.Tensor | None, maps: list[torch.Tensor]
     ) -> torch.Tensor | None:
-        """The fourth channel ``(B, 1, H, W)``, in [0, 1]."""
+        """The fourth channel ``(B, 1, H, W)``, in [0, 1], of ``y`` and ``x`` ``(B, C, H, W)``."""
         if self.fourth == "zero":
             return torch.zeros_like(y[:, :1])
         if self.fourth == "predicted":
             return torch.sigmoid(maps[0])
         if self.fourth == "sharp":
-            require(
-                x is not None, "this network is shown the edges of the sharp image: give it, too"
-            )
+            if x is None:
+                raise InputError("this network is shown the edges of the sharp image: give it, too")
             return canny(x, **self.canny).to(y)
         return canny(y, **self.canny).to(y) if self.fourth == "blurred" else None
 

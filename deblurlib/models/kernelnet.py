@@ -8,6 +8,8 @@ brightness and contrast and takes images of any size. Taught in chapter 06.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
@@ -50,23 +52,23 @@ class KernelNet(nn.Module, PyTorchModelHubMixin):
         require(iterations >= 0, f"iterations must be 0 or more, not {iterations}")
         self.window, self.iterations = window, iterations
         taken = (1, width, 2 * width, 3 * width)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(*taken[i : i + 2], side, stride=2, bias=False)
+        layers = [
+            nn.Conv2d(taken[i], taken[i + 1], side, stride=2, bias=False)
             for i, side in enumerate((7, 5, 5))
-        )
-        for layer in self.convolutions:
+        ]
+        self.convolutions = nn.ModuleList(layers)
+        for layer in layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         with torch.no_grad():  # detail tells of blur: the first responses are to that alone
-            first = self.convolutions[0].weight
-            first -= first.mean((-2, -1), keepdim=True)
+            layers[0].weight.sub_(layers[0].weight.mean((-2, -1), keepdim=True))
         sides = (sum(taken[1:]), hidden, hidden, 1)
-        self.dense = nn.ModuleList(nn.Linear(*sides[i : i + 2]) for i in range(3))
+        self.dense = nn.ModuleList(nn.Linear(sides[i], sides[i + 1]) for i in range(3))
 
     @property
     def receptive_field(self) -> int:
         """Side of the square of pixels that one response of the last convolution depends on."""
         side = 1
-        for layer in reversed(self.convolutions):
+        for layer in reversed(cast(list[nn.Conv2d], list(self.convolutions))):
             side = layer.stride[0] * (side - 1) + layer.kernel_size[0]
         return side
 

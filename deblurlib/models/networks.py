@@ -6,14 +6,17 @@ import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import torch
+from huggingface_hub import PyTorchModelHubMixin
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import InputError
+from ..names import unknown_name
 from .autoencoder import Autoencoder
 from .denoiser import Denoiser
 from .discriminators import FlatDiscriminator, PatchDiscriminator
@@ -45,21 +48,21 @@ DISCRIMINATORS: dict[str, type[nn.Module]] = {
 }
 
 
-def build(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:
+def build(name: str, arguments: Mapping[str, Any], seed: int) -> nn.Module:
     """A model of :data:`MODELS` with its arguments, its first weights drawn from ``seed``."""
     return _build(MODELS, name, arguments, seed)
 
 
-def build_discriminator(name: str, arguments: Mapping[str, object], seed: int) -> nn.Module:
+def build_discriminator(name: str, arguments: Mapping[str, Any], seed: int) -> nn.Module:
     """As :func:`build`, of :data:`DISCRIMINATORS`."""
     return _build(DISCRIMINATORS, name, arguments, seed)
 
 
 def _build(
-    table: Mapping[str, type[nn.Module]], name: str, arguments: Mapping[str, object], seed: int
+    table: Mapping[str, type[nn.Module]], name: str, arguments: Mapping[str, Any], seed: int
 ) -> nn.Module:
     if name not in table:
-        raise InputError(f"model {name!r} is none of {', '.join(table)}")
+        raise unknown_name("model", name, table)
     names = list(inspect.signature(table[name]).parameters)
     if unknown := sorted(set(arguments) - set(names)):
         raise InputError(f"model {name} has no argument {unknown[0]!r}; it has {', '.join(names)}")
@@ -73,7 +76,7 @@ def save(model: nn.Module, folder: Path) -> None:
 
     They go straight into ``folder``: a caller who needs all or nothing renames it afterwards.
     """
-    model.save_pretrained(folder)
+    cast(PyTorchModelHubMixin, model).save_pretrained(folder)
     if not (folder / "config.json").exists():  # of a class without arguments
         (folder / "config.json").write_text("{}\n", "utf-8")
     weights = folder / "model.safetensors"
@@ -118,7 +121,7 @@ def multiplications(model: nn.Module, height: int, width: int) -> int:
         height, width: multiples of the model's.
     """
     weights = next(model.parameters())
-    y = weights.new_zeros(1, model.channels, height, width)
+    y = weights.new_zeros(1, cast(int, model.channels), height, width)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(y)
     return counter.get_total_flops() // 2

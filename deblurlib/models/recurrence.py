@@ -82,7 +82,7 @@ class ConvLSTM(nn.Module):
 
 
 #: name -> class
-RECURRENCES: dict[str, type[nn.Module]] = {
+RECURRENCES: dict[str, type[NoRecurrence | ConvRNN | ConvGRU | ConvLSTM]] = {
     "none": NoRecurrence,
     "rnn": ConvRNN,
     "gru": ConvGRU,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ def shipped_networks() -> list[str]:
     return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
 
 
-def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[nn.Module, dict]:
+def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
     """A network and its card, which are shared by all that ask for them: change neither.
 
     Args:
@@ -38,12 +39,13 @@ def load_shipped(name: str, device: torch.device | str = "cpu") -> tuple[nn.Modu
 
 
 @lru_cache(maxsize=8)
-def _load(folder: Path, device: torch.device) -> tuple[nn.Module, dict]:
+def _load(folder: Path, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
     with undamaged(folder):
         card = json.loads((folder / "card.json").read_text("utf-8"))
         model = load(card["model"], folder)
-    # the layout in which its convolutions are faster, on a processor, too
-    return model.to(device, memory_format=torch.channels_last), card
+    # the layout in which its convolutions are faster, on a processor, too; PyTorch's types lack it
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model, card
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def undamaged(folder: Path) -> Iterator[None]:
         raise files.unreadable(folder, error) or damaged from None
 
 
-def write_shipped(model: nn.Module, card: Mapping[str, object], folder: Path) -> dict:
+def write_shipped(model: nn.Module, card: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write ``config.json``, ``model.safetensors`` and ``card.json``; return the card.
 
     To the card it adds the SHA-256 of the weights' file.

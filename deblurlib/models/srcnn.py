@@ -79,19 +79,21 @@ class SRCNN(nn.Module, PyTorchModelHubMixin):
         if len(dilation) != len(kernels) or min(dilation) < 1:
             raise InputError(f"SRCNN {layers} needs {len(kernels)} dilations of 1 or more")
         sides = (channels, *WIDTHS[widths][layers], channels)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(*sides[i : i + 2], k, padding="same" if padding else 0, dilation=d)
+        convolutions = [
+            nn.Conv2d(sides[i], sides[i + 1], k, padding="same" if padding else 0, dilation=d)
             for i, (k, d) in enumerate(zip(kernels, dilation, strict=True))
-        )
+        ]
+        self.layers = nn.ModuleList(convolutions)
         self.channels, self.residual = channels, residual
         self.receptive_field = 1 + sum(
             (k - 1) * d for k, d in zip(kernels, dilation, strict=True)
         )  # side of the square of input pixels that one output pixel depends on
         self.margin = 0 if padding else self.receptive_field // 2
         if deviation is not None:
-            for layer in self.layers:
+            for layer in convolutions:
                 nn.init.normal_(layer.weight, std=deviation)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
         """Restore ``y`` ``(B, C, H, W)``; without padding, less the margin at each side."""

@@ -8,6 +8,7 @@ Taught in chapter 05.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from .recurrence import RECURRENCES, STATES
 
 #: What the paper's text and its released code say of kernel sizes and of the recurrent layer's
 #: first weights (Xavier's, or a normal distribution cut off at two deviations of 0.001).
-FLAVOURS = {
+FLAVOURS: dict[str, dict[str, Any]] = {
     "released": {"upsampling": 4, "recurrence": 3, "deviation": 1e-3},
     "paper": {"upsampling": 5, "recurrence": 5, "deviation": None},
 }
@@ -123,7 +124,8 @@ class SRN(nn.Module, PyTorchModelHubMixin):
         blurred = [y]
         for _ in range(self.scales - 1):
             blurred.append(F.avg_pool2d(blurred[-1], 2))
-        x_hats, state = [], None
+        x_hats: list[torch.Tensor] = []
+        state: torch.Tensor | None = None
         for b in reversed(blurred):
             # no gradient flows back through the image, but it does through the state
             before = self.enlarge_image(x_hats[-1].detach()) if x_hats else b
@@ -179,6 +181,7 @@ class _Builder:
     def decoder(self, channels: int, upsampling: str, kernel: int) -> nn.Sequential:
         """DBlock: residual blocks, then twice the size and half the channels."""
         half = channels // 2
+        up: list[nn.Module]
         if upsampling == "deconvolution":
             extra = kernel % 2  # an odd kernel needs a pixel more on one side
             up = [nn.ConvTranspose2d(channels, half, kernel, 2, (kernel - 1) // 2, extra)]
@@ -213,10 +216,11 @@ def _initialise(model: SRN, deviation: float | None) -> None:
     recurrent = set(model.recurrence.modules())
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
             if layer in recurrent and deviation is not None:
                 nn.init.trunc_normal_(layer.weight, 0, deviation, -2 * deviation, 2 * deviation)
             else:
                 nn.init.xavier_uniform_(layer.weight)
     if model.residual:
-        nn.init.zeros_(model.outblock[-1].weight)
+        nn.init.zeros_(cast(nn.Conv2d, model.outblock[-1]).weight)

@@ -60,7 +60,7 @@ class UNet(nn.Module, PyTorchModelHubMixin):
         self.channels, self.residual = channels, residual
         if first_weights == "he":
             for layer in self.modules():
-                if isinstance(layer, nn.Conv2d):
+                if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                     nn.init.zeros_(layer.bias)
             with torch.no_grad():

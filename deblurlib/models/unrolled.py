@@ -19,7 +19,7 @@ from .. import classical, psf
 from ..classical.blur import Blur, checked, image_by_image
 from ..classical.richardson_lucy import LEAST, ahead, correction, sensitivity
 from ..degrade.convolution import extend
-from ..errors import require
+from ..errors import InputError, require
 from ..images import ROUNDING
 
 __all__ = ["disturbed"]
@@ -99,12 +99,13 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
         noise = classical.estimate_noise(y).clamp(min=ROUNDING)[:, None, None, None]
         noise, mean = LOUDER * noise.expand(around.shape), y.mean((1, 2, 3), keepdim=True)
         x = extend(y.clamp(min=ROUNDING), blur.top, blur.left, "reflect")
-        previous = change = before = None
+        previous, change, before = x, None, None
         for i in range(self.steps):
             begun = x
             for _ in range(self.iterations):
                 point = x
-                if before is not None:  # how far ahead is a number: no gradient divides by 0 there
+                # how far ahead is a number: no gradient divides by 0 there
+                if change is not None and before is not None:
                     point = ahead(x, previous, change.detach(), before.detach())
                     point = torch.lerp(x, point, 1 + self.further[i]).clamp(min=0)
                 predicted = blur(point).clamp(min=LEAST)
@@ -128,19 +129,21 @@ class UnrolledRichardsonLucy(nn.Module, PyTorchModelHubMixin):
         Raises:
             InputError: there is no kernel, or it is none; ``y`` is empty or holds NaN.
         """
-        require(kernel is not None, "unrolled-rl needs the kernel, and none is known")
+        if kernel is None:
+            raise InputError("unrolled-rl needs the kernel, and none is known")
         full, k = checked(y, psf.as_kernel(kernel))
         return image_by_image(lambda y, k: (self(y, k),), full, k)[0].to(y.dtype)
 
 
 def _correction(width: int, depth: int) -> nn.Sequential:
     sides = [4, *[width] * (depth - 1), 1]
-    layers = []
+    layers: list[nn.Module] = []
     for i in range(depth):
-        layers += [nn.Conv2d(*sides[i : i + 2], 3, padding=1, bias=False), nn.ReLU()]
-        nn.init.kaiming_normal_(layers[-2].weight, nonlinearity="relu")
+        convolution = nn.Conv2d(sides[i], sides[i + 1], 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        layers += [convolution, nn.ReLU()]
     with torch.no_grad():
-        layers[-2].weight.mul_(0.001)  # it begins by adding next to nothing
+        convolution.weight.mul_(0.001)  # it begins by adding next to nothing
     return nn.Sequential(*layers[:-1])
 
 

@@ -17,6 +17,7 @@ import copy
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import TypeGuard, cast
 
 import torch
 from torch import nn
@@ -88,6 +89,11 @@ class WinogradConv(nn.Module):
         conv: see :func:`suits`. Its weights are transformed once, in float64.
     """
 
+    weight: torch.Tensor  # n, n; channels in, out
+    bias: torch.Tensor | None
+    A: torch.Tensor
+    B: torch.Tensor
+
     def __init__(self, conv: nn.Conv2d):
         super().__init__()
         A, G, B = transforms(OUTPUTS, POINTS[conv.kernel_size[0]])
@@ -97,7 +103,7 @@ class WinogradConv(nn.Module):
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
         self.register_buffer("A", A.float())
         self.register_buffer("B", B.float())
-        self.around = conv.padding[0]
+        self.around = int(conv.padding[0])
 
     @torch.no_grad()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -237,17 +243,18 @@ class WinogradBlocks(nn.Module):
         size = z.shape[-2:]
         z = z.movedim(1, -1)
         hidden = result = None
-        for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
+        convs = cast(list[WinogradConv], list(self.convs))
+        for first, second in zip(convs[::2], convs[1::2], strict=True):
             hidden = first.convolve(z, hidden, relu=True)
             if result is None:
                 result = torch.zeros_like(hidden)
                 result[:, : size[0], : size[1]] = z
             second.convolve(hidden[:, : size[0], : size[1]], result, add=result)
             z = result[:, : size[0], : size[1]]
-        return _seen(result, size)
+        return z.movedim(-1, 1)
 
 
-def suits(conv: nn.Module) -> bool:
+def suits(conv: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether a layer is a convolution that :class:`WinogradConv` replaces, and quickens."""
     if not isinstance(conv, nn.Conv2d) or isinstance(conv.padding, str):
         return False
@@ -287,7 +294,8 @@ def lighten(model: nn.Module) -> nn.Module:
 
 def _join_blocks(layers: nn.Sequential) -> None:
     """Replace residual blocks that stand one after the other, all at once."""
-    joined, blocks = [], []
+    joined: list[nn.Module] = []
+    blocks: list[ResBlock] = []
     for layer in [*layers, None]:
         if isinstance(layer, ResBlock) and suits(layer.first) and suits(layer.second):
             blocks.append(layer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -22,8 +23,8 @@ def png(fig: Figure, dpi: float | None = None) -> bytes:
     with mpl.rc_context(STYLE):
         ink(fig)
         fitting = arrange(fig) if columns(fig) else DPI
-        options = {"metadata": {"Software": None}, "pil_kwargs": {"optimize": True}}
-        fig.savefig(buffer, dpi=dpi or fitting, **options)
+        about: dict[str, Any] = {"metadata": {"Software": None}}
+        fig.savefig(buffer, dpi=dpi or fitting, pil_kwargs={"optimize": True}, **about)
     return buffer.getvalue()
 
 
@@ -34,6 +35,7 @@ def emit(figure: Figure | Drawing, name: str, alt: str) -> None:
         name: of the artefact: ``figures/KEY_name.png``, or ``.svg``, when the chapter is published.
         alt: what it shows, for a reader who cannot see it.
     """
+    about: dict[str, object]
     if isinstance(figure, Drawing):
         kind, svg, about = "image/svg+xml", figure.svg(alt), {"alt": alt}
         # the page's own copy follows the page's colours

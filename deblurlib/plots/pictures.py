@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any, cast
 
 import matplotlib as mpl
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from .style import ORANGE, STYLE, WIDTH, figure
@@ -78,7 +80,7 @@ def columns(fig: Figure) -> int:
     grids = {id(ax.get_gridspec()) for ax in fig.axes}
     if len(grids) != 1 or fig.texts or not all(map(_is_picture, fig.axes)):
         return 0
-    grid = fig.axes[0].get_gridspec()
+    grid: Any = fig.axes[0].get_gridspec()  # of axes in a grid there is one
     whole = len(fig.axes) == grid.nrows * grid.ncols and any(ax.images for ax in fig.axes)
     return grid.ncols if whole else 0
 
@@ -97,7 +99,7 @@ def arrange(fig: Figure) -> float:
     their column.
     """
     n = columns(fig)
-    shapes = [ax.images[0].get_array().shape[:2] if ax.images else None for ax in fig.axes]
+    shapes = [_shape(ax.images[0]) if ax.images else None for ax in fig.axes]
     width = max(shape[1] for shape in shapes if shape)
     room = WIDTH / n - GAP
     dots = math.ceil(LEAST_DPI * room / width) * width  # of one picture
@@ -109,25 +111,31 @@ def arrange(fig: Figure) -> float:
     fig.set_dpi(dpi)
     heads, heights = [], []
     for first in range(0, len(fig.axes), n):
-        row = fig.axes[first : first + n]
-        lines = max(_wrap(ax, dots, {1: 11, 2: 11, 3: 11, 4: 10}.get(n, 9)) for ax in row)
-        size = max(ax.title.get_fontsize() for ax in row)
+        axes = fig.axes[first : first + n]
+        lines = max(_wrap(ax, dots, {1: 11, 2: 11, 3: 11, 4: 10}.get(n, 9)) for ax in axes)
+        size = max(float(ax.title.get_fontsize()) for ax in axes)
         heads.append(round(lines * size * LINE * dpi / 72) + (gap if lines else gap // 2))
         ratios = (shape[0] / shape[1] for shape in shapes[first : first + n] if shape)
         heights.append(round(dots * max(ratios, default=0)))
-    whole = (dots + gap) * n, sum(heads) + sum(heights) + gap // 2
+    wide, high = (dots + gap) * n, sum(heads) + sum(heights) + gap // 2
     # a hundredth of a dot more, so that no rounding takes one away
-    fig.set_size_inches(*((side + 0.01) / dpi for side in whole))
+    fig.set_size_inches((wide + 0.01) / dpi, (high + 0.01) / dpi)
     for i, ax in enumerate(fig.axes):
         row, column = divmod(i, n)
-        below = whole[1] - sum(heads[: row + 1]) - sum(heights[: row + 1])
-        place = (column * (dots + gap) + gap // 2, below, dots, heights[row])
-        ax.set_position([v / side for v, side in zip(place, whole * 2, strict=True)])
+        below = high - sum(heads[: row + 1]) - sum(heights[: row + 1])
+        left = column * (dots + gap) + gap // 2
+        ax.set_position((left / wide, below / high, dots / wide, heights[row] / high))
         ax.set_anchor("N")
         for image in ax.images:
-            if image.get_array().shape[1] > dots:
+            if _shape(image)[1] > dots:
                 image.set_interpolation("antialiased")
     return dpi
+
+
+def _shape(image: AxesImage) -> tuple[int, int]:
+    """Height and width of what is drawn, pixels."""
+    array: Any = image.get_array()
+    return array.shape[:2]
 
 
 def _wrap(ax: Axes, room: int, largest: int) -> int:
@@ -135,9 +143,9 @@ def _wrap(ax: Axes, room: int, largest: int) -> int:
     caption = ax.get_title()
     if not caption:
         return 0
-    size = max(min(ax.title.get_fontsize(), largest), 9)
+    size = max(min(float(ax.title.get_fontsize()), largest), 9)
     ax.set_title(caption, size=size, pad=0.25 * size)
-    renderer = FigureCanvasAgg(ax.figure).get_renderer()
+    renderer = FigureCanvasAgg(cast(Figure, ax.figure)).get_renderer()
     font = ax.title.get_fontproperties()
     lines: list[str] = []
     for paragraph in caption.split("\n"):

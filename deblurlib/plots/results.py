@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -68,11 +69,11 @@ def forest(claims: Sequence[Mapping], names: Mapping[str, str] | None = None) ->
         if len({c["origin"] for c in claims}) > 1:
             _write(ax, -0.99, 0.4, "\u25cf a source's claim   \u25c6 ours", color=INK)
         colours = {heading: colour for heading, colour in GROUPS.values()}
-        for y, claim, text in lines:
-            if claim is None:
+        for y, shown, text in lines:
+            if shown is None:
                 _write(ax, -0.99, y, text, weight="bold", color=colours[text])
             else:
-                _row(ax, y, claim, text)
+                _row(ax, y, shown, text)
     return fig
 
 
@@ -113,8 +114,9 @@ def _row(ax: Axes, y: float, claim: Mapping, text: str) -> None:
     if ends:  # of one that could not be measured there is nothing to draw
         ax.plot([ends[0], ends[-1]], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
     if claim["estimate"] is not None:
-        look = {"marker": "o", "ms": 7} if claim["origin"] == "source" else {"marker": "D", "ms": 6}
-        ax.plot([claim["estimate"] / claim["margin"]], [y], color=colour, **look)
+        marker, size = ("o", 7) if claim["origin"] == "source" else ("D", 6)
+        place = claim["estimate"] / claim["margin"]
+        ax.plot([place], [y], color=colour, marker=marker, ms=size)
         unit = f" {claim['unit']}" if claim["unit"] == "dB" else ""
         value = f"{claim['estimate']:.{2 if unit else 3}f}{unit}".replace("-", "\u2212")
         _write(ax, 1.30, y, value, ha="right", color=INK)
@@ -124,7 +126,7 @@ def _row(ax: Axes, y: float, claim: Mapping, text: str) -> None:
         _write(ax, 1.58, y, "< 0.001" if p < 0.001 else f"{p:.3f}", ha="right", color=INK)
 
 
-def _write(ax: Axes, x: float, y: float, text: str, **look) -> None:
+def _write(ax: Axes, x: float, y: float, text: str, **look: Any) -> None:
     """A text at a share ``x`` of the axes' width, in the line ``y``."""
     place = ax.get_yaxis_transform()
     ax.text(x, y, text, transform=place, va="center", clip_on=False, **look)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.rcsetup import cycler
 from matplotlib.text import Text
 
 INK = "#7c7c7c"  # of texts, axes and plain curves: 4 to 1 on white as on #1b1b1b
 BLUE, RED, GREEN, PINK, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 #: Matplotlib's settings for all figures.
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -26,12 +29,14 @@ STYLE = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "grid.color"), INK),
     **dict.fromkeys(("xtick.color", "ytick.color"), INK),
     # safe for the colour-blind (Okabe and Ito)
-    "axes.prop_cycle": mpl.cycler(color=[BLUE, RED, GREEN, PINK, ORANGE]),
+    "axes.prop_cycle": cycler(color=[BLUE, RED, GREEN, PINK, ORANGE]),
 }
 WIDTH = 8.0  # inches: the text column of the site
 
 
-def figure(rows: int, columns: int, height: float = 2.6, **options) -> tuple[Figure, np.ndarray]:
+def figure(
+    rows: int, columns: int, height: float = 2.6, **options: Any
+) -> tuple[Figure, np.ndarray]:
     """An empty figure of the text's width and its axes ``(rows, columns)``; height per row."""
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(WIDTH, height * rows), layout="constrained")
@@ -40,9 +45,10 @@ def figure(rows: int, columns: int, height: float = 2.6, **options) -> tuple[Fig
 
 def ink(fig: Figure) -> None:
     """Draw in :data:`INK` what was left black, for on a dark page black is nothing."""
-    for thing in fig.findobj(lambda artist: isinstance(artist, Text | Line2D)):
-        if same_color(thing.get_color(), "black"):
+    for thing in fig.findobj():
+        if isinstance(thing, Text | Line2D) and same_color(thing.get_color(), "black"):
             thing.set_color(INK)
     for ax in fig.axes:
-        if ax.get_legend() is not None:
-            ax.get_legend().set_frame_on(False)
+        legend = ax.get_legend()
+        if legend is not None:
+            legend.set_frame_on(False)

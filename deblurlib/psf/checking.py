@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import InputError, InputWarning, require
+from ..values import Array
 
 ROUNDING = 1e-4  # how far from 1 the sum of a kernel may be
 LIBRARY = str(Path(__file__).parents[1])
 
 
-def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.Tensor:
+def as_kernel(k: Array, name: str = "the kernel") -> torch.Tensor:
     """A kernel ``(h, w)``, or a batch ``(B, h, w)``, from what people have.
 
     Numbers of any real type are taken. A kernel that sums to something else than 1 is divided by
@@ -74,7 +75,11 @@ def as_kernel(k: torch.Tensor | np.ndarray, name: str = "the kernel") -> torch.T
 
 
 def check(k: torch.Tensor) -> torch.Tensor:
-    """Return ``k`` if it is a kernel (or a batch of them); else raise, saying what is wrong."""
+    """``k``, if it is a kernel ``(h, w)`` or a batch ``(B, h, w)``.
+
+    Raises:
+        InputError: it is none, and why.
+    """
     require(k.ndim in (2, 3), f"a kernel must be (h, w) or (B, h, w), not {tuple(k.shape)}")
     require(
         k.shape[-1] % 2 == 1 and k.shape[-2] % 2 == 1,

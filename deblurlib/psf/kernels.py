@@ -15,7 +15,7 @@ from .paths import trajectory
 
 
 def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
-    """Gaussian kernel, sampled at the pixel centres.
+    """Gaussian kernel ``(size, size)``, sampled at the pixel centres.
 
     Args:
         sigma: standard deviation in pixels; 0 gives the delta kernel.
@@ -32,13 +32,13 @@ def gaussian(sigma: float, size: int | None = None) -> torch.Tensor:
 
 
 def box(size: int) -> torch.Tensor:
-    """Mean over a ``size`` x ``size`` square (odd). PIL's ``BoxBlur(r)`` is ``box(2 * r + 1)``."""
+    """Mean over a square, ``(size, size)``, odd. PIL's ``BoxBlur(r)`` is ``box(2 * r + 1)``."""
     size = odd(size, size)
     return _normalised(torch.ones(size, size, dtype=torch.float64))
 
 
 def motion(length: float, angle: float = 0.0, size: int | None = None) -> torch.Tensor:
-    """Straight, even motion: an anti-aliased line.
+    """Straight, even motion: an anti-aliased line in a kernel ``(size, size)``.
 
     A strip ``length`` pixels long: a pixel gets the part of it that the strip covers along the
     motion, times a tent across it that falls to 0 one pixel away. So the kernel changes smoothly
@@ -64,7 +64,7 @@ def motion(length: float, angle: float = 0.0, size: int | None = None) -> torch.
 
 
 def disk(radius: float, size: int | None = None) -> torch.Tensor:
-    """Defocus of an ideal round lens: the share of each pixel that a disk covers.
+    """Defocus of an ideal round lens, ``(size, size)``: the share of each pixel that a disk covers.
 
     Args:
         radius: pixels, more than 0; up to 0.5 the disk lies in one pixel (the delta kernel).
@@ -112,7 +112,8 @@ def from_path(path: torch.Tensor, size: int | None = None) -> torch.Tensor:
 def shake(generator: torch.Generator, length: float, size: int | None = None) -> torch.Tensor:
     """Camera shake: the kernel of a :func:`trajectory`, its light centred on the middle pixel.
 
-    ``length`` is the path's, in pixels; ``size`` is odd, by default enough for any such path.
+    ``length`` is the path's, in pixels; ``size`` is odd, by default enough for any such path. What
+    comes is ``(size, size)``.
     """
     path = trajectory(generator, length)
     # no point of a path at constant speed is further than half its length from its mean
@@ -121,7 +122,7 @@ def shake(generator: torch.Generator, length: float, size: int | None = None) ->
 
 
 def stack(kernels: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Kernels of several sizes as one batch ``(B, h, w)``, each centred among zeros.
+    """Kernels ``(h, w)`` of several sizes as one batch ``(B, h, w)``, each centred among zeros.
 
     >>> stack([box(1), box(3)]).shape
     torch.Size([2, 3, 3])

@@ -27,7 +27,7 @@ def deviation(k: torch.Tensor) -> torch.Tensor:
     Returns:
         one number ``()``, or ``(B,)``; float32 or as ``k``.
     """
-    variance = 0.0
+    variance = torch.zeros((), dtype=torch.float64, device=k.device)
     for axis in (-1, -2):  # summed over, which leaves the other
         light = k.double().sum(axis)
         place = torch.arange(light.shape[-1], dtype=torch.float64, device=k.device)

@@ -85,10 +85,10 @@ class _Numbers(NamedTuple):
         pull, reversal, impulse = 0.7 * uniform[0], 0.2 * uniform[1], 10 * uniform[2]
         reverses = torch.rand(steps, generator=generator) < reversal * anxiety
         turn = torch.rand(steps, generator=generator, dtype=torch.float64) - 0.5  # radians
-        pushes = torch.randn(steps, 2, generator=generator, dtype=torch.float64)
+        drawn = torch.randn(steps, 2, generator=generator, dtype=torch.float64)
         at = np.flatnonzero(reverses.numpy()).tolist()
         turns = {t: cmath.exp(1j * (math.pi + turn[t].item())) for t in at}
-        pushes = pushes.numpy().view(complex)[:, 0]
+        pushes = drawn.numpy().view(complex)[:, 0]
         return cls(pull, impulse, 2 * math.pi * uniform[3], turns, pushes)
 
 
@@ -130,12 +130,12 @@ def _walk_together(
         for t, turn in walk.turns.items():
             turns.setdefault(t, []).append((i, turn))
     path = np.zeros((count, *both))
-    place, anxiety, pulled = path[0], np.full(both, anxiety), np.empty(both)
+    place, anxieties, pulled = path[0], np.full(both, anxiety), np.empty(both)
     right, down, each, speed = *velocity, step[0], np.empty(len(walks))
     for t, (push, following) in enumerate(zip(pushes[1:], path[1:], strict=True), 1):
         np.multiply(pull, place, pulled)
         np.subtract(push, pulled, push)
-        np.multiply(anxiety, push, push)
+        np.multiply(anxieties, push, push)
         np.multiply(push, step, push)
         for i, turn in turns.get(t, ()):
             back = 2 * complex(*velocity[:, i]) * turn

@@ -55,8 +55,8 @@ def from_streak(
 
     def cut(top: int, left: int, high: int, wide: int) -> tuple[np.ndarray, np.ndarray]:
         """The values ``(C, h, w)`` of a window, and its light; a photograph is much in float64."""
-        part = y[:, top : top + high, left : left + wide].detach().cpu()
-        part = part.double().clamp(0, 1).numpy()
+        window = y[:, top : top + high, left : left + wide].detach().cpu()
+        part = window.double().clamp(0, 1).numpy()
         return part, (_light(part) if encoded else part).mean(0)
 
     if not (0 <= row < height and 0 <= column < width):
@@ -73,13 +73,13 @@ def from_streak(
         values, window = cut(top, left, size, size)
         streak, lit = _streak(window, start[0] - top, start[1] - left, place)
         mass = streak / streak.sum()
-        after = tuple(
+        down, right = (
             origin + int(np.floor((mass.sum(1 - axis) * np.arange(size)).sum() + 0.5))
             for axis, origin in enumerate((top, left))
         )
-        if after == middle:
+        if (down, right) == middle:
             break
-        middle = after
+        middle = down, right
     else:
         raise InputError(f"{place}: no window has its streak in the middle; take another lamp")
     border = np.concatenate([lit[0], lit[-1], lit[:, 0], lit[:, -1]])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import papermill
@@ -30,7 +31,7 @@ class Execution:
     copy: Path  # the executed copy
     seconds: float
     error: str | None = None  # what went wrong, with cell and traceback; None: all well
-    results: dict | None = None
+    results: dict[str, Any] | None = None
     rows: list[dict] = field(default_factory=list)
     timings: dict = field(default_factory=dict)
     archive: dict = field(default_factory=dict)
@@ -40,6 +41,13 @@ class Execution:
     def chapter(self) -> str:
         """The page's key, such as ``01`` or ``01b``, see :mod:`deblurlib.report.keys`."""
         return keys.key_of(self.notebook)
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The results; an :class:`InputError` if the page recorded none."""
+        if self.results is None:
+            raise InputError(f"page {self.chapter} recorded no results")
+        return self.results
 
 
 def find_chapters(chapters: Sequence[str], root: Path) -> list[Path]:
@@ -51,12 +59,12 @@ def find_chapters(chapters: Sequence[str], root: Path) -> list[Path]:
     return keys.choose(chapters, keys.find_pages(root / "notebooks"))
 
 
-def check_parameters(notebook: Path, parameters: Mapping[str, object]) -> None:
+def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
     """Refuse, before a kernel starts, what the notebook itself would refuse."""
     check_given(notebook.name, of_notebook(notebook), parameters)
 
 
-def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, object]) -> Execution:
+def run_chapter(notebook: Path, copy: Path, parameters: Mapping[str, Any]) -> Execution:
     """Execute a chapter into ``copy``, check what it produced, and stamp the copy.
 
     A failing chapter is an :class:`Execution` with ``error`` set, never an exception; what it had
@@ -107,7 +115,7 @@ def join_streams(executed: nbformat.NotebookNode) -> None:
     for cell in executed.cells:
         joined: list[nbformat.NotebookNode] = []
         for output in cell.get("outputs", []):
-            before = joined[-1] if joined else {}
+            before: Any = joined[-1] if joined else {}
             if output.output_type == "stream" and before.get("name") == output.name:
                 before.text += output.text
             else:

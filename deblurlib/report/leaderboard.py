@@ -12,6 +12,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from ..errors import InputError, require
 from ..studies import which
@@ -101,14 +102,15 @@ def read_costs(root: Path) -> tuple[dict[str, dict], str]:
     timings = _read(root / TIMINGS)
     if timings is not None:
         seconds = timings.get("seconds")
-        right = isinstance(seconds, Mapping) and all(map(_finite, seconds.values()))
-        require(right, f"{TIMINGS} has no seconds by method")
+        if not isinstance(seconds, Mapping) or not all(map(_finite, seconds.values())):
+            raise InputError(f"{TIMINGS} has no seconds by method")
         costs = {name: {"seconds_per_picture": taken} for name, taken in seconds.items()}
         told.append(f"Times of a picture: {html.escape(str(timings.get('machine')))}.")
     stored = _read(root / COST)
     if stored is not None:
         cases = stored.get("cases")
-        require(isinstance(cases, list) and cases, f"{COST} has no cases")
+        if not isinstance(cases, list) or not cases:
+            raise InputError(f"{COST} has no cases")
         for case in cases:
             right = isinstance(case, dict) and isinstance(case.get("method"), str)
             right = right and all(_finite(case.get(key)) for key in ("side", *COSTS))
@@ -137,7 +139,7 @@ def _read(path: Path) -> dict | None:
 
 
 def _finite(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and math.isfinite(cast(float, value))
 
 
 def _table(lines: Sequence[Mapping], costs: Mapping[str, Mapping]) -> str:

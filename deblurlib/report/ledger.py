@@ -66,7 +66,9 @@ class Entry:
     @property
     def value(self) -> str:
         """The estimate in words."""
-        return f"{self.number(self.estimate)} {self.unit}".rstrip() if self.measured else "-"
+        if self.estimate is None:
+            return "-"
+        return f"{self.number(self.estimate)} {self.unit}".rstrip()
 
     @property
     def measured(self) -> bool:
@@ -81,7 +83,9 @@ class Entry:
     @property
     def interval(self) -> str:
         """The 95 % interval in words; empty if there is none."""
-        return "" if self.lo is None else f"{self.number(self.lo)} to {self.number(self.hi)}"
+        if self.lo is None or self.hi is None:
+            return ""
+        return f"{self.number(self.lo)} to {self.number(self.hi)}"
 
     @property
     def counted(self) -> str:

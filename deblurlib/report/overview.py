@@ -140,6 +140,7 @@ def published(pages: Sequence[Chapter]) -> str:
     for page in pages:
         title = f"{page.key} {page.title}"
         title = f"[{title}]({page.page})" if page.page else title
-        links = (f'<a href="{place}" download>{kind}</a>' for kind, place in page.files.items())
+        files = (page.files or {}).items()
+        links = (f'<a href="{place}" download>{kind}</a>' for kind, place in files)
         lines.append(f"| {title} | {STATES[page.state]} | {', '.join(links)} |")
     return "\n".join(lines) + "\n"

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from .. import data, machine, places, studies
-from ..data import ImageSet, PairSet
+from ..data import AnySet
 from ..runs import Recipe, inputs, proof, signature
 from ..runs.signature import Signature
 from ..studies.scoring import scores_at_start
@@ -46,9 +47,16 @@ def make(
     """
     chapter, about = results["chapter"], results["stamp"]
     source = about["data"][0]["name"]
-    origin = {"code": stamp.code_hash(notebook, about["data"]), "commit": stamp.commit()}
+    origin: dict[str, Any] = {
+        "code": stamp.code_hash(notebook, about["data"]),
+        "commit": stamp.commit(),
+    }
     origin |= {"date": datetime.now(UTC).date().isoformat(), "machine": machine.arithmetic()}
-    contents = {"schema": SCHEMA_VERSION, "chapter": chapter, "profile": results["profile"]}
+    contents: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "chapter": chapter,
+        "profile": results["profile"],
+    }
     contents |= {"seeds": about["seeds"], "data": source, "made": origin}
     if chapter_of(chapter) not in studies.CHAPTERS:
         rows = rows_proof.execute_again(notebook, contents, show).rows if rows is None else rows
@@ -209,7 +217,7 @@ def _of_recipe(recipe: Recipe, seeds: Sequence[int]) -> dict:
     return {"steps": steps, "runs": ids, "parts": parts | _of_data(recipes, images)}
 
 
-def _of_data(recipes: Sequence[Recipe], images: ImageSet | PairSet) -> dict[str, Signature]:
+def _of_data(recipes: Sequence[Recipe], images: AnySet) -> dict[str, Signature]:
     """The parts that need the recipe's real data: its scores, and each seed's batches."""
     first = recipes[0]
     rest, _ = data.hold_out(images, first.holdout)

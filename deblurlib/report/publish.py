@@ -134,7 +134,7 @@ def _move(new_root: Path, root: Path, last: str = "") -> list[Path]:
 
 def _published_results(execution: Execution, root: Path) -> dict:
     """The results that an execution has loaded and shown."""
-    key, profile = execution.chapter, execution.results["profile"]
+    key, profile = execution.chapter, execution.recorded["profile"]
     path = root / "reports" / "results" / f"{key}.json"
     if not path.exists():
         raise InputError(f"page {key} is not published: it loads results, and there are none")
@@ -153,7 +153,7 @@ def _prove(execution: Execution, root: Path, folder: Path) -> None:
     new = {"results": execution.results, "rows": execution.rows, "recipes": recipes}
     if old.exists() and _holds(execution.notebook, old, new):
         return
-    contents = proofs.make(execution.notebook, execution.results, execution.rows, recipes)
+    contents = proofs.make(execution.notebook, execution.recorded, execution.rows, recipes)
     path.write_text(proofs.to_text(contents), "utf-8")
 
 
@@ -195,7 +195,7 @@ def _drop_what_is_the_same(
     for name in same:
         (new_root / name).unlink()
     if results in same:
-        made = execution.results["stamp"]
+        made = execution.recorded["stamp"]
         entry = {"code": made["code"], "commit": made["commit"], "date": made["finished"][:10]}
         old = (root / results).read_bytes()
         new = sameness.with_entry(old.decode("utf-8"), "confirmed", entry).encode("utf-8")
@@ -217,9 +217,9 @@ def _is_same(old: Path, new: Path, sources: Collection[str]) -> bool:
         return sameness.same_rows(*pair)
     if new.suffix == ".ipynb":
         return sameness.same_notebook(*(data.decode("utf-8", "replace") for data in pair))
-    texts = [data.decode("utf-8", "replace") for data in pair]
+    before, after = (data.decode("utf-8", "replace") for data in pair)
     if new.suffix == ".md":
-        return sameness.same_page(*texts, exactly=sources)
+        return sameness.same_page(before, after, exactly=sources)
     if new.suffix == ".svg":
-        return sameness.same_text(*texts)
-    return sameness.same_results(*texts)
+        return sameness.same_text(before, after)
+    return sameness.same_results(before, after)

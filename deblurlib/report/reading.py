@@ -42,10 +42,12 @@ def for_site(
 
     def place(output: nbformat.NotebookNode) -> str | None:
         figure = pages.figure_of(output, key)
-        data = figure and _picture(output, published and published / figure[0])
-        if not data:
+        if not figure:
             return None
         name, alt = figure
+        data = _picture(output, published and published / name)
+        if not data:
+            return None
         if name.endswith(".svg"):
             return _diagram(data.decode("utf-8"), html.escape(alt))
         (static / folder / name).write_bytes(data)

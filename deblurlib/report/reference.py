@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import deblurlib
 
@@ -56,7 +57,7 @@ def offered(name: str) -> Iterator[tuple[ModuleType, list[str]]]:
             yield module, names
 
 
-def _is_documented(value: object) -> bool:
+def _is_documented(value: Any) -> bool:
     """Whether it carries its own docstring, as functions and classes do, and data does not."""
     return inspect.isclass(value) or inspect.isroutine(inspect.unwrap(value))
 
@@ -66,7 +67,7 @@ def described(module: ModuleType, name: str) -> str:
     value = getattr(module, name)
     if _is_documented(value):
         return inspect.getdoc(value) or ""
-    for node in ast.parse(Path(module.__file__).read_text("utf-8")).body:
+    for node in ast.parse(Path(str(module.__file__)).read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom) and name in {a.asname or a.name for a in node.names}:
             return described(_imported(module, node), name)
         targets = getattr(node, "targets", [getattr(node, "target", None)])
@@ -84,32 +85,32 @@ def fields(kind: type) -> dict[str, str]:
     """
     if not hasattr(kind, "__dataclass_fields__") and not hasattr(kind, "_fields"):
         return {}
-    module = inspect.getmodule(kind)
-    (node,) = ast.parse(inspect.getsource(kind)).body
-    first = inspect.getsourcelines(kind)[1]
-    ast.increment_lineno(node, first - 1)
-    declared = [each for each in node.body if isinstance(each, ast.AnnAssign)]
-    comments = {each.target.id: _comment(module, each, above=False) for each in declared}
+    module = importlib.import_module(kind.__module__)
+    tree = ast.parse(inspect.getsource(kind))
+    ast.increment_lineno(tree, inspect.getsourcelines(kind)[1] - 1)
+    declared = [node for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    comments = {ast.unparse(n.target): _comment(module, n, above=False) for n in declared}
     return {name: comment for name, comment in comments.items() if comment}
 
 
 def _imported(module: ModuleType, node: ast.ImportFrom) -> ModuleType:
-    package = module.__package__.split(".")
+    package = (module.__package__ or "").split(".")
     base = package[: len(package) + 1 - node.level] if node.level else []
     return importlib.import_module(".".join([*base, *filter(None, [node.module])]))
 
 
 def _comment(module: ModuleType, node: ast.stmt, above: bool = True) -> str:
     """The comment above a statement, of lines that begin with ``#:``, or that behind it."""
-    lines = Path(module.__file__).read_text("utf-8").splitlines()
-    said = []
+    lines = Path(str(module.__file__)).read_text("utf-8").splitlines()
+    said: list[str] = []
     for line in reversed(lines[: node.lineno - 1] if above else []):
         if not line.startswith("#:"):
             break
         said.insert(0, line[2:].strip())
     # columns are counted in bytes
-    behind = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
-    return " ".join(said) or behind.partition("#")[2].strip()
+    last = lines[(node.end_lineno or node.lineno) - 1].encode()
+    behind = last[node.end_col_offset or 0 :].decode().partition("#")[2].strip()
+    return " ".join(said) or behind
 
 
 def _table(module: ModuleType, names: list[str]) -> str:

@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,9 +42,9 @@ def record(
     profile: str,
     seeds: Sequence[int],
     data: Iterable[DataSet],
-    summary: Sequence[Mapping[str, object]],
-    rows: Sequence[Mapping[str, object]],
-    claims: Sequence[Mapping[str, object]] = (),
+    summary: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    claims: Sequence[Mapping[str, Any]] = (),
     archive: Archive | None = None,
     device: str = "auto",
     measured: bool = True,
@@ -64,14 +64,14 @@ def record(
             ``rows`` were measured by this execution. Its publication replaces page and figures, but
             no results.
     """
-    device = machine.device(device)
+    used = machine.device(device)
     rows, seconds = without_seconds(rows)
     results = {
         "schema": SCHEMA_VERSION,
         "chapter": chapter,
         "profile": profile,
         "stamp": {
-            "device": machine.device_name(device),
+            "device": machine.device_name(used),
             "versions": machine.versions(),
             "seeds": list(seeds),
             "data": [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in data],
@@ -79,7 +79,7 @@ def record(
         "summary": [_published(line) for line in without_seconds(summary)[0]],
         "claims": [dict(claim) for claim in claims],
         "rows": rows,
-        "timings": {"machine": machine.device_name(device), "seconds": seconds},
+        "timings": {"machine": machine.device_name(used), "seconds": seconds},
         "archive": {} if archive is None else _as_text(archive),
         "measured": measured,
     }
@@ -93,12 +93,12 @@ def record(
     )
 
 
-def _published(line: Mapping[str, object]) -> dict[str, object]:
+def _published(line: Mapping[str, Any]) -> dict[str, Any]:
     """A line of the summary without what the identity's own line and the rows say already."""
     return {key: value for key, value in line.items() if key != "identity_perfect"}
 
 
-def validate(results: Mapping[str, object], rows: Sequence[Mapping[str, object]]) -> None:
+def validate(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Check a results file and its rows; raise an :class:`InputError` that names the first fault.
 
     Beyond the schema: the identity stands in every summary and, once for every case, in the rows;
@@ -116,7 +116,7 @@ def validate(results: Mapping[str, object], rows: Sequence[Mapping[str, object]]
             raise InputError(f"claim {claim['id']}: no verdict on sample data or a quick profile")
 
 
-def _check_rows(rows: Sequence[Mapping[str, object]]) -> None:
+def _check_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     cases: dict[tuple, list[str]] = {}
     for number, row in enumerate(rows, 1):
         unknown = set(row) - set(ROW_COLUMNS)
@@ -133,7 +133,7 @@ def _check_rows(rows: Sequence[Mapping[str, object]]) -> None:
             raise InputError(f"rows: the identity is {fault} for {image}")
 
 
-def _as_text(archive: Archive) -> dict[str, object]:
+def _as_text(archive: Archive) -> dict[str, Any]:
     """What an archive has handed out, as text that can be written into a notebook."""
 
     def text(content: bytes) -> str:

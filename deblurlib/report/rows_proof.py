@@ -19,7 +19,7 @@ from . import execute, sameness
 SHARE = 10  # one row of so many is kept
 #: the columns that identify a row
 SAME_ROW = ("method", "data", "channels", "degradation", "draw", "image")
-Show = Callable[[str], None]  # is called with the name of what is replayed next
+Show = Callable[[str], object]  # is called with the name of what is replayed next
 
 
 def some(rows: Sequence[Mapping]) -> list[dict]:
@@ -45,7 +45,7 @@ def replay(notebook: Path, old: Mapping, folder: Path, show: Show) -> list[str]:
     results = json.loads((folder / f"{old['chapter']}.json").read_text("utf-8"))
     published = {"rows": rows} | {part: results[part] for part in ("summary", "claims")}
     # written and read again, as the published rows were
-    recorded = {"rows": from_csv(to_csv(execution.rows))} | execution.results
+    recorded = {"rows": from_csv(to_csv(execution.rows))} | execution.recorded
     close = sameness.in_six_digits if machine.is_alike(old["made"]["machine"]) else _elsewhere
     return changed + [
         part

@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
+from typing import cast
 from zipfile import BadZipFile
 
 import nbformat
@@ -51,7 +52,7 @@ def near(old: str, new: str, digits: int = 0) -> bool:
 
 
 def _last_place(number: Decimal, digits: int) -> int:
-    return number.adjusted() - digits + 1 if digits else number.as_tuple().exponent
+    return number.adjusted() - digits + 1 if digits else int(number.as_tuple().exponent)
 
 
 def same_text(old: str, new: str, digits: int = 0, exactly: Collection[str] = ()) -> bool:
@@ -78,7 +79,8 @@ def _same_line(old: str, new: str, digits: int) -> bool:
 
 def same_page(old: str, new: str, exactly: Collection[str] = ()) -> bool:
     """Whether two published pages are the same but for the stamp's sentence."""
-    return same_text(*(STAMP.sub(r"\1\2", page) for page in (old, new)), exactly=exactly)
+    before, after = (STAMP.sub(r"\1\2", page) for page in (old, new))
+    return same_text(before, after, exactly=exactly)
 
 
 def same_notebook(old: str, new: str) -> bool:
@@ -123,10 +125,10 @@ def _same_html(old: str, new: str) -> bool:
 def same_rows(old: bytes, new: bytes) -> bool:
     """Whether two compressed tables are the same, unpacked."""
     try:
-        texts = [gzip.decompress(packed).decode("utf-8") for packed in (old, new)]
+        before, after = (gzip.decompress(packed).decode("utf-8") for packed in (old, new))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError):
         return False
-    return same_text(*texts, digits=DIGITS)
+    return same_text(before, after, digits=DIGITS)
 
 
 def same_results(old: str, new: str) -> bool:
@@ -159,7 +161,7 @@ def same_values(
         pairs = zip(old, new, strict=False)
         return len(old) == len(new) and all(same_values(a, b, close) for a, b in pairs)
     if float in (type(old), type(new)) and {type(old), type(new)} <= {int, float}:
-        return close(old, new)  # whole numbers are counts
+        return close(cast(float, old), cast(float, new))  # whole numbers are counts
     return type(old) is type(new) and old == new
 
 
@@ -195,10 +197,15 @@ def with_entry(text: str, key: str, value: object) -> str:
     """
     decoder, space = json.JSONDecoder(), re.compile(r"[\s,:]*")
     written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    def after(place: int) -> int:
+        found = space.match(text, place)
+        return place if found is None else found.end()
+
     first = at = text.index("{") + 1
-    while text[at := space.match(text, at).end()] != "}":
+    while text[at := after(at)] != "}":
         name, at = decoder.raw_decode(text, at)
-        start = space.match(text, at).end()
+        start = after(at)
         _, at = decoder.raw_decode(text, start)
         if name == key:
             return text[:start] + written + text[at:]

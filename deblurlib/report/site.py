@@ -19,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 
-from ..errors import InputError, require
+from ..errors import InputError, not_installed
 from . import answers, gallery, leaderboard, ledger, overview, pages, reading, state, verdicts
 from .execute import Execution, find_chapters
 from .keys import key_of
@@ -92,13 +92,9 @@ def run_sphinx(source: Path, site: Path, examples: bool) -> None:
 
 def check_installed() -> None:
     """Raise an :class:`InputError` unless all that builds a site is installed."""
-    missing = [package for package in PACKAGES if find_spec(package) is None]
-    require(
-        not missing,
-        f"a site needs the extra site of the library, of which {', '.join(missing)} is not "
-        "installed: make course does it, or pip install -c constraints.txt -e '.[site]' in the "
-        "project's folder; --no-site does without",
-    )
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            raise not_installed("the site (--no-site does without)", package, "site")
 
 
 def copy_pages(root: Path, source: Path) -> None:
@@ -119,8 +115,8 @@ def copy_pages(root: Path, source: Path) -> None:
         for link, title in places.items():
             text = text.replace(f"]({link})", f"]({title})")
         page.write_text(text, "utf-8")
-    for page, path in pages.items():
-        shutil.copy(path, source / page)
+    for named, path in pages.items():
+        shutil.copy(path, source / named)
         if (path.parent / PICTURES).exists():  # a page names them from where it lies
             shutil.copytree(path.parent / PICTURES, source / PICTURES, dirs_exist_ok=True)
     shutil.copy(root / "CITATION.cff", source / STATIC / "CITATION.cff")
@@ -146,16 +142,16 @@ def write_chapter(
     static = source / STATIC
     page, stored = state.published(notebook, root), pages.published_page(notebook, root)
     published = page is not None and stored is not None
-    changed = published and page.state.word == "changed"
+    changed = page is not None and stored is not None and page.state.word == "changed"
     fields = {
         "page": f"{CHAPTERS}/{name}" if published or execution else None,
         "run": f"{RUNS}/{name}" if published and execution else None,
     }
     files = overview.copy_files(notebook, root, static)
-    if changed:
+    if page is not None and changed:
         text = overview.withdrawn(about["title"], key, page.state, fields["run"])
         (source / CHAPTERS / f"{name}.md").write_text(text, "utf-8")
-    elif published:
+    elif page is not None and stored is not None:
         shown = reading.for_site(stored, key, static, "figures", root / "figures")
         own = f" Another page shows [your run](../{RUNS}/{name}.ipynb)." if execution else ""
         reading.below_stamp(shown, page.sentence + own)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from .. import fingerprint
+
+if TYPE_CHECKING:
+    import nbformat
 
 PACKAGE = Path(__file__).resolve().parents[1]
 TAG = "stamp"
 
 
-def of_run(notebook: Path, data: Sequence[Mapping[str, object]], seconds: float) -> dict:
+def of_run(notebook: Path, data: Sequence[Mapping[str, Any]], seconds: float) -> dict:
     """The part of the stamp that the notebook's own kernel cannot know.
 
     ``code`` hashes what decides the numbers: the meaning of the library's code and of the
@@ -35,15 +38,15 @@ def commit() -> str | None:
     return _git("rev-parse", "--short=12", "HEAD")
 
 
-def code_hash(notebook: Path, data: Sequence[Mapping[str, object]]) -> str:
+def code_hash(notebook: Path, data: Sequence[Mapping[str, Any]]) -> str:
     """A hash of the library's code, the notebook's code, the data, and the weights it uses.
 
     Text and layout do not count. Of the networks that ship, those count whose names the notebook's
     metadata list under ``weights``.
     """
-    parsed = nbformat.read(notebook, as_version=4)
-    source = "\n".join(cell.source for cell in parsed.cells if cell.cell_type == "code")
-    used = parsed.metadata.get("deblurlib", {}).get("weights", [])
+    parsed = json.loads(notebook.read_text("utf-8"))
+    source = "\n".join("".join(c["source"]) for c in parsed["cells"] if c["cell_type"] == "code")
+    used = parsed["metadata"].get("deblurlib", {}).get("weights", [])
     return fingerprint.of_bytes(
         fingerprint.of_package(PACKAGE).encode(),
         fingerprint.of_source(source).encode(),
@@ -55,7 +58,7 @@ def code_hash(notebook: Path, data: Sequence[Mapping[str, object]]) -> str:
 def write_on(
     executed: nbformat.NotebookNode,
     results: Mapping | None,
-    parameters: Mapping[str, object],
+    parameters: Mapping[str, Any],
     error: str | None,
 ) -> None:
     """Put the stamp on an executed copy: into its metadata, and as text below the title."""
@@ -67,6 +70,8 @@ def write_on(
         settings = ", ".join(f"{k} = {v}" for k, v in parameters.items()) or "its defaults"
         parts.append(f"Executed with {settings}; it records no results.")
     text = "\n\n".join(parts)
+    import nbformat  # here, for it takes two seconds, and who only looks needs none of it
+
     cell = nbformat.v4.new_markdown_cell(text, id="stamp", metadata={"tags": [TAG]})
     executed.cells.insert(1, cell)
 

@@ -8,11 +8,11 @@ replayed* since the code changed. Nothing is replayed here, and nothing needs Py
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import nbformat
+from types import ModuleType
 
 from ..errors import InputError
 from . import keys, stamp
@@ -65,7 +65,7 @@ class Page:
     @cached_property
     def title(self) -> str:
         """The page's title, as its notebook says it."""
-        return nbformat.read(self.notebook, as_version=4).metadata["deblurlib"]["title"]
+        return read(self.notebook)["metadata"]["deblurlib"]["title"]
 
     @property
     def data(self) -> list[str]:
@@ -117,13 +117,29 @@ def published(notebook: Path, root: Path) -> Page | None:
 
 def check_form(results: object) -> None:
     """Check the form of a results file; raise an :class:`InputError` that names a fault."""
-    import jsonschema  # here, for it takes two seconds, and notebooks check nothing
-
+    jsonschema = _jsonschema()
     validator = jsonschema.Draft202012Validator(read(SCHEMA))
     error = jsonschema.exceptions.best_match(validator.iter_errors(results))
     if error is not None:
         where = "/".join(str(part) for part in error.absolute_path) or "results"
         raise InputError(f"{where}: {error.message}")
+
+
+def _jsonschema() -> ModuleType:
+    """The package, without the grammar of web addresses, which takes it two seconds to load.
+
+    It does without where that is not installed, and the schema has no addresses.
+    """
+    unneeded = "rfc3987_syntax"
+    hidden = unneeded not in sys.modules
+    if hidden:
+        sys.modules[unneeded] = None  # type: ignore[assignment]
+    try:
+        import jsonschema
+    finally:
+        if hidden:
+            del sys.modules[unneeded]
+    return jsonschema
 
 
 def read(path: Path) -> dict:

@@ -14,6 +14,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import nbformat
 
@@ -66,7 +67,7 @@ class Table:
             raise LookupError(f"{self.name} has {fault} {label!r}")
         return _value(found[0][column])
 
-    def _column(self, name: object) -> int:
+    def _column(self, name: Any) -> int:
         if self.header.count(name) != 1:
             there_are = ", ".join(map(repr, self.header))
             raise LookupError(f"{self.name} has no column {name!r}; it has {there_are}")
@@ -123,7 +124,7 @@ def evaluate(expression: str, tables: Mapping[str, Table]) -> object:
     tree = ast.parse(expression, mode="eval")
     for node in ast.walk(tree):
         _check(node)
-    names = {"__builtins__": {}, **tables, **FUNCTIONS}
+    names: dict[str, Any] = {"__builtins__": {}, **tables, **FUNCTIONS}
     return eval(compile(tree, "statement", "eval"), names)
 
 
@@ -166,7 +167,9 @@ def tables_of(executed: nbformat.NotebookNode) -> dict[str, Table]:
 
 def read_table(name: str, text: str) -> Table:
     """A table in Markdown. Of several, those with the header of the first one are its rows, too."""
-    header, rows, at_head = [], [], True
+    header: list[str] = []
+    rows: list[list[str]] = []
+    at_head = True
     for line in text.splitlines():
         if not line.lstrip().startswith("|"):
             at_head = True

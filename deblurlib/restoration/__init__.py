@@ -1,16 +1,16 @@
 """Methods by name, and what they do to any image: a tensor, an array, a file, a folder.
 
-``methods``: functions from a blurred image to a restored one; ``settings``: what may be set of
-them; ``lookup``: which one a name means, networks and runs, too. ``applying``: a network on images
-of any size. ``restoring``: images of any kind. ``telling``: the part of a photograph that its
-kernel is found in. ``tiles``: a large image piece by piece. ``patches``: the same, each piece with
-its own kernel. ``finding``: which files are meant, and where results go. ``jobs``: what is to be
-done, and what came of it. ``units``: values that are not in [0, 1]. ``kernel_of``: the kernel of a
-photograph. ``suggesting``: which commands to try on one. ``batch``: many files. ``stacks``: TIFFs
-of several planes. ``videos``: a whole video. ``comparison``: before and after. ``trusting``: where
-a result contradicts what it was made from; ``trust_map``: the same as a picture. Taught in chapters
-01 (what a method may know), 05 (tiles, files, trust), 06 (patches, settings, kernels that are
-found) and 07.
+``method``: a function from a blurred image to a restored one; ``methods``: those that need no
+training; ``settings``: what may be set of them; ``lookup``: which one a name means, networks and
+runs, too. ``applying``: a network on images of any size. ``restoring``: images of any kind.
+``telling``: the part of a photograph that its kernel is found in. ``tiles``: a large image piece by
+piece. ``patches``: the same, each piece with its own kernel. ``finding``: which files are meant,
+and where results go. ``jobs``: what is to be done, and what came of it. ``units``: values that are
+not in [0, 1]. ``kernel_of``: the kernel of a photograph. ``suggesting``: which commands to try on
+one. ``batch``: many files. ``stacks``: TIFFs of several planes. ``videos``: a whole video.
+``comparison``: before and after. ``trusting``: where a result contradicts what it was made from;
+``trust_map``: the same as a picture. Taught in chapters 01 (what a method may know), 05 (tiles,
+files, trust), 06 (patches, settings, kernels that are found) and 07.
 """
 
 from .applying import apply_model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -31,24 +33,25 @@ def apply_model(
         kernel: handed to a model that says how it restores.
         sharp: the sharp images, for a model that takes ``x``; padded as ``y``.
     """
+    network: Any = model  # it says its channels, its multiple and its margin
     if hasattr(model, "restore"):
-        return model.restore(y, kernel)
+        return network.restore(y, kernel)
     channels = y.shape[1]
-    if channels == 1 and model.channels == 3:
-        three = [None if z is None else z.expand(-1, 3, -1, -1) for z in (y, sharp)]
-        return apply_model(model, three[0], None, three[1]).mean(1, keepdim=True)
-    if model.channels not in (1, channels):
-        raise InputError(f"the model takes {model.channels} channels, not {channels}")
+    if channels == 1 and network.channels == 3:
+        beside = None if sharp is None else sharp.expand(-1, 3, -1, -1)
+        return apply_model(model, y.expand(-1, 3, -1, -1), None, beside).mean(1, keepdim=True)
+    if network.channels not in (1, channels):
+        raise InputError(f"the model takes {network.channels} channels, not {channels}")
     height, width = y.shape[-2:]
     least = getattr(model, "least", 1)
-    down, right = (max(-side % model.multiple, least - side) for side in (height, width))
-    around = model.margin
+    down, right = (max(-side % network.multiple, least - side) for side in (height, width))
+    around: int = network.margin
     sides = (around, around + right, around, around + down)
     mode = "reflect" if max(sides[2:]) < height and max(sides[:2]) < width else "replicate"
 
     def pad(z: torch.Tensor) -> torch.Tensor:
         z = F.pad(z, sides, mode=mode) if any(sides) else z
-        return z.flatten(0, 1)[:, None] if model.channels == 1 else z
+        return z.flatten(0, 1)[:, None] if network.channels == 1 else z
 
     padded = pad(y)
     x_hat = first(model(padded) if sharp is None else model(padded, pad(sharp)))

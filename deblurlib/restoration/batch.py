@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ from .videos import restore_video
 
 
 def restore_files(
-    given: Sequence[str | os.PathLike] | str | os.PathLike,
+    given: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
     request: Request,
     out: Path | None = None,
     watch: Watch = lambda step: None,
@@ -84,11 +85,11 @@ def restore_files(
     taken: dict[str, Path] = {}
     number = 0
     for photo in photos:
-        if photo.path is None:
+        if photo.path is None or photo.target is None:
             yield Outcome(photo.source, None, photo.error, passed_over=photo.passed_over)
             continue
         number += 1
-        source, target = photo.path, out if single else photo.target
+        source, target = photo.path, photo.target if out is None or not single else out
 
         job = Job(str(source), target, number, count)
         targets = places_of(job, request)
@@ -162,7 +163,11 @@ def restore_frames(
             photo = Photo(np.ascontiguousarray(frame))
             target = out / f"{title}-{number:06d}.png"
             job = Job(f"{source}, frame {number}", target, wanted[number], len(wanted))
-            yield _restored(job, request, lambda p=photo: (p, None), watch)
+            yield _restored(job, request, partial(_in_memory, photo), watch)
+
+
+def _in_memory(photo: Photo) -> tuple[Photo, None]:
+    return photo, None
 
 
 def _restored(
@@ -188,14 +193,14 @@ def _restored(
         named = Path(job.name)  # a reader knows it better
         check_suffix(named if named.suffix == job.target.suffix else job.target)
         unit = unit_of(stack)
-        if unit is not None:
+        if unit is not None and stack is not None:
             check_tiff(job.target, stack)
         photo = whole if request.side is None else reduce(whole, request.side)
         sizes = (photo.pixels.shape[1::-1], whole.pixels.shape[1::-1])
         check_place(job.target)
         if request.leave_sharp and is_sharp(as_levels(unit, photo)[0].pixels):
             return Outcome(job.name, None, None, *sizes, time.perf_counter() - began, sharp=True)
-        beside = {
+        beside: dict[str, Any] = {
             "compared": comparison_paths(job.target) if request.compare else (),
             "mapped": trust_path(job.target) if request.trust else None,
             "kernels": kernel_paths(job.target) if request.method.find_kernel else (),
@@ -208,8 +213,8 @@ def _restored(
         if is_there(job, request):  # made by another meanwhile
             return Outcome(job.name, job.target, skipped=True)
         lost = _write(job.target, restored, stack, sizes[0] != sizes[1])
-        pair = as_levels(unit, photo, restored)
-        trust, error = _written_beside(job.target, *pair, request, kernel)
+        before, after = as_levels(unit, photo, restored)
+        trust, error = _written_beside(job.target, before, after, request, kernel)
         seconds = time.perf_counter() - began
         return Outcome(job.name, job.target, error, *sizes, seconds, lost, trust=trust, **beside)
 
@@ -230,7 +235,7 @@ def _written_beside(
 ) -> tuple[TrustMap | None, str | None]:
     """Write what is to lie beside a result; what the map shows, and why not all was written."""
     try:
-        if request.method.find_kernel:
+        if request.method.find_kernel and kernel is not None:
             write_kernel(kernel_paths(target)[0], kernel)
         if request.compare:
             write_comparison(target, before, after, request.method.title)
@@ -262,7 +267,7 @@ def _pixels(
         # it is found before there are tiles, so a smaller --tile would not help
         with machine.memory_for(job.name, "--size needs less"):
             method, kernel = with_found_kernel(seen, method, request.device)
-        if psf.deviation(kernel) < psf.HARDLY:
+        if kernel is not None and psf.deviation(kernel) < psf.HARDLY:
             why = f"{job.name}: hardly a blur was found in it, or none: it may be sharp already"
             warnings.warn(why, InputWarning, stacklevel=2)
     options = (method, kernel, request.device, request.tile, tell)

@@ -12,6 +12,7 @@ import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
+from typing import cast
 
 import cv2
 import numpy as np
@@ -52,7 +53,8 @@ class Place:
 
 def comparison_paths(target: Path) -> tuple[Path, Path]:
     """Where the picture and the page of a result go."""
-    return tuple(target.with_name(f"{target.stem}{COMPARED}.{kind}") for kind in ("jpg", "html"))
+    named = f"{target.stem}{COMPARED}"
+    return target.with_name(f"{named}.jpg"), target.with_name(f"{named}.html")
 
 
 def write_comparison(target: Path, before: Photo, after: Photo, method: str) -> tuple[Path, Path]:
@@ -194,7 +196,8 @@ def _draw(pair: list[np.ndarray], place: Place, method: str) -> np.ndarray:
 
     scale = shown[0].shape[1] / width, shown[0].shape[0] / height
     much = f"enlarged {factor} times" if factor > 1 else "actual pixels"
-    font = ImageFont.load_default(size=min(max((2 * column + tall * room) // 64, 16), 30))
+    high = min(max((2 * column + tall * room) // 64, 16), 30)
+    font = cast(ImageFont.FreeTypeFont, ImageFont.load_default(size=high))
     before, after = (
         _labelled(_framed(pixels, place, scale), words, font, column)
         for pixels, words in zip(shown, ("before", f"after: {method}"), strict=True)

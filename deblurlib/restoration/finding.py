@@ -36,7 +36,9 @@ class Candidate:
     passed_over: str | None = None  # what it is: a file that nobody asked for by its name
 
 
-def find_photos(given: Sequence[str], out: Path | None = None) -> Iterator[Candidate]:
+def find_photos(
+    given: Sequence[str | os.PathLike[str]], out: Path | None = None
+) -> Iterator[Candidate]:
     """The files meant by paths, folders and patterns, each with the place of its result.
 
     A folder stands for all image files below it, hidden ones and those in ``out`` left out, and its

@@ -17,7 +17,7 @@ from ..errors import InputError, require
 from ..files import MAX_PIXELS
 from .comparison import comparison_paths
 from .finding import kernel_paths
-from .methods import Method
+from .method import Method
 from .trust_map import TrustMap, trust_path
 
 

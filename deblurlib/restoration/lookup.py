@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from .. import machine, models, runs
 from ..errors import InputError, NoSuchRun
+from ..names import MethodName, no_such_method
 from . import deconvolution
 from .applying import apply_model
 from .methods import METHODS, Method
@@ -28,7 +30,9 @@ def shipped() -> list[str]:
     return sorted([*names, STITCHED]) if KERNELNET in names else names
 
 
-def find_method(name: str, device: torch.device | str = "cpu", store: Path | None = None) -> Method:
+def find_method(
+    name: MethodName | str, device: torch.device | str = "cpu", store: Path | None = None
+) -> Method:
     """A method by its name: of :data:`METHODS`, of :func:`shipped`, a run's id or its recipe.
 
     Args:
@@ -43,16 +47,17 @@ def find_method(name: str, device: torch.device | str = "cpu", store: Path | Non
         folder = KERNELNET if name == STITCHED else name
         model, card = models.load_shipped(folder, device)
         with models.shipping.undamaged(models.shipping.WEIGHTS / folder):
-            options = {key: card[key] for key in ("describes", "contaminated", "tiled_psnr")}
+            options: dict[str, Any] = {
+                key: card[key] for key in ("describes", "contaminated", "tiled_psnr")
+            }
         options["contaminated"] = tuple(options["contaminated"])
         if name == STITCHED:
-            return stitched(model, contaminated=options["contaminated"])
+            return stitched(cast(models.KernelNet, model), contaminated=options["contaminated"])
         return of_model(name, model, ready=_quickest, **options)
     try:
         run = runs.find(runs.root() if store is None else store, name)
     except NoSuchRun as error:
-        names = ", ".join([*METHODS, *shipped()])
-        raise InputError(f"no method {name!r}: it is none of {names}; {error}") from None
+        raise no_such_method(name, [*METHODS, *shipped()], str(error)) from None
     return of_run(run, device)
 
 
@@ -74,7 +79,7 @@ def stitched(
     name: str = STITCHED,
     patch: int = PATCH,
     overlap: int = OVERLAP,
-    **options,
+    **options: Any,
 ) -> Method:
     """The method that guesses a kernel for each patch, for a blur that varies.
 
@@ -107,7 +112,7 @@ def of_model(
     model: nn.Module,
     describes: str,
     ready: Callable[[nn.Module, torch.Tensor], nn.Module] = lambda model, y: model,
-    **options,
+    **options: Any,
 ) -> Method:
     """The method that applies a model of :data:`deblurlib.models.MODELS`, or its ``restore``.
 
@@ -120,13 +125,16 @@ def of_model(
         options: further fields of the :class:`Method`.
     """
     first = next(model.parameters(), None)
+    network: Any = model  # what it says of itself
     if hasattr(model, "deconvolve"):  # it finds one kernel for the whole image
         # guessing takes float32, and deconvolution has no convolutions that autocast rounds
-        options |= {"find_kernel": lambda y: model.kernel(y.float()), "float32": True}
+        options |= {"find_kernel": lambda y: network.kernel(y.float()), "float32": True}
 
-    def restore(y: torch.Tensor, kernel: torch.Tensor | None, sharp=None) -> torch.Tensor:
+    def restore(
+        y: torch.Tensor, kernel: torch.Tensor | None, sharp: torch.Tensor | None = None
+    ) -> torch.Tensor:
         if hasattr(model, "deconvolve"):
-            return model.deconvolve(y.float(), kernel).to(y.dtype)
+            return network.deconvolve(y.float(), kernel).to(y.dtype)
         return apply_model(ready(model, y), y.float(), kernel, sharp).to(y.dtype)
 
     return Method(
@@ -134,10 +142,10 @@ def of_model(
         restore,
         describes,
         # what a model does of its own may look at the whole image, for its noise or its kernel
-        receptive_field=None if hasattr(model, "restore") else model.receptive_field,
+        receptive_field=None if hasattr(model, "restore") else network.receptive_field,
         blind=getattr(model, "blind", True),
         oracle="x" in getattr(model, "takes", ()) and not hasattr(model, "restore"),
         device=None if first is None else first.device,
-        multiple=model.multiple,
+        multiple=network.multiple,
         **options,
     )

@@ -6,14 +6,14 @@ Taught in chapter 06.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 
-import numpy as np
 import torch
 
 from ..errors import InputError, require
 from ..psf import as_kernel
+from ..values import Array
 from .tiles import Span, spans
 
 PATCH, OVERLAP = 128, 64  # pixels: of patches whose kernels are guessed
@@ -22,7 +22,7 @@ NEAR = 8  # pixels: how far from a seam the differences lie that it is compared 
 
 def restore_patches(
     y: torch.Tensor,
-    kernels: torch.Tensor | np.ndarray,
+    kernels: Array,
     restore: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     overlap: int | None = None,
 ) -> torch.Tensor:
@@ -98,7 +98,7 @@ def guess_and_restore(
     return torch.cat([restore_patches(one, of_one, restore, overlap) for one, of_one in parts])
 
 
-def grid_for(size: tuple[int, int], patch: int, overlap: int) -> tuple[int, int]:
+def grid_for(size: Sequence[int], patch: int, overlap: int) -> tuple[int, int]:
     """Rows and columns of patches of so many pixels, at most, that cover an image."""
     require(0 <= 2 * overlap <= patch, f"patches of {patch} pixels cannot overlap by {overlap}")
     require(patch >= 1, f"patches have 1 pixel or more, not {patch}")
@@ -107,7 +107,7 @@ def grid_for(size: tuple[int, int], patch: int, overlap: int) -> tuple[int, int]
 
 
 def grid_spans(
-    size: tuple[int, int], grid: tuple[int, int], overlap: int
+    size: Sequence[int], grid: tuple[int, int], overlap: int
 ) -> tuple[list[Span], list[Span]]:
     """The rows and the columns of a grid of patches; see :func:`restore_patches`."""
     axes = []
@@ -123,7 +123,7 @@ def grid_spans(
     return axes[0], axes[1]
 
 
-def seams(size: tuple[int, int], grid: tuple[int, int], overlap: int) -> tuple[list[int], ...]:
+def seams(size: Sequence[int], grid: tuple[int, int], overlap: int) -> tuple[list[int], ...]:
     """The rows and the columns of pixels that begin a new patch, in the middle of its overlap."""
     rows, columns = grid_spans(size, grid, overlap)
     return tuple([span.start + overlap // 2 for span in cut[1:]] for cut in (rows, columns))

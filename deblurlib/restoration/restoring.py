@@ -5,8 +5,9 @@ Taught in chapter 05.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import overload
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from PIL import Image
 
 from .. import images, machine, values
 from ..errors import InputError
+from ..names import MethodName
 from ..psf import as_kernel
+from ..values import Array
 from .lookup import find_method
-from .methods import Method
+from .method import Method
 from .telling import PIXELS, find_part
 from .tiles import Progress, in_tiles
 
@@ -25,15 +28,51 @@ FLOATS = (np.float16, np.float32, np.float64)
 Take = Callable[[slice, slice], torch.Tensor]  # a part of an image, ``(B, C, h, w)`` in [0, 1]
 
 
+@overload
 def restore(
-    image: torch.Tensor | np.ndarray | Image.Image,
-    method: str | Method = "srn",
-    kernel: torch.Tensor | np.ndarray | None = None,
+    image: torch.Tensor,
+    method: MethodName | str | Method = "srn",
+    kernel: Array | None = None,
     device: torch.device | str | None = None,
     tile: int | None = None,
     progress: Progress = lambda share: None,
     clip: bool = True,
-) -> torch.Tensor | np.ndarray | Image.Image:
+) -> torch.Tensor: ...
+
+
+@overload
+def restore(
+    image: np.ndarray,
+    method: MethodName | str | Method = "srn",
+    kernel: Array | None = None,
+    device: torch.device | str | None = None,
+    tile: int | None = None,
+    progress: Progress = lambda share: None,
+    clip: bool = True,
+) -> np.ndarray: ...
+
+
+@overload
+def restore(
+    image: Image.Image,
+    method: MethodName | str | Method = "srn",
+    kernel: Array | None = None,
+    device: torch.device | str | None = None,
+    tile: int | None = None,
+    progress: Progress = lambda share: None,
+    clip: bool = True,
+) -> Image.Image: ...
+
+
+def restore(
+    image: Array | Image.Image,
+    method: MethodName | str | Method = "srn",
+    kernel: Array | None = None,
+    device: torch.device | str | None = None,
+    tile: int | None = None,
+    progress: Progress = lambda share: None,
+    clip: bool = True,
+) -> Array | Image.Image:
     """Restore one image of any size; what comes back is of its size and kind.
 
     A method that finds the kernel, such as ``blind-edges``, finds it once, in the whole image or
@@ -75,7 +114,7 @@ def restore(
 
 
 def with_found_kernel(
-    image: np.ndarray, method: str | Method, device: torch.device | str | None = None
+    image: np.ndarray, method: MethodName | str | Method, device: torch.device | str | None = None
 ) -> tuple[Method, torch.Tensor | None]:
     """The method that restores one image with the kernel that was found in it, and that kernel.
 
@@ -96,11 +135,9 @@ def with_found_kernel(
     if not isinstance(image, np.ndarray):
         raise InputError(f"an image to find a kernel in is an array, not {type(image)}")
     seen = _seen(image)
-    method, device, _ = _ready(method, device or machine.device(), device, None)
-    if method.find_kernel is None:
-        return method, None
-    method, kernels = _found(method, _taker(seen, device), seen.shape[:2])
-    return method, kernels[0]
+    found, device, _ = _ready(method, device or machine.device(), device, None)
+    found, kernels = _found(found, _taker(seen, device), seen.shape[:2])
+    return found, None if kernels is None else kernels[0]
 
 
 def telling_pixels(
@@ -119,7 +156,7 @@ def tile_difference(
     image: torch.Tensor,
     method: Method,
     tile: int,
-    kernel: torch.Tensor | np.ndarray | None = None,
+    kernel: Array | None = None,
 ) -> float:
     """PSNR in dB, of 8-bit values, between an image ``(C, H, W)`` restored in tiles and whole.
 
@@ -132,7 +169,12 @@ def tile_difference(
     return -10 * (whole - tiled).double().square().mean().log10().item()
 
 
-def _ready(method, best, asked, kernel) -> tuple[Method, torch.device | str, torch.Tensor | None]:
+def _ready(
+    method: str | Method,
+    best: torch.device | str,
+    asked: torch.device | str | None,
+    kernel: Array | None,
+) -> tuple[Method, torch.device | str, torch.Tensor | None]:
     """The method, the device it works on, and the kernel there."""
     if isinstance(method, str):
         method = find_method(method, best)
@@ -142,7 +184,7 @@ def _ready(method, best, asked, kernel) -> tuple[Method, torch.device | str, tor
 
 
 def _found(
-    method: Method, take: Take, size: tuple[int, int], kernel: torch.Tensor | None = None
+    method: Method, take: Take, size: Sequence[int], kernel: torch.Tensor | None = None
 ) -> tuple[Method, torch.Tensor | None]:
     """The method and the kernel that restore any tile of an image; see ``Method.for_image``."""
     if method.find_kernel is None:
@@ -150,7 +192,15 @@ def _found(
     return method.for_image(take(*find_part(take, size)))
 
 
-def _restore_tensor(image, method, device, kernel, tile, progress, clip) -> torch.Tensor:
+def _restore_tensor(
+    image: torch.Tensor,
+    named: str | Method,
+    asked: torch.device | str | None,
+    known: Array | None,
+    tile: int | None,
+    progress: Progress,
+    clip: bool,
+) -> torch.Tensor:
     floats = image.is_floating_point()
     supported = floats or image.dtype in values.LEVELS
     if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3) or not supported:
@@ -162,7 +212,7 @@ def _restore_tensor(image, method, device, kernel, tile, progress, clip) -> torc
         raise InputError("the image is empty")
     if floats:
         values.check_restorable(image)
-    method, device, kernel = _ready(method, device or image.device, device, kernel)
+    method, device, kernel = _ready(named, asked or image.device, asked, known)
     batch = image if image.ndim == 4 else image[None]
     x_hat = torch.empty(batch.shape)
 
@@ -176,20 +226,31 @@ def _restore_tensor(image, method, device, kernel, tile, progress, clip) -> torc
         # each in its own part, so that never all images are floats at once
         takers = [partial(take, some=slice(i, i + 1)) for i in range(len(batch))]
         found = [_found(method, one, batch.shape[-2:]) for one in takers]
-        method, kernel = found[0][0], torch.cat([kernels for _, kernels in found])
+        method, kernel = (
+            found[0][0],
+            torch.cat([kernels for _, kernels in found if kernels is not None]),
+        )
     in_tiles(method, take, put, batch.shape[-2:], kernel, tile, progress)
     x_hat = x_hat.view(image.shape)
     return (x_hat if floats else values.as_levels(x_hat, image.dtype)).to(image)
 
 
-def _restore_array(image, method, device, kernel, tile, progress, clip) -> np.ndarray:
+def _restore_array(
+    image: np.ndarray,
+    named: str | Method,
+    asked: torch.device | str | None,
+    known: Array | None,
+    tile: int | None,
+    progress: Progress,
+    clip: bool,
+) -> np.ndarray:
     channels = image.shape[-1] if image.ndim > 2 else 1
     if not image.dtype.isnative:  # of another machine's byte order
         native = image.astype(image.dtype.newbyteorder("="))
-        restored = _restore_array(native, method, device, kernel, tile, progress, clip)
+        restored = _restore_array(native, named, asked, known, tile, progress, clip)
         return restored.astype(image.dtype)
     seen = _seen(image)
-    method, device, kernel = _ready(method, device or machine.device(), device, kernel)
+    method, device, kernel = _ready(named, asked or machine.device(), asked, known)
     x_hat = image.copy()  # alpha stays
     target = x_hat.reshape(*image.shape[:2], channels)[..., : seen.shape[-1]]
 

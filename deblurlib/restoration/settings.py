@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ..errors import InputError, require
+from ..names import unknown_name
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Setting:
             InputError: not a value of its kind, or none that it may have.
         """
         if isinstance(self.value, str):
-            require(given in self.choices, f"{name} {given!r} is none of {', '.join(self.choices)}")
+            if given not in self.choices:
+                raise unknown_name(name, given, self.choices)
             return replace(self, value=given)
         whole = isinstance(self.value, int)
         upper = "or more" if self.most == math.inf else f"to {self.most:g}"

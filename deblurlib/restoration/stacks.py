@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, require
 from ..files import Photo, Stack, check_tiff, examine_stack, read_planes, reduce, write_planes
@@ -55,7 +56,8 @@ def restore_stack(
         check_tiff(job.target, stack)
         check_place(job.target)
         size = _reduced(stack, request)
-        sizes, kind = (size, stack.size), {"frames": stack.count, "called": "planes"}
+        sizes = (size, stack.size)
+        kind: dict[str, Any] = {"frames": stack.count, "called": "planes"}
         kept, lost = described(stack, size != stack.size)
         if request.dry_run:
             return Outcome(job.name, job.target, None, *sizes, lost=lost, **kind)
@@ -96,8 +98,9 @@ def _planes(
     tell(0)
     for number, plane in enumerate(read_planes(job.name, request.max_pixels)):
         photo = plane if request.side is None else reduce(plane, request.side)
-        one = kernels is None or kernels.ndim == 2 or len(kernels) == 1
-        kernel = kernels if one else kernels[number]
+        kernel = kernels
+        if kernels is not None and kernels.ndim > 2 and len(kernels) != 1:
+            kernel = kernels[number]
 
         def told(share: float, number: int = number) -> None:
             tell(number + share)

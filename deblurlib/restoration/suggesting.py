@@ -10,6 +10,7 @@ import math
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -98,7 +99,8 @@ def look_at(pixels: np.ndarray) -> Look:
         seen = blur_width(copy) if times > 1 else widest
         part = telling_pixels(copy, most=SIDE**2)
         with torch.inference_mode():
-            mean = float(models.load_shipped(KERNELNET, "cpu")[0].guess(part)[0])
+            network = cast(models.KernelNet, models.load_shipped(KERNELNET, "cpu")[0])
+            mean = float(network.guess(part)[0])
         look = Look(size, times, seen, mean, 0.0, 0.0, 0.0, 0.0, noise_of(copy))
         if times == 1 or not (seen is None or _as_good_as_sharp(look)):
             break
@@ -109,7 +111,7 @@ def look_at(pixels: np.ndarray) -> Look:
         return replace(look, **_kernel(part))
 
 
-def _kernel(part: torch.Tensor) -> dict[str, float]:
+def _kernel(part: torch.Tensor) -> dict[str, Any]:
     """Of the kernel that is found of an image: what :class:`Look` says of it."""
     if min(part.shape[-2:]) <= KERNEL:
         return {}
@@ -124,8 +126,9 @@ def _kernel(part: torch.Tensor) -> dict[str, float]:
 
 def _as_good_as_sharp(look: Look) -> bool:
     """Also what :func:`deblurlib.sharpness.is_sharp` says is sharp, for it is not restored."""
-    narrow = look.widest is not None and look.widest <= NARROW
-    return narrow and (look.widest <= WIDTH or look.mean <= HARDLY)
+    if look.widest is None or not look.widest <= NARROW:
+        return False
+    return look.widest <= WIDTH or look.mean <= HARDLY
 
 
 def judge(look: Look) -> str:
@@ -137,13 +140,14 @@ def judge(look: Look) -> str:
     none, it is ``unclear``.
     """
     if _as_good_as_sharp(look):
-        named = "sharp" if look.widest <= WIDTH else "hardly blurred"
+        is_sharp = look.widest is not None and look.widest <= WIDTH
+        named = "sharp" if is_sharp else "hardly blurred"
         return "noisy" if look.noise >= NOISY else named
     if is_line(look):
         return "moved"
     spot = look.across > ROUND * look.along and look.filled > FILLED
-    told = look.widest is not None and look.noise < HIDING
-    unequal = told and look.widest > UNEQUAL * look.mean
+    wide = look.widest is not None and look.widest > UNEQUAL * look.mean
+    unequal = wide and look.noise < HIDING
     if spot:
         return "unclear" if unequal else "out of focus"
     return "moved" if unequal else "unclear"

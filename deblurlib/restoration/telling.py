@@ -5,7 +5,8 @@ Taught in chapter 06.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ BAND = 16  # rows of cells that are looked at at once
 
 
 def find_part(
-    take: Callable[[slice, slice], torch.Tensor], size: tuple[int, int], pixels: int = PIXELS
+    take: Callable[[slice, slice], torch.Tensor], size: Sequence[int], pixels: int = PIXELS
 ) -> tuple[slice, slice]:
     """The window of an image, of ``pixels`` at most, in which most light changes.
 
@@ -63,9 +64,13 @@ def telling_part(y: torch.Tensor, pixels: int = PIXELS) -> torch.Tensor:
         return y
     parts = []
     for one in y.split(1):
-        rows, columns = find_part(lambda r, c, z=one: z[..., r, c], one.shape[-2:], pixels)
-        parts.append(one[..., rows, columns])
+        rows, columns = find_part(partial(_window, one), one.shape[-2:], pixels)
+        parts.append(_window(one, rows, columns))
     return torch.cat(parts)
+
+
+def _window(y: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
+    return y[..., rows, columns]
 
 
 def _energy(y: torch.Tensor, last: bool) -> torch.Tensor:

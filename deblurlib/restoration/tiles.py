@@ -6,14 +6,14 @@ Taught in chapter 05.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from .. import machine
 from ..errors import InputError
-from .methods import Method
+from .method import Method
 
 __all__ = ["fits", "in_tiles", "layout", "spans", "work"]
 
@@ -81,7 +81,8 @@ def layout(
     grid = method.multiple
     tile = TILE if tile is None else tile
     least = OVERLAP if kernel is None else max(OVERLAP, 2 * max(kernel.shape[-2:]))
-    halo = method.receptive_field // 2 if fits(method) else least // 4
+    field = method.receptive_field
+    halo = field // 2 if field is not None and fits(method) else least // 4
     overlap = -(-(2 * halo if fits(method) else least) // grid) * grid
     if kernel is not None and tile == TILE < 2 * overlap:
         raise InputError(
@@ -100,7 +101,7 @@ def in_tiles(
     method: Method,
     take: Callable[[slice, slice], torch.Tensor],
     put: Callable[[slice, torch.Tensor], None],
-    size: tuple[int, int],
+    size: Sequence[int],
     kernel: torch.Tensor | None = None,
     tile: int | None = None,
     progress: Progress = lambda share: None,
@@ -123,9 +124,8 @@ def in_tiles(
     total, done = _area(rows, columns), 0
     carried = None  # what the tiles above give to the rows they share with those below
     for i, row in enumerate(rows):
-        band = None
         for column, x_hat in _restored(method, take, row, columns, kernel, together):
-            if band is None:
+            if column is columns[0]:
                 band = x_hat.new_zeros(*x_hat.shape[:-1], size[1])
             band[..., _slice(column)] += x_hat * column.weight
             done += _area([row], [column])
@@ -175,7 +175,7 @@ def _at_once(
     return [method(part, kernel).cpu() for part in parts]
 
 
-def work(size: tuple[int, int], method: Method, tile: int | None = None) -> int:
+def work(size: Sequence[int], method: Method, tile: int | None = None) -> int:
     """How many pixels an image of this height and width has in all its tiles together.
 
     The time of a restoration goes nearly as this does.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -91,7 +92,7 @@ def draw(
     grey = images.grey(images.to_tensor(shown))[0].numpy() * 255
     pixels = np.repeat(grey[..., None], 3, -1)
     pixels = _hatched(pixels, unknown & ~tinted)
-    pixels[tinted] = (1 - COVER) * pixels[tinted] + COVER * np.float32(TINT)
+    pixels[tinted] = (1 - COVER) * pixels[tinted] + COVER * np.array(TINT, np.float32)
     pixels = np.rint(pixels).astype(np.uint8)
     beside = max(NARROWEST - size[0], 0)
     pixels = np.pad(pixels, [(0, 0), (0, beside), (0, 0)], constant_values=255)
@@ -108,10 +109,11 @@ def _hatched(pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 def _legend(width: int, share: float, known: float) -> np.ndarray:
     """What the marks mean, in words."""
-    font = ImageFont.load_default(size=min(max(width // 50, 14), 24))
-    line, box = sum(font.getmetrics()), font.size
-    hatch = np.full((box, box, 3), 128.0, np.float32)
-    hatch = Image.fromarray(_hatched(hatch, np.ones((box, box), bool)).astype(np.uint8))
+    box = min(max(width // 50, 14), 24)
+    font = cast(ImageFont.FreeTypeFont, ImageFont.load_default(size=box))
+    line = sum(font.getmetrics())
+    plain = np.full((box, box, 3), 128.0, np.float32)
+    hatch = Image.fromarray(_hatched(plain, np.ones((box, box), bool)).astype(np.uint8))
     grey = Image.new("RGB", (box, box), "#a0a0a0")
     tint = Image.new("RGB", (box, box), TINT)
     marks = (

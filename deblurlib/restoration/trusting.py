@@ -9,6 +9,7 @@ agrees with itself, and what a blur has wiped out may be invented at will. Taugh
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from .. import degrade, images, psf
 from ..classical.stopping import estimate_noise
 from ..errors import require
-from ..values import LEVELS, as_batch, check_restorable
+from ..values import LEVELS, Array, as_batch, check_restorable
 
 __all__ = ["Trust", "nonnegative_least_squares", "trust"]
 
@@ -64,8 +65,8 @@ class Trust:
 
 @torch.no_grad()
 def trust(
-    y: torch.Tensor | np.ndarray,
-    x_hat: torch.Tensor | np.ndarray,
+    y: Array,
+    x_hat: Array,
     side: int = SIDE,
 ) -> Trust:
     """Where ``x_hat`` contradicts ``y``: where no blur of the one is the other.
@@ -157,7 +158,7 @@ def _definite(gram: torch.Tensor) -> torch.Tensor:
     return gram + ridge * torch.eye(len(gram)).to(gram)
 
 
-def _check(y: torch.Tensor | np.ndarray, x_hat: torch.Tensor | np.ndarray, side: int) -> None:
+def _check(y: Array, x_hat: Array, side: int) -> None:
     shapes = tuple(y.shape), tuple(x_hat.shape)
     fits = all(len(shape) == 4 and shape[1] in (1, 3) and all(shape) for shape in shapes)
     require(fits, f"images must be (B, 1 or 3, H, W), not {shapes[0]} and {shapes[1]}")
@@ -174,9 +175,10 @@ def _check(y: torch.Tensor | np.ndarray, x_hat: torch.Tensor | np.ndarray, side:
 class _Bands:
     """Photograph and restored picture, luma without shading, a band of rows at a time."""
 
-    def __init__(self, y: torch.Tensor | np.ndarray, x_hat: torch.Tensor | np.ndarray):
+    def __init__(self, y: Array, x_hat: Array):
         self.pair = y, x_hat
-        self.height, self.width = y.shape[-2:]
+        self.height: int = y.shape[-2]
+        self.width: int = y.shape[-1]
         self.noise = max(estimate_noise(_luma(y)).item(), ROUNDING)
 
     def take(self, top: int, bottom: int) -> list[torch.Tensor]:
@@ -202,7 +204,7 @@ class _Bands:
         return y, torch.maximum(y, x_hat) > FLAT * self.noise
 
 
-def _luma(z: torch.Tensor | np.ndarray) -> torch.Tensor:
+def _luma(z: Array) -> torch.Tensor:
     z = as_batch(z).float().cpu()
     return images.grey(z) if z.shape[1] == 3 else z
 
@@ -212,9 +214,7 @@ def _mean(z: torch.Tensor, side: int) -> torch.Tensor:
     return degrade.convolve(z, psf.box(side), "reflect")
 
 
-def _of_one(
-    y: torch.Tensor | np.ndarray, x_hat: torch.Tensor | np.ndarray, side: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _of_one(y: Array, x_hat: Array, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The disagreement ``(1, 1, H, W)`` and the kernels ``(1, R, S, side, side)`` of one image."""
     bands, half = _Bands(y, x_hat), side // 2
     inner = bands.height - 2 * half, bands.width - 2 * half
@@ -238,7 +238,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _fit_row(
-    bands: _Bands, top: int, lefts: list[int], size: tuple[int, int], side: int
+    bands: _Bands, top: int, lefts: list[int], size: Sequence[int], side: int
 ) -> torch.Tensor:
     """The kernels of a row of patches, ``(S, side, side)``; NaN where all is flat."""
     half, (height, width) = side // 2, size
@@ -263,7 +263,7 @@ def _limited(
     bands: _Bands,
     top: int,
     lefts: list[int],
-    size: tuple[int, int],
+    size: Sequence[int],
     kernels: torch.Tensor,
 ) -> torch.Tensor:
     """The residuals of a row of patches by their limits, ``(1, 1, height, W)``; NaN outside.

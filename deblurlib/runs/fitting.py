@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .. import data, training
-from ..data import ImageSet, PairSet
+from ..data import AnySet
 from . import inputs, players, validation
 from .players import Weights
 from .recipe import Recipe
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def fit(
     recipe: Recipe,
-    images: ImageSet | PairSet,
+    images: AnySet,
     fabric: Fabric,
-    rows: list[dict],
+    rows: list[dict[str, Any]],
     trained: Mapping[str, Weights] | None = None,
-    **options,
+    **options: Any,
 ) -> Iterator[tuple[training.State, Score | None]]:
     """Call :func:`deblurlib.training.fit` with all that a recipe says; nothing is written.
 
@@ -41,7 +41,9 @@ def fit(
     rest, held_out = data.hold_out(images, recipe.holdout)
     playing = players.players_of(recipe, players.build(recipe, trained))
     inputs.check(recipe, playing)
-    margin, score = playing["model"].model.margin, None
+    model: Any = playing["model"].model
+    margin: int = model.margin
+    score: Score | None = None
     if first:
         score = validation.scorer(recipe, held_out, fabric.device, margin)
     if recipe.rival:
@@ -58,7 +60,7 @@ def fit(
             fabric=fabric,
             **options,
         ):
-            if first and state.row:
+            if score is not None and state.row:
                 rows.append({"step": state.step, **state.losses, **score(state.best)})
                 rows[-1]["seconds"] = round(state.seconds, 3)
             yield state, score

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from .. import data, images, places
-from ..data import ImageSet, MixedSet, PairSet, batches
+from ..data import AnySet, MixedSet, batches
+from ..data.samples import Held
 from ..degrade import SETTINGS, Pair, generator
 from ..errors import InputError, require
 from ..losses import sharp
+from ..names import Split
 from ..training import Player
 from .recipe import Recipe
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def open_training_images(recipe: Recipe) -> ImageSet | PairSet | MixedSet:
+def open_training_images(recipe: Recipe) -> AnySet:
     """The images that a recipe trains and validates on."""
     return _opened(recipe, "train").first(recipe.images)
 
 
-def open_test_images(recipe: Recipe) -> ImageSet | PairSet | MixedSet:
+def open_test_images(recipe: Recipe) -> AnySet:
     """The images that a recipe's runs are scored on."""
     return _opened(recipe, "test")
 
 
-def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet | MixedSet:
+def _opened(recipe: Recipe, split: Split) -> AnySet:
     if recipe.data in places.MIXTURES:
         mixed = data.open_mixture(recipe.data, split)
         if recipe.reduce is not None or recipe.degradation is None:
@@ -46,8 +46,8 @@ def _opened(recipe: Recipe, split: str) -> ImageSet | PairSet | MixedSet:
 
 def run_id(
     recipe: Recipe,
-    images: ImageSet | PairSet | MixedSet | None = None,
-    known: dict[tuple, str] | None = None,
+    images: AnySet | None = None,
+    known: dict[tuple[Any, ...], str] | None = None,
 ) -> str:
     """The id of a recipe's run with the data that are here.
 
@@ -66,7 +66,7 @@ def run_id(
 
 def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
     """Raise an :class:`InputError` if a recipe and its networks do not fit together."""
-    model = playing["model"].model
+    model: Any = playing["model"].model
     if model.channels != (channels := recipe.grey or 3):
         raise InputError(f"{recipe.name}: grey={recipe.grey} needs a model of {channels} channels")
     if recipe.crop % model.multiple:
@@ -82,7 +82,7 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
     if "critic" not in playing:
         require(recipe.loss != "none", f"{recipe.name}: the loss none needs a critic")
         return
-    critic = playing["critic"].model
+    critic: Any = playing["critic"].model
     if recipe.crop < critic.least:
         raise InputError(f"{recipe.name}: the critic needs a crop of {critic.least} or more")
     if recipe.objective.target is sharp and critic.channels != channels:
@@ -91,9 +91,7 @@ def check(recipe: Recipe, playing: Mapping[str, Player]) -> None:
         )
 
 
-def batches_of(
-    recipe: Recipe, sharp: ImageSet | PairSet | MixedSet, fabric: Fabric, margin: int
-) -> Callable[[int], Pair]:
+def batches_of(recipe: Recipe, sharp: AnySet, fabric: Fabric, margin: int) -> Callable[[int], Pair]:
     """A function from a turn to this process's share of its batch.
 
     All images are read now, and an error names one that is too small.
@@ -110,15 +108,13 @@ def batches_of(
                 f"{name} has {image.shape[-2]} x {image.shape[-1]} pixels; a crop of {crop} "
                 f"and what the blur takes from around it need {least[0]} x {least[1]}"
             )
-    part = {"rank": fabric.global_rank, "world": fabric.world_size}
+    part: dict[str, Any] = {"rank": fabric.global_rank, "world": fabric.world_size}
     if isinstance(sharp, MixedSet):
         part["chances"] = sharp.chances
     return make_batches(recipe, held, margin, device=fabric.device, **part)
 
 
-def make_batches(
-    recipe: Recipe, held: Sequence[torch.Tensor], margin: int, **where
-) -> Callable[[int], Pair]:
+def make_batches(recipe: Recipe, held: Held, margin: int, **where: Any) -> Callable[[int], Pair]:
     """As :func:`batches_of`, from images as of :func:`deblurlib.data.batches.hold`.
 
     ``y`` has ``margin`` pixels more than ``x`` at each side: those that the model takes off.

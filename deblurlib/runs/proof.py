@@ -17,13 +17,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from .. import data, files, images, machine, training
-from ..data import ImageSet, MixedSet, PairSet, batches
+from ..data import AnySet, MixedSet, batches
 from . import fitting, inputs, players, validation
 from .recipe import Recipe
 from .signature import Signature, differences, of_numbers, of_tensors, of_weights, shortened
@@ -46,7 +47,7 @@ RATES = 16  # steps whose rates are kept
 OTHER = 1000  # added to a seed for the second miniature
 
 
-def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
+def of_run(recipe: Recipe, sharp: AnySet) -> dict[str, Any]:
     """The proof that a run keeps.
 
     Args:
@@ -57,7 +58,7 @@ def of_run(recipe: Recipe, sharp: ImageSet | PairSet) -> dict:
     return {"steps": steps, "machine": machine.arithmetic(), "parts": parts}
 
 
-def replay_run(old: Mapping, recipe: Recipe, sharp: ImageSet | PairSet) -> tuple[str, ...]:
+def replay_run(old: Mapping[str, Any], recipe: Recipe, sharp: AnySet) -> tuple[str, ...]:
     """The names of the parts in which :func:`of_run` comes out otherwise than it did."""
     alike = machine.is_alike(old["machine"])
     changed = replay(old["parts"], recipe, old["steps"], alike)
@@ -89,8 +90,10 @@ def replay(old: Mapping[str, Signature], recipe: Recipe, steps: int, alike: bool
     changed = differences(old, of_miniature(recipe, steps), alike)
     if changed and not alike:
         other = of_miniature(recipe.with_seed(recipe.seed + OTHER), steps)
-        another = {name: old.get(f"{name} of another seed") for name in other}
-        changed = changed if None in another.values() or differences(another, other, alike) else []
+        kept = {name: old.get(f"{name} of another seed") for name in other}
+        another = {name: part for name, part in kept.items() if part is not None}
+        misses = len(another) < len(other)
+        changed = changed if misses or differences(another, other, alike) else []
     return changed + differences(old, {"rates": of_rates(recipe)}, alike)
 
 
@@ -99,14 +102,16 @@ def of_miniature(recipe: Recipe, steps: int) -> dict[str, Signature]:
 
     With a rival, the weights of each player, and all losses.
     """
-    small, rows = miniature(recipe, steps), []
+    small = miniature(recipe, steps)
+    rows: list[dict[str, Any]] = []
     started = players.players_of(small, players.build(small))
     before = {name: _weights(player.model) for name, player in started.items()}
     with one_thread(), _images_of(small) as sharp:
         fabric = training.start_fabric("32", alone=True)
         for state, scorer in fitting.fit(small, sharp, fabric, rows):
             after = {name: _weights(player.best) for name, player in state.players.items()}
-            score = scorer
+            if scorer is not None:  # the first process's
+                score = scorer
         identity = score(nn.Identity())
     kept = [row[key] for key in (*state.losses, "val_loss") for row in rows]
     scored = [row["val_psnr"] for row in rows] + [identity["val_psnr"]]
@@ -122,11 +127,11 @@ def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
-def _of_images(recipe: Recipe, sharp: ImageSet | PairSet) -> dict[str, Signature]:
+def _of_images(recipe: Recipe, sharp: AnySet) -> dict[str, Signature]:
     """``batches``, and ``scores`` of the untrained network and the identity on two images."""
     rest, held_out = data.hold_out(sharp, recipe.holdout)
     with one_thread():
-        model = players.build(recipe)
+        model: Any = players.build(recipe)
         score = validation.scorer(recipe, held_out.first(2), torch.device("cpu"), model.margin)
         scores = [*score(model).values(), *score(nn.Identity()).values()]
         return {"batches": of_batches(recipe, rest), "scores": of_numbers(scores)}
@@ -139,9 +144,10 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     in these few, too. Precision, layout and compilation are compared as values of the recipe.
     """
     playing = players.players_of(recipe, players.build(recipe))
-    multiple = playing["model"].model.multiple
-    least = max(SIDE, recipe.objective.least, getattr(playing["model"].model, "least", 1))
-    least = max(least, playing["critic"].model.least) if recipe.rival else least
+    networks: dict[str, Any] = {name: player.model for name, player in playing.items()}
+    multiple: int = networks["model"].multiple
+    least = max(SIDE, recipe.objective.least, getattr(networks["model"], "least", 1))
+    least = max(least, networks["critic"].least) if recipe.rival else least
     rival = recipe.rival
     if rival:
         rival = replace(rival, schedule=_shortened(rival.schedule, steps))
@@ -164,7 +170,7 @@ def miniature(recipe: Recipe, steps: int = STEPS) -> Recipe:
     )
 
 
-def _shortened(schedule: Mapping[str, object], steps: int) -> dict[str, object]:
+def _shortened(schedule: Mapping[str, Any], steps: int) -> dict[str, Any]:
     warmup = {"warmup": min(schedule["warmup"], steps // 3)} if schedule.get("warmup") else {}
     return {**schedule, **warmup}
 
@@ -180,15 +186,15 @@ def of_rates(recipe: Recipe) -> Signature:
     return of_numbers(rates)
 
 
-def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
+def of_batches(recipe: Recipe, sharp: AnySet) -> Signature:
     """The recipe's batches at its first turn, around the end of an epoch, and at its last.
 
     Args:
         sharp: what it trains on: its data, less what is held out.
     """
-    margin = players.build(recipe).margin
-    part = {"chances": sharp.chances} if isinstance(sharp, MixedSet) else {}
-    batch_of = inputs.make_batches(recipe, _OnDemand(sharp, recipe.grey), margin, **part)
+    model: Any = players.build(recipe)
+    part: dict[str, Any] = {"chances": sharp.chances} if isinstance(sharp, MixedSet) else {}
+    batch_of = inputs.make_batches(recipe, _OnDemand(sharp, recipe.grey), model.margin, **part)
     epoch = len(sharp) // recipe.batch  # the turn in which, or before which, one ends
     wanted = {0, epoch - 1, epoch, recipe.turns - 1}
     pairs = [batch_of(turn) for turn in sorted(wanted) if 0 <= turn < recipe.turns]
@@ -207,7 +213,7 @@ def of_batches(recipe: Recipe, sharp: ImageSet | PairSet) -> Signature:
 class _OnDemand:
     """As :func:`deblurlib.data.batches.hold`, but an image is read when it is asked for."""
 
-    items: ImageSet | PairSet
+    items: AnySet
     grey: int
 
     def __len__(self) -> int:
@@ -218,7 +224,7 @@ class _OnDemand:
 
 
 @contextmanager
-def _images_of(small: Recipe) -> Iterator[ImageSet | PairSet]:
+def _images_of(small: Recipe) -> Iterator[AnySet]:
     """The miniature's images or, where pairs are wanted, some made from them."""
     sharp = data.open_images("sample", "train")
     if small.degradation is not None:

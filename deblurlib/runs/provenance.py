@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from .. import fingerprint, models
-from ..data import ImageSet, PairSet
+from ..data import AnySet
 from ..degrade import SETTINGS
 from ..errors import InputError
 from ..files import write_whole
@@ -49,7 +50,7 @@ def code_of(recipe: Recipe) -> str:
     return fingerprint.of_bytes(package_code().encode(), *(n.encode() for n in named))
 
 
-def _described(definition: object) -> str:
+def _described(definition: Any) -> str:
     """A callable's name, a hash of its source, and what was put into it."""
     if isinstance(definition, partial):
         given = f"{definition.args!r} {sorted(definition.keywords.items())!r}"
@@ -62,7 +63,7 @@ def _described(definition: object) -> str:
     return " ".join([name, _source(definition), *texts])
 
 
-def _source(definition: object) -> str:
+def _source(definition: Any) -> str:
     """A hash of a definition; empty for those of PyTorch and of this library."""
     if definition.__module__.split(".")[0] in ("torch", "deblurlib"):
         return ""
@@ -86,7 +87,8 @@ def standing(run: Run) -> str:
 
 def standings(runs: Sequence[Run]) -> dict[str, str]:
     """:func:`standing` of several runs, by their ids."""
-    known, standing_of = {}, {}
+    known: dict[tuple[Any, ...], str] = {}
+    standing_of = {}
     for run in runs:
         recipe, env, run_id = run.recipe, run.env, run.id
         with suppress(InputError):  # data that are not here
@@ -108,7 +110,7 @@ def is_proved(run: Run) -> bool:
     return run.env["code"] != code and run.proved == code
 
 
-def replay(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
+def replay(run: Run, images: AnySet) -> tuple[str, ...]:
     """What has changed since a run or checkpoint was made: parts of its proof, or ``code``.
 
     With equal code nothing is computed; a run without a proof stands and falls with its code. A
@@ -147,7 +149,7 @@ def other_parts(run: Run) -> tuple[str, ...]:
     return tuple(others)
 
 
-def _replayed(run: Run, images: ImageSet | PairSet) -> tuple[str, ...]:
+def _replayed(run: Run, images: AnySet) -> tuple[str, ...]:
     kept = run.proof
     if not isinstance(kept, dict) or not {"steps", "machine"} <= kept.keys():
         raise run.damaged(KeyError("proof.json"))

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from typing import Any
 
 from .. import fingerprint, losses
 from ..data import reduced_name
@@ -13,6 +14,8 @@ from ..degrade import BOUNDARIES, SETTINGS
 from ..errors import InputError, NotRegistered, require
 from ..losses import ADVERSARIAL, OBJECTIVES, Objective, sharp
 from ..models import DISCRIMINATORS, MODELS
+from ..names import Boundary, SettingName, unknown_name
+from ..training.devices import FabricPrecision
 
 PLAYERS = ("model", "critic")
 
@@ -25,19 +28,19 @@ class Rival:
     """
 
     model: str  # a key of models.DISCRIMINATORS
-    model_args: Mapping[str, object] = field(default_factory=dict)
+    model_args: Mapping[str, Any] = field(default_factory=dict)
     loss: str = "non-saturating"  # a key of losses.ADVERSARIAL
     weight: float = 1.0  # of the model's adversarial loss, beside the recipe's own loss
-    optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
-    schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
+    optimiser: Mapping[str, Any] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
+    schedule: Mapping[str, Any] = field(default_factory=lambda: {"name": "constant"})
     turns: tuple[str, ...] = ("model", "critic")  # who moves, in order, again and again
     accuracy: bool = False  # whether the history holds how often the critic is right
 
-    def __post_init__(self):
-        tables = {"model": DISCRIMINATORS, "loss": ADVERSARIAL}
+    def __post_init__(self) -> None:
+        tables: dict[str, Mapping[str, Any]] = {"model": DISCRIMINATORS, "loss": ADVERSARIAL}
         for key, table in tables.items():
             if (value := getattr(self, key)) not in table:
-                raise NotRegistered(f"rival: {key} {value!r} is none of {', '.join(table)}")
+                raise NotRegistered(str(unknown_name(f"rival: {key}", value, table)))
         object.__setattr__(self, "turns", tuple(self.turns))
         if set(self.turns) != set(PLAYERS):
             raise InputError(f"rival: turns are of model and critic, not {', '.join(self.turns)}")
@@ -54,29 +57,35 @@ class Recipe:
     name: str  # NN/slug: the chapter that uses it, and its own name there
     model: str  # a key of models.MODELS
     data: str  # a source's name, see data.open_images, or a mixture's; its train split is used
-    steps: int
+    steps: int  # updates of the model
     batch: int  # samples a step, of all processes together
     crop: int  # side of a sample, pixels
-    degradation: str | None = None  # a key of degrade.SETTINGS; None: the data are pairs
+    #: a key of degrade.SETTINGS; None: the data are pairs
+    degradation: SettingName | str | None = None
     spoil: str | None = None  # a key of degrade.SETTINGS, of the blurred images of recorded pairs
-    model_args: Mapping[str, object] = field(default_factory=dict)
+    #: the network's own arguments, by name
+    model_args: Mapping[str, Any] = field(default_factory=dict)
     loss: str = "mse"  # a key of losses.OBJECTIVES
-    loss_args: Mapping[str, object] = field(default_factory=dict)
-    optimiser: Mapping[str, object] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
-    schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
-    clip: Mapping[str, object] | None = None  # this and the two above: see training.Player
-    ema: float | None = None
+    #: the loss's own arguments, where it is made of some
+    loss_args: Mapping[str, Any] = field(default_factory=dict)
+    #: see training.rates; "rates" gives parts of the network others
+    optimiser: Mapping[str, Any] = field(default_factory=lambda: {"name": "adam", "lr": 1e-4})
+    #: of the rate: constant, steps, polynomial or cosine, with a warmup
+    schedule: Mapping[str, Any] = field(default_factory=lambda: {"name": "constant"})
+    clip: Mapping[str, Any] | None = None  # this and the two above: see training.Player
+    ema: float | None = None  # a moving average's decay, of the weights that are kept
     reset: int | None = None  # steps after which the optimiser forgets, see training.Player
-    precision: str = "32"  # of convolutions; "bf16" is float32 on a processor that lacks it
-    channels_last: bool = False
-    compile: str | None = None
+    #: of convolutions; "bf16" is float32 on a processor that lacks it
+    precision: FabricPrecision = "32"
+    channels_last: bool = False  # how a GPU's memory is laid out
+    compile: str | None = None  # a mode of torch.compile
     grey: int = 0  # channels of the grey images to make first; 0: colour
     images: int | None = None  # the first so many of the train split; None: all
     holdout: float = 0.1  # share of the scenes that is set aside to validate on
     every: int | None = None  # steps from one row of the history to the next; None: a tenth
     seed: int = 0  # of the first weights, and of every sample
     tf32: bool = True  # whether a GPU's convolutions in "32" may round to TF32
-    boundary: str = "valid"  # of the blur, see degrade.convolve
+    boundary: Boundary = "valid"  # of the blur, see degrade.convolve
     reduce: int | None = None  # pixels to which the shorter side of each image is reduced
     turned: bool = False  # whether crops are turned by quarters, not only mirrored
     larger: float = 1.0  # how many times larger a crop of recorded pairs may be cut, and reduced
@@ -87,22 +96,22 @@ class Recipe:
     #: that get their weights and stay as they are; with this recipe's seed
     parts: Mapping[str, Recipe] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9]{2}/[a-z0-9][a-z0-9-]*", self.name):
             raise InputError(f"a recipe's name is NN/slug, such as 02/motion, not {self.name!r}")
-        tables = {"model": MODELS, "loss": OBJECTIVES, "degradation": SETTINGS, "spoil": SETTINGS}
+        tables: dict[str, Mapping[str, Any]] = {"model": MODELS, "loss": OBJECTIVES}
+        tables |= {"degradation": SETTINGS, "spoil": SETTINGS}
         for key, table in tables.items():
             value = getattr(self, key)
             if value not in table and not (table is SETTINGS and value is None):
-                raise NotRegistered(f"{self.name}: {key} {value!r} is none of {', '.join(table)}")
+                raise NotRegistered(str(unknown_name(f"{self.name}: {key}", value, table)))
         if self.boundary not in BOUNDARIES:
-            allowed = ", ".join(BOUNDARIES)
-            raise InputError(f"{self.name}: boundary {self.boundary!r} is none of {allowed}")
+            raise unknown_name(f"{self.name}: boundary", self.boundary, BOUNDARIES)
         for key in ("steps", "batch", "crop", "every", "images", "reset", "reduce"):
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise InputError(f"{self.name}: {key} must be 1 or more, not {value}")
-        require(not self.square or self.reduce, f"{self.name}: square needs reduce")
+        require(not self.square or bool(self.reduce), f"{self.name}: square needs reduce")
         require(self.larger >= 1, f"{self.name}: larger must be 1 or more, not {self.larger}")
         if isinstance(self.rival, Mapping):
             object.__setattr__(self, "rival", Rival(**self.rival))
@@ -151,7 +160,7 @@ class Recipe:
         return cycles * len(self.rival.turns) + places[rest] + 1
 
     @property
-    def arguments(self) -> dict[str, object]:
+    def arguments(self) -> dict[str, Any]:
         """All arguments of the model: its own and, by their names, those of its parts."""
         return {**self.model_args, **{name: p.arguments for name, p in self.parts.items()}}
 
@@ -183,7 +192,7 @@ class Recipe:
         return fingerprint.of_bytes(json.dumps(changed, sort_keys=True).encode(), data.encode())
 
 
-def _changed(recipe: Recipe | Rival, values: Mapping[str, object]) -> dict[str, object]:
+def _changed(recipe: Recipe | Rival, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, as of JSON, that differ from their field's default."""
     changed = {}
     for f in fields(recipe):

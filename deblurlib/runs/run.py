@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,6 +32,8 @@ from torch import nn
 from .. import files, fingerprint, models
 from ..errors import InputError, NotRegistered
 from .recipe import Recipe
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Run:
         return self._read("recipe.json", Recipe.from_json)
 
     @property
-    def env(self) -> dict:
+    def env(self) -> dict[str, Any]:
         """What it was made with: ``code``, ``data``, ``versions``, ``device``, and its parts."""
         return self._read("env.json", json.loads)
 
@@ -68,12 +71,12 @@ class Run:
         return read_history(self.folder)
 
     @property
-    def metrics(self) -> dict:
+    def metrics(self) -> dict[str, Any]:
         """How the training ended."""
         return self._read("metrics.json", json.loads)
 
     @property
-    def proof(self) -> dict | None:
+    def proof(self) -> dict[str, Any] | None:
         """What its recipe came to at its start, see :mod:`deblurlib.runs.proof`; if it has one."""
         return self._read("proof.json", json.loads) if self._has("proof.json") else None
 
@@ -148,7 +151,7 @@ class Run:
         return f"{recipe.name}, {recipe.data}, seed {recipe.seed}, {recipe.steps} steps"
 
     @property
-    def origin(self) -> dict:
+    def origin(self) -> dict[str, Any]:
         """What the card of a network says of the run that it comes from."""
         return {
             "model": self.recipe.model,
@@ -161,7 +164,7 @@ class Run:
     def _has(self, name: str) -> bool:
         return (self.folder / name).exists()
 
-    def _read(self, name: str, parse: Callable[[str], object]) -> object:
+    def _read(self, name: str, parse: Callable[[str], T]) -> T:
         try:
             return parse((self.folder / name).read_text("utf-8"))
         except NotRegistered as error:
@@ -217,7 +220,7 @@ def _numbers(file: safe_open) -> dict[str, float]:
     return json.loads(file.metadata()["numbers"])
 
 
-def write_metrics(folder: Path, values: Mapping[str, object]) -> None:
+def write_metrics(folder: Path, values: Mapping[str, Any]) -> None:
     """Write ``metrics.json``: how the training ended. A run that has it is complete."""
     (folder / "metrics.json").write_text(json.dumps(values, indent=1), "utf-8")
 
@@ -225,8 +228,8 @@ def write_metrics(folder: Path, values: Mapping[str, object]) -> None:
 def write_records(
     folder: Path,
     recipe: Recipe,
-    env: Mapping,
-    proof: Mapping | None,
+    env: Mapping[str, Any],
+    proof: Mapping[str, Any] | None,
     rows: Sequence[Mapping[str, float]],
     checkpoint: tuple[dict[str, torch.Tensor], dict[str, float]],
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ TOLERANCES = {"weights": 7e-6, "losses": 7e-6, "rates": 1e-9}
 TOLERANCES |= {"validation": 1e-4, "batches": 1e-4, "scores": 1e-3}
 PROJECTIONS = 4
 
-Signature = dict[str, object]  # "hash": of all bits; "values": a few in which a change shows
+Signature = dict[str, Any]  # "hash": of all bits; "values": a few in which a change shows
 
 
 def of_weights(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> Signature:
@@ -105,10 +106,10 @@ def _near(old: Sequence[float | None], new: Sequence[float | None], part: str) -
     # the first of weights is the way's length, the largest of batches a root of mean squares
     scales = {"weights": sizes[:1], "batches": [max(sizes, default=0.0)]}
     for a, b in zip(old, new, strict=True):
-        if (a is None) != (b is None):
-            return False
-        if a is None:
+        if a is None and b is None:
             continue
+        if a is None or b is None:
+            return False
         kind = part.split()[0]
         (scale,) = scales.get(kind, [abs(a)])
         if not abs(a - b) <= TOLERANCES[kind] * scale:

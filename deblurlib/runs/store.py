@@ -57,7 +57,8 @@ def _inside(folder: Path, pattern: str) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise files.unreadable(folder, error) from None
+        said = files.unreadable(folder, error)
+        raise said or InputError(f"{folder}: cannot be read ({error})") from None
 
 
 def _has_or_hides(folder: Path, name: str) -> bool:

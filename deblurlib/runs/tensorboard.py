@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from ..errors import InputError
+from ..errors import not_installed
 from .recipe import Recipe
 
 
@@ -19,10 +20,10 @@ def writer(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict], Non
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise InputError("TensorBoard is not installed: pip install tensorboard") from None
+        raise not_installed("--tensorboard", "tensorboard") from None
     with SummaryWriter(folder / f"{recipe.name.replace('/', '-')}-seed-{recipe.seed}") as board:
 
-        def note(row: dict) -> None:
+        def note(row: dict[str, Any]) -> None:
             for key in row.keys() - {"step", "seconds"}:
                 board.add_scalar(key, row[key], row["step"])
 

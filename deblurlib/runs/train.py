@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
 from .. import machine, models, training
-from ..data import ImageSet, PairSet
+from ..data import AnySet
 from ..errors import InputError
 from ..progress import progress_bar
 from . import fitting, inputs, players, proof, signals, store
@@ -125,7 +125,7 @@ def _minutes_to(deadline: float | None) -> float | None:
 
 def _get_parts(
     recipe: Recipe,
-    how: dict,
+    how: dict[str, Any],
     deadline: float | None,
     known: Mapping[str, Run] | None = None,
     only_found: bool = False,
@@ -163,7 +163,7 @@ def _usable(
     folder: Path,
     recipe: Recipe,
     run_id: str,
-    images: ImageSet | PairSet,
+    images: AnySet,
     stale: str,
     say: bool = True,
 ) -> Run | None:
@@ -193,7 +193,7 @@ def _usable(
 
 def _train(
     recipe: Recipe,
-    images: ImageSet | PairSet,
+    images: AnySet,
     parts: Mapping[str, Run],
     target: Path,
     max_minutes: float | None,
@@ -223,11 +223,11 @@ def _train(
         board.writer(tensorboard if first else None, recipe) as note,
         signals.noted() as asked,
     ):
-        watched = {"save_minutes": SAVE_MINUTES, "max_minutes": max_minutes}
+        watched: dict[str, Any] = {"save_minutes": SAVE_MINUTES, "max_minutes": max_minutes}
         watched |= {"stop": lambda: bool(asked), "start": start}
         watched |= {"trained": {name: part.model().state_dict() for name, part in parts.items()}}
         for state, score in fitting.fit(recipe, images, fabric, rows, **watched):
-            if first:
+            if first and score is not None:
                 if state.row:
                     note(rows[-1])
                 _write(recipe, env, kept, target, state, rows, score)
@@ -242,8 +242,8 @@ def _train(
 
 
 def _resume(
-    target: Path, env: dict, images: ImageSet | PairSet, fabric: Fabric
-) -> tuple[list[dict], tuple | None]:
+    target: Path, env: dict[str, Any], images: AnySet, fabric: Fabric
+) -> tuple[list[dict[str, Any]], tuple | None]:
     """The history and the checkpoint to go on from; empty and ``None`` if none still stands.
 
     The first process looks for it. Where it was made is added to ``env``.
@@ -268,11 +268,11 @@ def _resume(
 
 def _write(
     recipe: Recipe,
-    env: dict,
-    kept: dict | None,
+    env: dict[str, Any],
+    kept: dict[str, Any] | None,
     target: Path,
     state: training.State,
-    rows: list[dict],
+    rows: list[dict[str, Any]],
     score: Score,
 ) -> None:
     """Put a checkpoint or, at the end, the complete run into the store."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .. import images, machine
-from ..data import ImageSet, MixedSet, PairSet, batches
+from ..data import AnySet, ImageSet, MixedSet, batches
 from ..degrade import SETTINGS, Pair, generator
 from ..degrade.snapshots import LARGEST
 from ..errors import InputError
@@ -23,9 +23,7 @@ SCORED_AT_ONCE = 16  # validation images
 WIDEST_MARGIN = 16  # pixels; a validation crop keeps as far from the border, where there is room
 
 
-def validation_pairs(
-    recipe: Recipe, held_out: ImageSet | PairSet | MixedSet, margin: int
-) -> Iterator[Pair]:
+def validation_pairs(recipe: Recipe, held_out: AnySet, margin: int) -> Iterator[Pair]:
     """A crop of each validation image; the same for all seeds of a recipe.
 
     Its place is drawn from the image's key, for the middle of a photograph is no fair sample.
@@ -49,9 +47,7 @@ def validation_pairs(
         yield Pair(y[..., top : top + side, left : left + side], inner, pair.degradations)
 
 
-def _validation_images(
-    recipe: Recipe, held_out: ImageSet | PairSet | MixedSet, most: int | None = None
-) -> Iterator[Pair]:
+def _validation_images(recipe: Recipe, held_out: AnySet, most: int | None = None) -> Iterator[Pair]:
     """The validation images, blurred and sharp; of sharp ones the middle of ``most`` pixels."""
     grey = recipe.grey
     if isinstance(held_out, MixedSet):
@@ -59,17 +55,21 @@ def _validation_images(
             yield from _validation_images(recipe, part, LARGEST)
         return
     if isinstance(held_out, ImageSet):
-        how = {"boundary": recipe.boundary, "grey": grey, "most": most}
-        yield from batches.evaluation_pairs(held_out, SETTINGS[recipe.degradation], 0, **how)
+        if recipe.degradation is None:
+            raise InputError(f"{recipe.name}: sharp images need a degradation")
+        yield from batches.evaluation_pairs(
+            *(held_out, SETTINGS[recipe.degradation], 0),
+            boundary=recipe.boundary,
+            grey=grey,
+            most=most,
+        )
         return
     for i in range(len(held_out)):
         y, x = (images.quantise(images.grey(z, grey)) if grey else z for z in held_out[i])
         yield Pair(y[None], x[None], ())
 
 
-def scorer(
-    recipe: Recipe, held_out: ImageSet | PairSet | MixedSet, device: torch.device, margin: int
-) -> Score:
+def scorer(recipe: Recipe, held_out: AnySet, device: torch.device, margin: int) -> Score:
     """A function that scores a model on a crop of each image that was set aside.
 
     ``val_psnr`` is that of the mean squared error over all crops, for a mean of PSNRs would be
@@ -84,7 +84,9 @@ def scorer(
 
     def score(model: nn.Module) -> dict[str, float]:
         model.eval()
-        losses, errors, measured = [], [], {name: [] for name in objective.measures}
+        losses: list[torch.Tensor] = []
+        errors: list[torch.Tensor] = []
+        measured: dict[str, list[float]] = {name: [] for name in objective.measures}
         with torch.no_grad(), machine.tf32(False):
             for part in parts:
                 pair = replace(part, y=part.y.to(device), x=part.x.to(device))
@@ -92,7 +94,7 @@ def scorer(
                 x_hat = first(output) if restores else _restored(model, pair)
                 if x_hat is not None:  # the identity gives back as much as it is given
                     x_hat = images.centre_crop(x_hat, recipe.crop)
-                if restores and isinstance(output, torch.Tensor):
+                if restores and isinstance(output, torch.Tensor) and x_hat is not None:
                     output = x_hat
                 if restores or not isinstance(model, nn.Identity):
                     losses.append(objective(output, pair) * len(pair.x))
@@ -104,7 +106,7 @@ def scorer(
         count = len(pairs)
         further = {name: sum(v) / count if v else math.nan for name, v in measured.items()}
         return {
-            "val_loss": (sum(losses) / count).item() if losses else math.nan,
+            "val_loss": (sum(losses[1:], losses[0]) / count).item() if losses else math.nan,
             "val_psnr": -10 * torch.cat(errors).mean().log10().item() if errors else math.nan,
             **further,
         }
@@ -122,6 +124,7 @@ def _restored(model: nn.Module, pair: Pair) -> torch.Tensor | None:
     """The image that a model makes whose output is none; ``None`` if it makes no image."""
     if isinstance(model, nn.Identity):
         return pair.y
-    if not hasattr(model, "restore"):
+    restore = getattr(model, "restore", None)
+    if restore is None:
         return None
-    return model.restore(pair.y, None if getattr(model, "blind", True) else pair.kernels)
+    return restore(pair.y, None if getattr(model, "blind", True) else pair.kernels)

@@ -7,9 +7,11 @@ only, never what is computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from .. import runs
 from ..errors import InputError
+from ..names import closest, unknown_name
 from ..parameters import PROFILES
 from ..runs import Recipe, Run
 from . import classical, edge, gan, srcnn, srn, which
@@ -39,7 +41,7 @@ def recipes(chapter: str, profile: str, seed: int = 0, data: str = "sample") -> 
     if chapter not in CHAPTERS:
         raise InputError(f"chapter {chapter!r} trains nothing; these do: {', '.join(CHAPTERS)}")
     if profile not in PROFILES:
-        raise InputError(f"profile {profile!r} is none of {', '.join(PROFILES)}")
+        raise unknown_name("profile", profile, PROFILES)
     return CHAPTERS[chapter].recipes(profile, seed, data)
 
 
@@ -51,10 +53,12 @@ def find_recipe(name: str, profile: str, seed: int = 0, data: str = "sample") ->
     for recipe in candidates:
         if recipe.name == name:
             return recipe
-    raise InputError(f"no recipe {name!r}; there are: {', '.join(r.name for r in candidates)}")
+    like = closest(name, [recipe.name for recipe in candidates])
+    listed = f"deblur recipes {chapters[0]}" if len(chapters) == 1 else "deblur recipes"
+    raise InputError(f"no recipe {name!r}{like}; {listed} lists all {len(candidates)}")
 
 
-def scoring_of(chapter: str) -> Mapping[str, object]:
+def scoring_of(chapter: str) -> Mapping[str, Any]:
     """The options of :func:`score` that a chapter uses; empty if it uses the defaults."""
     return getattr(CHAPTERS[chapter], "SCORING", {})
 
@@ -65,7 +69,7 @@ def train(
     seeds: Sequence[int],
     data: str = "sample",
     get: Callable[..., Run] = runs.train_or_load,
-    **options,
+    **options: Any,
 ) -> list[Run]:
     """The runs of all recipes of a chapter for some seeds.
 

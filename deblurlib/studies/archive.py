@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -24,7 +25,7 @@ from safetensors.torch import save
 from torch import nn
 
 from .. import data, files, images, machine, models, runs
-from ..data import ImageSet, PairSet
+from ..data import AnySet, ImageSet
 from ..errors import InputError
 from ..evaluation import case_of
 from ..runs import Recipe, Run, inputs, proof, signature, store
@@ -43,7 +44,7 @@ class PublishedRun:
     id: str
     recipe: Recipe
     history: Sequence[Mapping[str, float]]
-    metrics: Mapping[str, object]
+    metrics: Mapping[str, Any]
     weights: Path  # their folder; it exists if they are published
     outcome: str = "published"
     changed: tuple[str, ...] = ()
@@ -65,6 +66,9 @@ class PublishedRun:
             raise files.unreadable(self.weights, error) or damaged from None
 
 
+AnyRun = Run | PublishedRun
+
+
 class Archive:
     """Hands a chapter its runs and pictures, and remembers which it has handed out."""
 
@@ -77,7 +81,7 @@ class Archive:
         """
         root = ROOT if root is None else root
         self.chapter = chapter
-        self.given: dict[str, Run | PublishedRun] = {}
+        self.given: dict[str, AnyRun] = {}
         self.shown: dict[str, np.ndarray] = {}
         self.with_weights: set[str] = set()
         self._replayed: dict[str, bool] = {}  # recipe -> whether its proof came out otherwise
@@ -97,7 +101,7 @@ class Archive:
             raise files.unreadable(results, error) or damaged from None
         self._proof = {"recipes": {}, "tests": {}, "scoring": {}} | published_proof
 
-    def run(self, recipe: Recipe) -> Run | PublishedRun:
+    def run(self, recipe: Recipe) -> AnyRun:
         """The run of a recipe: the store's; without it, the published one; else it is trained.
 
         A published run is taken if its recipe's proof comes out the same with the code of today.
@@ -105,7 +109,7 @@ class Archive:
         """
         sharp = inputs.open_training_images(recipe)
         run_id = inputs.run_id(recipe, sharp)
-        run = None
+        run: AnyRun | None = None
         if run_id in self._histories and store.complete(runs.root(), run_id) is None:
             run = self._published(recipe, run_id, sharp)
         if run is None:
@@ -130,11 +134,11 @@ class Archive:
         run_id = self._ids.get((recipe.name, recipe.seed))
         if run_id is None:
             return None
-        self.given[run_id] = self._as_published(recipe, run_id)
-        return self.given[run_id]
+        run = self.given[run_id] = self._as_published(recipe, run_id)
+        return run
 
     def picture(
-        self, run: Run | PublishedRun, key: str, make: Callable[[], Iterable[torch.Tensor]]
+        self, run: AnyRun, key: str, make: Callable[[], Iterable[torch.Tensor]]
     ) -> list[torch.Tensor]:
         """The images ``(1, C, H, W)`` that a figure shows of a run, rounded to 8 bit.
 
@@ -150,7 +154,7 @@ class Archive:
         return list((torch.from_numpy(self.shown[name]).float() / 255).split(1))
 
     def score(
-        self, trained: Sequence[Run | PublishedRun], test: ImageSet | None = None, **options
+        self, trained: Sequence[AnyRun], test: ImageSet | None = None, **options: Any
     ) -> list[dict]:
         """The rows of :func:`deblurlib.studies.score`, sorted, to six digits; published runs have
         their published rows.
@@ -176,7 +180,7 @@ class Archive:
         identities = [r for r in published if r["method"] == "identity" and case_of(r) in cases]
         return in_order(rows + identities + own_rows)
 
-    def keep_weights(self, run: Run | PublishedRun) -> None:
+    def keep_weights(self, run: AnyRun) -> None:
         """Note that a small network's weights are to be published, in half precision."""
         self.with_weights.add(run.id)
 
@@ -202,9 +206,7 @@ class Archive:
             blobs[run_id, "model.safetensors"] = save({k: v.contiguous() for k, v in half.items()})
         return blobs
 
-    def _published(
-        self, recipe: Recipe, run_id: str, sharp: ImageSet | PairSet
-    ) -> PublishedRun | None:
+    def _published(self, recipe: Recipe, run_id: str, sharp: AnySet) -> PublishedRun | None:
         if self._has_changed(recipe, run_id, sharp):
             return None
         return self._as_published(recipe, run_id)
@@ -213,7 +215,7 @@ class Archive:
         history, metrics = self._histories[run_id]
         return PublishedRun(run_id, recipe, history, metrics, self._weights / run_id)
 
-    def _has_changed(self, recipe: Recipe, run_id: str, sharp: ImageSet | PairSet) -> bool:
+    def _has_changed(self, recipe: Recipe, run_id: str, sharp: AnySet) -> bool:
         """Whether a run's published proof is missing, or comes out otherwise today."""
         published = self._proof["recipes"].get(recipe.name)
         if published is None:

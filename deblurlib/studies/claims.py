@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import data, stats
 from ..errors import InputError, require
-from ..runs import Run
 from ..runs.inputs import open_training_images
 from ..stats import Interval
+from .archive import AnyRun
 
 __all__ = ["Claim", "decibels", "judge", "losses", "scores", "validation_images"]
 
@@ -113,7 +113,7 @@ def judge(claims: Sequence[Claim], final: bool) -> list[dict]:
     return rows
 
 
-def losses(trained: Sequence[Run]) -> dict[str, np.ndarray]:
+def losses(trained: Sequence[AnyRun]) -> dict[str, np.ndarray]:
     """Validation losses (seeds, epochs) of each recipe, by its name without the chapter.
 
     A run that diverged has none (NaN) from then on.
@@ -179,6 +179,6 @@ def decibels(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return 10 * np.log10(first / second)
 
 
-def validation_images(run: Run) -> int:
+def validation_images(run: AnyRun) -> int:
     """The number of images that a run is validated on."""
     return len(data.hold_out(open_training_images(run.recipe), run.recipe.holdout)[1])

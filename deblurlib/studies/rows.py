@@ -8,6 +8,7 @@ import io
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ..evaluation import CASE, case_of
 from ..metrics import SSIM_PROTOCOLS
@@ -28,13 +29,17 @@ NUMBERS = (
 )
 #: ``seed`` is that of a training, ``draw`` that of the degradation; ``contaminated`` is "yes" where
 #: the method has been trained on such images
-ROW_COLUMNS = ("method", "run", "seed", *CASE[:-1], "scene", "class", "image", "contaminated")
-ROW_COLUMNS += NUMBERS
+ROW_COLUMNS = (
+    *("method", "run", "seed", *CASE[:-1], "scene", "class", "image", "contaminated"),
+    *NUMBERS,
+)
 REQUIRED_IN_ROW = ("method", "data", "channels", "degradation", "image", "psnr")
 CHANNELS = ("rgb", "grey")
 
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
-def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], dict[str, float]]:
+
+def without_seconds(rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict], dict[str, float]]:
     """Rows without their ``seconds``; and each method's median of these, to three digits."""
     by_method: dict[str, list[float]] = {}
     for row in rows:
@@ -44,7 +49,7 @@ def without_seconds(rows: Sequence[Mapping[str, object]]) -> tuple[list[dict], d
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows], medians
 
 
-def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV text with those of :data:`ROW_COLUMNS` that are not empty; floats to 6 digits.
 
     ``scene`` is empty where it is the ``image``. Rows are written :func:`in_order`.
@@ -64,7 +69,7 @@ def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
     return buffer.getvalue()
 
 
-def in_order(rows: Sequence[Mapping]) -> list[Mapping]:
+def in_order(rows: Sequence[Row]) -> list[Row]:
     """The rows in one order, wherever they come from: by their cases, the identity first."""
     return sorted(rows, key=_place)
 
@@ -84,7 +89,7 @@ def from_csv(text: str) -> list[dict]:
     return rows
 
 
-def rounded(rows: Sequence[Mapping[str, object]]) -> list[dict]:
+def rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict]:
     """The rows with their numbers to six digits, as they are written."""
     return [
         {k: float(f"{v:.6g}") if k in NUMBERS and v is not None else v for k, v in row.items()}
@@ -92,9 +97,9 @@ def rounded(rows: Sequence[Mapping[str, object]]) -> list[dict]:
     ]
 
 
-def once(rows: Iterable[Mapping]) -> list[Mapping]:
+def once(rows: Iterable[Row]) -> list[Row]:
     """The rows, of those of one method, or run, on one case only the first."""
-    kept: dict[tuple, Mapping] = {}
+    kept: dict[tuple, Row] = {}
     for row in rows:
         kept.setdefault((row["method"], row.get("run"), case_of(row)), row)
     return list(kept.values())

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any, cast
 
 import torch
 
 from .. import evaluation, machine, restoration
-from ..data import ImageSet
+from ..data import ImageSet, PairSet
 from ..metrics import SSIM_PROTOCOLS
+from ..names import Protocol
 from ..restoration import Method
 from ..runs import Recipe, Run, players
 from ..runs.inputs import open_test_images
@@ -24,9 +26,9 @@ def score(
     trained: Sequence[Run],
     test: ImageSet | None = None,
     side: int | None = None,
-    protocols: Sequence[str] = tuple(SSIM_PROTOCOLS),
+    protocols: Sequence[Protocol] = tuple(SSIM_PROTOCOLS),
     device: torch.device | str = "auto",
-    **options,
+    **options: Any,
 ) -> list[dict]:
     """Rows of a chapter's results: each run, and the identity, on the test images.
 
@@ -70,11 +72,11 @@ def score(
 
 
 def rows_of(
-    methods: Sequence[tuple[Method, Mapping[str, object]]],
+    methods: Sequence[tuple[Method, Mapping[str, Any]]],
     found: Iterable[evaluation.Case],
-    common: Mapping[str, object],
+    common: Mapping[str, Any],
     device: torch.device | str = "auto",
-    **options,
+    **options: Any,
 ) -> list[dict]:
     """Rows of methods, and of the identity, on cases.
 
@@ -94,7 +96,7 @@ def rows_of(
     return rows
 
 
-def label_of(run: Run, suffix: str = "") -> dict[str, object]:
+def label_of(run: Run, suffix: str = "") -> dict[str, Any]:
     """What the rows of a run say of it; with a suffix, of a method that is made with it."""
     return {"method": run.recipe.name + suffix, "run": run.id, "seed": run.recipe.seed}
 
@@ -104,14 +106,14 @@ def cases(
 ) -> Iterator[evaluation.Case]:
     """The cases that a recipe's runs are scored on, see :func:`score`."""
     if recipe.degradation is None:
-        return evaluation.cases_of_pairs(open_test_images(recipe), recipe.grey)
+        return evaluation.cases_of_pairs(cast(PairSet, open_test_images(recipe)), recipe.grey)
     reduced = recipe.reduce, recipe.square
-    images = open_test_images(recipe) if test is None else test.reduced(*reduced)
+    images = cast(ImageSet, open_test_images(recipe)) if test is None else test.reduced(*reduced)
     options = {"side": side, "grey": recipe.grey, "boundary": recipe.boundary}
     return evaluation.cases_of_images(images, recipe.degradation, DRAW, **options)
 
 
-def scores_at_start(recipe: Recipe, scoring: Mapping[str, object]) -> Signature:
+def scores_at_start(recipe: Recipe, scoring: Mapping[str, Any]) -> Signature:
     """The identity and the untrained network on two test cases, scored as a chapter does.
 
     Args:

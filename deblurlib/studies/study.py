@@ -100,5 +100,5 @@ def open_study(
         moved = stated.get("confirmed", {}).get("changed")
         date = stamp["finished"][:10] + (", whose numbers have moved since" if moved else "")
         return Study(*about, rows, stated["claims"], archive, date)
-    rows, claims, test = measure()
-    return Study(profile, seeds, test.name, len(test), rows, claims, archive)
+    measured, claims, test = measure()
+    return Study(profile, seeds, test.name, len(test), measured, claims, archive)

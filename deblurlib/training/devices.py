@@ -7,24 +7,27 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
 
 from .. import machine
 from ..errors import InputError
+from ..names import unknown_name
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.precision import Precision
 
+#: Of a training's convolutions: fp16 needs a GPU.
+FabricPrecision = Literal["32", "bf16", "fp16"]
 #: name -> what Fabric calls it. The weights are float32 in all of them.
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def start_fabric(
-    precision: str = "32", alone: bool = False, device: str | torch.device = "auto"
+    precision: FabricPrecision = "32", alone: bool = False, device: str | torch.device = "auto"
 ) -> Fabric:
     """Start Fabric on a GPU, or on the processor if there is none; or as ``torchrun`` says.
 
@@ -46,7 +49,7 @@ def start_fabric(
     from lightning_fabric.plugins.environments import LightningEnvironment
 
     if precision not in PRECISIONS:
-        raise InputError(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
+        raise unknown_name("precision", precision, PRECISIONS)
     chosen = machine.device("cpu" if alone else device)
     if precision == "fp16" and chosen.type == "cpu":
         raise InputError("precision fp16 needs a GPU; bf16 works on a processor too")
@@ -54,7 +57,7 @@ def start_fabric(
     world = 1 if alone else int(os.environ.get("WORLD_SIZE", 1))
     here = 1 if alone else int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     # of one process, whatever a scheduler's variables say
-    plugins = [LightningEnvironment()] if world == 1 else []
+    plugins: list[Any] = [LightningEnvironment()] if world == 1 else []
     if precision != "32":
         plugins.append(_mixed(precision, chosen.type))
     fabric = Fabric(
@@ -90,7 +93,7 @@ def _mixed(precision: str, kind: str) -> Precision:
     from lightning_fabric.plugins.precision import MixedPrecision
 
     class InFullPrecision(MixedPrecision):
-        def convert_input(self, data):
+        def convert_input(self, data: Any) -> Any:
             return data
 
     return InFullPrecision(PRECISIONS[precision], kind)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from .players import Player, below, turn_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.precision import Precision
 
 
 @dataclass
@@ -33,7 +34,7 @@ class State:
     save: bool  # something besides the end of an interval asks for a checkpoint
     ending: str | None  # None while it goes on; "done", "time" (to be resumed) or "diverged"
     players: Mapping[str, Player]
-    precision: object  # Fabric's; it holds the scale of fp16
+    precision: Precision  # Fabric's; it holds the scale of fp16
     total: torch.Tensor  # for each loss, the sum since the last row, and how many there were
     random: dict[str, torch.Tensor]  # the state of torch's random numbers
     device: torch.device
@@ -206,7 +207,7 @@ def _look(
     state.row = name == "model" and (state.step == steps or state.step % every == 0)
     state.losses = dict.fromkeys(state.losses, math.nan)
     if state.row:
-        summed = fabric.all_reduce(state.total.clone(), reduce_op="sum").view(-1, 2)
+        summed = _over_processes(fabric, state.total, "sum").view(-1, 2)
         means = (summed[:, 0] / summed[:, 1]).tolist()
         state.losses = dict(zip(state.losses, means, strict=True))
         if state.step == steps:
@@ -222,7 +223,11 @@ def _look(
     if answer == "time":
         state.ending = "time"
     if state.save and not state.row:  # a checkpoint is of one process, but for all
-        state.total.copy_(fabric.all_reduce(state.total.clone(), reduce_op="mean"))
+        state.total.copy_(_over_processes(fabric, state.total, "mean"))
+
+
+def _over_processes(fabric: Fabric, total: torch.Tensor, how: str) -> torch.Tensor:
+    return cast(torch.Tensor, fabric.all_reduce(total.clone(), reduce_op=how))
 
 
 def _in_layout(pair: Pair, layout: torch.memory_format) -> Pair:

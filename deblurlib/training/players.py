@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -33,13 +33,13 @@ class Player:
     #: ``{"name": "adam", "lr": 1e-4}``, a key of :data:`OPTIMISERS` and its arguments. ``"rates":
     #: {"layers.2": 0.1}`` multiplies the rate of the parameters whose names begin so; the longest
     #: match counts.
-    optimiser: Mapping[str, object]
+    optimiser: Mapping[str, Any]
     #: ``{"name": "polynomial", "power": 0.3}``, a key of :data:`SCHEDULES` and its arguments;
     #: ``"warmup": n`` lets the rate rise over the first n steps.
-    schedule: Mapping[str, object] = field(default_factory=lambda: {"name": "constant"})
+    schedule: Mapping[str, Any] = field(default_factory=lambda: {"name": "constant"})
     #: ``{"norm": 3.0}`` scales the gradients down to that norm; ``"of": "lstm."`` only those of the
     #: parameters whose names begin so.
-    clip: Mapping[str, object] | None = None
+    clip: Mapping[str, Any] | None = None
     ema: float | None = None  # decay of a moving average of the weights, such as 0.999
     #: after every so many steps the optimiser forgets its moments, as where a code makes a new one
     #: each epoch (S1's does).
@@ -58,16 +58,17 @@ class Player:
                 f'clip is {{"norm": ...}} or {{"norm": ..., "of": ...}}, not {self.clip}'
             )
         self.clipped = named(self.model, self.clip.get("of", "")) if self.clip else None
-        self.model.to(fabric.device, memory_format=layout)
+        # PyTorch's types do not know that it takes both
+        self.model.to(fabric.device, memory_format=layout)  # type: ignore[call-overload]
         self.learn()
         self.learning = [p for p in self.model.parameters() if p.requires_grad]
         if unknown := self.weights.keys() - set(self.losses):
             raise InputError(f"there is no loss {min(unknown)!r} to weigh")
         if self.ema:
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.ema))
-        used = torch.compile(self.model, backend=compile) if compile else self.model
+        compiled = torch.compile(self.model, backend=compile) if compile else self.model
         optimiser = make_optimiser(self.model, self.optimiser)
-        self.network, self.adjust = fabric.setup(used, optimiser)
+        self.network, self.adjust = fabric.setup(cast(nn.Module, compiled), optimiser)
         self.adjust.zero_grad()
         self.moments = self.adjust.optimizer
         self.precision = fabric.strategy.precision
@@ -94,7 +95,8 @@ class Player:
     def total(self, losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What the player minimises: the sum of its losses, each with its weight."""
         counted = {name: loss for name, loss in losses.items() if name not in self.measures}
-        return sum(self.weights.get(name, 1.0) * loss for name, loss in counted.items())
+        one, *others = (self.weights.get(name, 1.0) * loss for name, loss in counted.items())
+        return sum(others, one)
 
     @property
     def noted(self) -> Sequence[str]:
@@ -111,7 +113,7 @@ class Player:
 
     def move(self) -> None:
         """Move the weights along their gradients."""
-        if self.clipped is not None:
+        if self.clip is not None and self.clipped is not None:
             # not Fabric's own: it clips all that the optimiser adjusts
             self.precision.unscale_gradients(self.moments)
             nn.utils.clip_grad_norm_(self.clipped, self.clip["norm"])

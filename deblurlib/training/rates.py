@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import InputError
+from ..names import unknown_name
 
 #: name -> class; its arguments are those of PyTorch's.
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -41,14 +43,14 @@ SCHEDULES: dict[str, Callable[..., float]] = {
 }
 
 
-def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.optim.Optimizer:
+def make_optimiser(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
     """The optimiser that ``settings`` describe, see :class:`Player`; one group for each rate."""
     rest = dict(settings)
     if not {"name", "lr"} <= rest.keys():
         raise InputError(f"an optimiser needs a name and a rate lr, not {rest}")
     name, lr, rates = rest.pop("name"), rest.pop("lr"), dict(rest.pop("rates", {}))
     if name not in OPTIMISERS:
-        raise InputError(f"optimiser {name!r} is none of {', '.join(OPTIMISERS)}")
+        raise unknown_name("optimiser", name, OPTIMISERS)
     for prefix in rates:
         named(model, prefix)
     groups: dict[float, list[nn.Parameter]] = {}
@@ -62,7 +64,7 @@ def make_optimiser(model: nn.Module, settings: Mapping[str, object]) -> torch.op
         raise InputError(f"optimiser {name}: {error}") from None
 
 
-def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
+def rate_factor(schedule: Mapping[str, Any], step: int, steps: int) -> float:
     """The factor of the learning rate in a step, counted from 0, of ``steps``.
 
     >>> rate_factor({"name": "polynomial", "power": 0.3}, 50, 100)  # the scale-recurrent network's
@@ -71,7 +73,7 @@ def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
     rest = dict(schedule)
     name, warmup = rest.pop("name", None), rest.pop("warmup", 0)
     if name not in SCHEDULES:
-        raise InputError(f"schedule {name!r} is none of {', '.join(SCHEDULES)}")
+        raise unknown_name("schedule", name, SCHEDULES)
     try:
         factor = SCHEDULES[name](step / steps, **rest)
     except TypeError as error:
@@ -80,7 +82,7 @@ def rate_factor(schedule: Mapping[str, object], step: int, steps: int) -> float:
 
 
 def set_rates(
-    optimiser: torch.optim.Optimizer, schedule: Mapping[str, object], step: int, steps: int
+    optimiser: torch.optim.Optimizer, schedule: Mapping[str, Any], step: int, steps: int
 ) -> None:
     """Give each group of :func:`make_optimiser` its rate for a step."""
     factor = rate_factor(schedule, step, steps)

@@ -7,7 +7,7 @@ made of frames, and a set of them. Taught in chapter 01.
 """
 
 from .averaging import GHOSTS, VideoPair, motion, pairs, write_pairs
-from .reading import Clip, examine, read_frames
+from .reading import Clip, examine, promised_frames, read_frames
 from .writing import CONTAINERS, check_video, write_video
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "examine",
     "motion",
     "pairs",
+    "promised_frames",
     "read_frames",
     "write_pairs",
     "write_video",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 
 from .. import degrade, files, images
 from ..errors import InputError
+from ..names import Average
 from .reading import read_frames
 
 GHOSTS = 2.0  # pixels between neighbouring frames, above which their mean shows copies
@@ -37,28 +39,30 @@ def motion(before: np.ndarray, after: np.ndarray) -> float:
     """How far things move from one frame to the next: pixels, exceeded by one in twenty.
 
     The 95th percentile of dense optical flow (OpenCV's DIS), measured on frames reduced to at most
-    480 pixels a side.
+    480 pixels a side. Frames are ``(H, W, 3)``, uint8.
     """
     full = before.shape[1::-1]  # width, height
     scale = min(LONG_SIDE / max(full), 1.0)
     size = [max(round(side * scale), SHORT_SIDE) for side in full]
-    small = [
+    one, other = (
         cv2.resize(cv2.cvtColor(f, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         for f in (before, after)
-    ]
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(*small, None)
+    )
+    measure: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = measure.calc(one, other, None)  # OpenCV's types know no None
     flow = flow * (np.array(full) / np.array(size))  # back to pixels of the frame
     return float(np.percentile(np.linalg.norm(flow, axis=-1), 95))
 
 
 def pairs(
-    frames: Iterator[np.ndarray], window: int, average: str, stride: int | None = None
+    frames: Iterator[np.ndarray], window: int, average: Average, stride: int | None = None
 ) -> Iterator[VideoPair]:
     """Average windows of frames; see :func:`deblurlib.degrade.expose`.
 
     Only one window of frames is held in memory.
 
     Args:
+        frames: ``(H, W, 3)`` each, uint8.
         window: frames to average; odd, so that one is in the middle.
         stride: from one window to the next; by default ``window``, so that none overlap.
 
@@ -93,7 +97,7 @@ def write_pairs(
     source: str | Path,
     out: str | Path,
     window: int = 7,
-    average: str = "light",
+    average: Average = "light",
     stride: int | None = None,
     progress: Callable[[VideoPair], None] = lambda pair: None,
 ) -> Path:

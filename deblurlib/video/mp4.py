@@ -26,7 +26,7 @@ UNKNOWN = (LookupError, OSError, ValueError, OverflowError, struct.error)
 Span = tuple[int, int]  # of the bytes of a box's content: the first, and the one after the last
 
 
-def shown_frames(path: str | os.PathLike) -> int | None:
+def shown_frames(path: str | os.PathLike[str]) -> int | None:
     """How many frames of the first video track its edit list shows.
 
     What several edits show is counted several times.
@@ -44,7 +44,7 @@ def shown_frames(path: str | os.PathLike) -> int | None:
         return None
 
 
-def has_sound(path: str | os.PathLike) -> bool:
+def has_sound(path: str | os.PathLike[str]) -> bool:
     """Whether a track of the file holds sound; not, where that cannot be told (see above)."""
     try:
         with Path(path).open("rb") as file:
@@ -121,9 +121,10 @@ def _timescale(content: bytes) -> int:
 def _find(file: BinaryIO, span: Span, *kinds: str) -> Span:
     """The content of the first box of a kind and, inside, of the next kind; LookupError."""
     for kind in kinds:
-        span = next((content for name, content in _boxes(file, span) if name == kind), None)
-        if span is None:
+        found = next((content for name, content in _boxes(file, span) if name == kind), None)
+        if found is None:
             raise LookupError(kind)
+        span = found
     return span
 
 

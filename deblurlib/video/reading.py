@@ -86,6 +86,19 @@ def read_frames(source: str | Path) -> Iterator[np.ndarray]:
         raise InputError(f"{source}: no frame in it that can be read")
 
 
+def promised_frames(source: str | Path) -> int | None:
+    """About how many frames :func:`read_frames` gives, without reading them; ``None``: unknown.
+
+    Raises:
+        InputError: as of :func:`read_frames`, where that shows at once.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return len(_in_order(source))
+    with _opened(source) as (_, promised):
+        return promised if promised > 0 else None
+
+
 def _folder_frames(folder: Path) -> Iterator[np.ndarray]:
     for path in _in_order(folder):
         frame = files.decode(files.read_bytes(path), str(path))

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import IO, Any, cast
 
 import cv2
 import numpy as np
@@ -34,7 +35,7 @@ MATRICES = {"bt709": "bt709", "smpte170m": "bt601", "bt470bg": "bt601", "bt2020n
 QUALITY = 16
 
 
-def check_video(path: str | os.PathLike, size: tuple[int, int]) -> None:
+def check_video(path: str | os.PathLike[str], size: tuple[int, int]) -> None:
     """Raise an :class:`InputError` unless a video of this size can be written there.
 
     Args:
@@ -51,11 +52,11 @@ def check_video(path: str | os.PathLike, size: tuple[int, int]) -> None:
 
 
 def write_video(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     frames: Iterable[np.ndarray],
     size: tuple[int, int],
     rate: float,
-    source: str | os.PathLike | None = None,
+    source: str | os.PathLike[str] | None = None,
 ) -> tuple[str, ...]:
     """Write a video file, one frame after the other; its suffix says the container.
 
@@ -114,7 +115,7 @@ def ffmpeg_command(
     path: Path,
     size: tuple[int, int],
     rate: float,
-    source: str | os.PathLike | None = None,
+    source: str | os.PathLike[str] | None = None,
 ) -> list[str]:
     """The command that makes a video file of the RGB frames that it reads, and of a sound.
 
@@ -126,7 +127,7 @@ def ffmpeg_command(
     command = [program, "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{width}x{height}", "-framerate", str(exact), "-i", "pipe:0"]
     codec = None if source is None else _sound_codec(program, source, container)
-    if codec is not None:
+    if source is not None and codec is not None:
         command += ["-i", _as_file(source), "-map", "0:v", "-map", SOUND, "-c:a", codec]
     # nothing else of the source: not its place, its date, or how it was turned
     command += ["-map_metadata", "-1", "-map_chapters", "-1"]
@@ -140,10 +141,14 @@ def ffmpeg_command(
     return [*command, "-f", container, _as_file(path)]
 
 
-_QUIETLY = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+_QUIETLY: dict[str, Any] = {
+    "stdin": subprocess.DEVNULL,
+    "stderr": subprocess.DEVNULL,
+    "check": False,
+}
 
 
-def _sound_codec(program: str, source: str | os.PathLike, container: str) -> str | None:
+def _sound_codec(program: str, source: str | os.PathLike[str], container: str) -> str | None:
     """``copy``, or ``aac`` where the container does not take the sound; ``None``: there is none."""
     for codec, kind in (("copy", container), ("aac", "null")):
         command = [program, "-v", "quiet", "-i", _as_file(source), "-map", "0:a", "-c", "copy"]
@@ -153,7 +158,7 @@ def _sound_codec(program: str, source: str | os.PathLike, container: str) -> str
     return None
 
 
-def _colours(program: str, source: str | os.PathLike) -> list[str]:
+def _colours(program: str, source: str | os.PathLike[str]) -> list[str]:
     """Options that give the frames the source's meaning of colours, where it says one.
 
     OpenCV reads by what the file says, and as BT.601 where it says nothing. So does ffmpeg write.
@@ -177,7 +182,7 @@ def _colours(program: str, source: str | os.PathLike) -> list[str]:
     return options
 
 
-def _as_file(path: str | os.PathLike) -> str:
+def _as_file(path: str | os.PathLike[str]) -> str:
     return f"file:{os.path.abspath(path)}"  # or it takes what is before a colon as a protocol
 
 
@@ -188,18 +193,19 @@ def _pipe(command: Sequence[str], frames: Iterable[np.ndarray]) -> None:
         process = subprocess.Popen(
             command, stdin=-1, stdout=subprocess.DEVNULL, stderr=told, start_new_session=True
         )
+        pipe = cast(IO[bytes], process.stdin)  # -1 has made it
         try:
             with suppress(BrokenPipeError):  # it has ended, and said why
                 for frame in frames:
-                    process.stdin.write(np.ascontiguousarray(frame).data)
-                process.stdin.close()
+                    pipe.write(np.ascontiguousarray(frame).data)
+                pipe.close()
             failed = process.wait() != 0
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
             with suppress(OSError):
-                process.stdin.close()
+                pipe.close()
         if failed:
             told.seek(0)
             lines = told.read().decode("utf-8", "replace").strip().splitlines()
@@ -218,7 +224,7 @@ def _by_opencv(
     path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], rate: float
 ) -> None:
     be_silent()
-    code = cv2.VideoWriter_fourcc(*"mp4v")
+    code = cv2.VideoWriter.fourcc(*"mp4v")
     try:
         writer = cv2.VideoWriter(os.path.abspath(path), cv2.CAP_FFMPEG, code, rate, size)
     except UnicodeEncodeError:

@@ -7,8 +7,10 @@ were scored; the four scenes of reds_small were added when three scenes had deci
 
 from __future__ import annotations
 
+from typing import Any
+
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
-SCORING = {
+SCORING: dict[str, Any] = {
     "protocols": ("gaussian-rgb",),
     "measures": ("gradient_similarity", "blur_effect", "checkerboard"),
 }

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 
@@ -63,7 +64,13 @@ def candidates() -> Iterator[tuple[str, Restore]]:
     }
     for name, (function, values) in grids.items():
         for arguments in itertools.product(*values):
-            yield f"{name} {arguments}", lambda y, k, f=function, g=arguments: f(y, k, *g)
+            yield f"{name} {arguments}", partial(_given, function, arguments)
+
+
+def _given(
+    function: Callable[..., torch.Tensor], more: tuple, y: torch.Tensor, k: torch.Tensor
+) -> torch.Tensor:
+    return function(y, k, *more)
 
 
 def stopped_richardson_lucy(y: torch.Tensor, k: torch.Tensor, factor: float) -> torch.Tensor:

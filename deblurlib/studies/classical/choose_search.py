@@ -17,6 +17,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -50,7 +51,7 @@ def pairs(sharp: ImageSet) -> Iterator[Pair]:
     for i, key in enumerate(sharp.keys):
         x = images.quantise(images.grey(images.centre_crop(sharp[i], SIDE + WINDOW - 1)))[None]
         for seed, waiting in enumerate((False, True)):
-            yield degrade.sample(x, lambda g, w=waiting: shaken(g, w), seed, [key])
+            yield degrade.sample(x, partial(shaken, waiting=waiting), seed, [key])
 
 
 def searches() -> Iterator[tuple[str, Search]]:

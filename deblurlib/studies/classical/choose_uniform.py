@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from typing import cast
 
-from ... import evaluation, psf, restoration, runs
+from ... import evaluation, models, psf, restoration, runs
 from ...data import hold_out, open_images, open_pairs
 from ...errors import require
 from ...evaluation import Case
@@ -31,7 +32,7 @@ from .recipes import SIDE
 from .uniform import always
 
 SHARE, MOST = 0.1, 20  # of the train part that is kept back; images of it
-GRIDS = {
+GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     BLIND: {"sigma": (0.5, 1.0, 2.0, 3.0), "iterations": (3, 10)},
     "blind-richardson-lucy": {"size": (5, 9, 15), "iterations": (3, 10)},
     PLAIN: {"iterations": (10, 20, 40)},
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     require(len(arguments) in (1, 2), "give images, or pairs and a run: imagenet=PATH")
     source, *run = arguments
     if run:
-        model = runs.find(runs.root(), run[0]).model().eval()
+        model = cast(models.KernelNet, runs.find(runs.root(), run[0]).model().eval())
         cases = evaluation.cases_of_pairs(open_pairs(source, "train").reduced(SIDE))
         methods = [
             restoration.stitched(model, f"patches of {patch}, {overlap} shared", patch, overlap)

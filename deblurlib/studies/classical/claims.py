@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from ...errors import require
 from ...evaluation import MEASURES
-from ...runs import Run
+from ..archive import AnyRun
 from ..claims import Claim, validation_images
 
 __all__ = ["both", "real_claims", "source_tests", "uniform_claims"]
@@ -154,7 +155,7 @@ def uniform_claims(rows: Sequence[Mapping]) -> list[Claim]:
     return sorted(listed, key=lambda claim: claim.id)
 
 
-def real_claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
+def real_claims(trained: Sequence[AnyRun], rows: Sequence[Mapping]) -> list[Claim]:
     """The claims of Phase II.
 
     Args:
@@ -165,7 +166,10 @@ def real_claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
     """
     table = by_method(rows)
     own = next(r.recipe.degradation or REAL for r in trained if r.recipe.name != "06/guess")
-    listed = [_claim(table, *claim[:3], own, *claim[4:]) for claim in OF_REAL]
+    listed = [
+        _claim(table, *(id_, quote, key, own, one, other, what, sign))
+        for id_, quote, key, _, one, other, what, sign in OF_REAL
+    ]
     if any(row["degradation"] == MEASURED for row in rows):
         listed.append(_claim(table, *OF_LEVIN))
     return sorted([*listed, *_of_histories(trained)], key=lambda claim: claim.id)
@@ -191,9 +195,9 @@ def both(
     """
     one, other = (table.get((method, degradation), {}) for method in (first, second))
     trained = [seeds for rows in (one, other) if (seeds := {seed for seed, _ in rows} - {None})]
-    seeds = sorted(set.intersection(*trained)) if trained else [None]
+    shared = sorted(set.intersection(*trained)) if trained else [None]
     found = {}
-    for seed in seeds:
+    for seed in shared:
         of_one, of_other = (_of_seed(rows, seed) for rows in (one, other))
         for image in of_one.keys() & of_other.keys():
             found[seed, image] = _score(of_one[image], key), _score(of_other[image], key)
@@ -254,14 +258,15 @@ def _claim(
     )
 
 
-def _of_histories(trained: Sequence[Run]) -> list[Claim]:
+def _of_histories(trained: Sequence[AnyRun]) -> list[Claim]:
     """Whether the critic's network improves, and whether the critic is fooled; by seed."""
     runs = sorted(
         (r for r in trained if r.recipe.name == "06/real-gan"), key=lambda r: r.recipe.seed
     )
     psnrs = [[row["val_psnr"] for row in run.history] for run in runs]
     right = [[row["critic_accuracy"] for row in run.history] for run in runs]
-    common = {"seeds": [run.recipe.seed for run in runs], "n_images": validation_images(runs[0])}
+    common: dict[str, Any] = {"seeds": [run.recipe.seed for run in runs]}
+    common["n_images"] = validation_images(runs[0])
     later = min(4, len(psnrs[0])) - 1  # a smoke's history is shorter
     risen = [values[later] - values[later // 2] for values in psnrs]
     fooled = [float(np.nanmean(values[len(values) // 2 :])) - 0.5 for values in right]

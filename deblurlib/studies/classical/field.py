@@ -15,6 +15,7 @@ import torch
 
 from ... import degrade, images, models, psf, restoration
 from ...data import ImageSet, PairSet
+from ...degrade.field import Weighted
 from ...evaluation import Case
 from ...restoration import Method
 from ...restoration.patches import OVERLAP, PATCH, grid_for, grid_spans
@@ -24,7 +25,8 @@ __all__ = ["blurred", "cases", "local_kernels", "methods", "sigmas", "weights_of
 
 NODES, NARROW, WIDE, SIZE = (3, 4), 0.5, 4.0, 25  # of the grid; sigmas' range and window, pixels
 LARGEST = (320, 448)  # pixels of an image that is blurred
-WEIGHTED = ("result", "source")  # see :func:`deblurlib.degrade.convolve_field`
+#: see :func:`deblurlib.degrade.convolve_field`
+WEIGHTED: tuple[Weighted, ...] = ("result", "source")
 CHANGES = ("gradual", "abrupt")  # between the nodes: in proportion, or half-way, as at an edge
 
 
@@ -34,7 +36,7 @@ def sigmas(key: int) -> torch.Tensor:
     return NARROW + (WIDE - NARROW) * drawn
 
 
-def weights_of(size: tuple[int, int], nodes: torch.Tensor, change: str) -> torch.Tensor:
+def weights_of(size: Sequence[int], nodes: torch.Tensor, change: str) -> torch.Tensor:
     """Each node's weight at each pixel, ``(N, H, W)``; see :data:`CHANGES`."""
     weights = degrade.grid_weights(*size, *nodes.shape)
     if change == "gradual":
@@ -43,7 +45,7 @@ def weights_of(size: tuple[int, int], nodes: torch.Tensor, change: str) -> torch
 
 
 def blurred(
-    x: torch.Tensor, nodes: torch.Tensor, weighted: str, change: str = "gradual"
+    x: torch.Tensor, nodes: torch.Tensor, weighted: Weighted, change: str = "gradual"
 ) -> tuple[torch.Tensor, ...]:
     """An image ``(1, C, H, W)`` blurred by a field of Gaussians, and what is left of it sharp.
 
@@ -66,7 +68,7 @@ def blurred(
 
 
 def cases(
-    sharp: ImageSet | PairSet, weighted: str, change: str
+    sharp: ImageSet | PairSet, weighted: Weighted, change: str
 ) -> Iterator[tuple[Case, torch.Tensor]]:
     """The middles of a set's sharp images, blurred so, and the sigmas at the nodes of each."""
     for i, key in enumerate(sharp.keys):
@@ -77,7 +79,7 @@ def cases(
 
 
 def local_kernels(
-    nodes: torch.Tensor, size: tuple[int, int], overlap: int, change: str
+    nodes: torch.Tensor, size: Sequence[int], overlap: int, change: str
 ) -> torch.Tensor:
     """The kernel at the middle of each patch of a grid that covers ``size``: ``(R, S, h, w)``."""
     grid = grid_for(size, PATCH, OVERLAP)
@@ -98,7 +100,7 @@ def methods(model: models.KernelNet, nodes: torch.Tensor, change: str) -> Sequen
 
     def with_true(overlap: int, name: str) -> Method:
         def restore(y: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor:
-            kernels = local_kernels(nodes, tuple(y.shape[-2:]), overlap, change)
+            kernels = local_kernels(nodes, y.shape[-2:], overlap, change)
             return restoration.restore_patches(y, kernels, model.deconvolve, overlap)
 
         return Method(name, restore, "patches with the kernels that blurred")

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -93,7 +94,7 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None, draws: int = DRAW
         folder: where to write; by default where the method ``kernelnet-rl`` is looked for.
         draws: blurs of each photograph.
     """
-    model, origin = run.model().eval(), run.origin
+    model, origin = cast(models.KernelNet, run.model().eval()), run.origin
     scores = by_width([score(model, pair) for pair in pairs(test, draws)])
     scored_on = {"name": test.name, "split": test.split, "fingerprint": test.fingerprint}
     data = origin["made_with"]["data"]["name"]

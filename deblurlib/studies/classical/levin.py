@@ -64,14 +64,14 @@ def read(source: Path) -> Iterator[Case]:
             variables = matlab.numbers(read_bytes(file), str(file))
             if missing := {*"xyf"} - variables.keys():
                 raise InputError(f"{file}: not one of Levin's files ({min(missing)} is not in it)")
-            arrays = [np.asarray(variables[name], np.float64) for name in "xyf"]
-            yield file.stem, file.stem.partition("_")[0], *arrays
+            x, y, k = (np.asarray(variables[name], np.float64) for name in "xyf")
+            yield file.stem, file.stem.partition("_")[0], x, y, k
         return
     try:
         with np.load(source, allow_pickle=False) as archive:
             for n, (image, kernel) in enumerate(archive["image_kernel"].tolist()):
-                arrays = (archive["sharp"][n], archive["blurred"][n], archive[f"kernel{kernel}"])
-                yield f"im{image:02d}_ker{kernel:02d}", f"im{image:02d}", *arrays
+                x, y, k = archive["sharp"][n], archive["blurred"][n], archive[f"kernel{kernel}"]
+                yield f"im{image:02d}_ker{kernel:02d}", f"im{image:02d}", x, y, k
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         wrong = InputError(f"{source}: not an .npz of Levin's set ({error})")
         raise unreadable(source, error) or wrong from None
@@ -99,7 +99,7 @@ def aligned(x: np.ndarray, y: np.ndarray, stored: np.ndarray, name: str) -> torc
         for down in offsets
         for right in offsets
     }
-    place = min(errors, key=errors.get)
+    place = min(errors, key=lambda place: errors[place])
     if not errors[place] <= 10 ** (-LEAST / 10):
         raise InputError(f"{name}: its kernel does not lead from its sharp to its blurred image")
     moved = k.roll(place, (-2, -1))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any, cast
 
 import torch
 
-from ... import evaluation, machine, places, restoration
+from ... import evaluation, machine, models, places, restoration
 from ...data import ImageSet, PairSet, holds_pairs, open_images, open_pairs
+from ...degrade.field import Weighted
 from ...errors import InputError
 from ...restoration import Method
 from ...runs import Recipe, Run
@@ -37,14 +39,16 @@ LEVIN, SHIFT = "levin09", 8  # measured kernels; the best shift's bound, pixels
 IN_FIELD = 6  # images that a known field blurs
 FULL_SIZE = "recorded, full size"
 #: what rows call the kinds of :mod:`.field` -> how it is weighted, and how it changes
-FIELDS = {f"{c} field, by {w}": (w, c) for w, c in product(field.WEIGHTED, field.CHANGES)}
+FIELDS: dict[str, tuple[Weighted, str]] = {
+    f"{c} field, by {w}": (w, c) for w, c in product(field.WEIGHTED, field.CHANGES)
+}
 #: the methods on Levin's pairs that nothing is trained for, and the network that ships
 ON_LEVIN = ("blind-richardson-lucy", BLIND, "blind-edges", "srn")
 
 
 def measure(
     archive: Archive, profile: str, seeds: Sequence[int], data: str
-) -> tuple[list[Mapping], list[Mapping], ImageSet | PairSet]:
+) -> tuple[list[dict], list[dict], ImageSet | PairSet]:
     """Rows, judged claims and the test pairs, as :func:`deblurlib.studies.open_study` wants them.
 
     Pairs elsewhere, at full size, and Levin's are scored at `report` and `full`, where the networks
@@ -61,15 +65,15 @@ def measure(
     networks = [run for run in runs if run not in guesses]
     rows = archive.score(networks, **SCORING)
     rows += archive.score([run for run in guesses if not isinstance(run, Run)], **SCORING)
-    new = [[run for run in some if isinstance(run, Run)] for some in (networks, guesses)]
-    rows += rounded(score_reduced(*new, networks[0].recipe))
+    new, guessing = ([run for run in some if isinstance(run, Run)] for some in (networks, guesses))
+    rows += rounded(score_reduced(new, guessing, networks[0].recipe))
     test = _test(data)
-    if new[1]:
-        rows += rounded(score_field(new[1][0], test))
+    if guessing:
+        rows += rounded(score_field(guessing[0], test))
     elif guesses:  # those rows say no run
         rows += [row for row in read_rows(archive.rows) if row["degradation"] in FIELDS]
     if whole:
-        rows += rounded(score_beyond(*new, data))
+        rows += rounded(score_beyond(new, guessing, data))
     rows = in_order(once(rows))
     final = whole and data == "gopro_scenes" and len(seeds) >= ENOUGH
     return rows, judge(real_claims(runs, rows), final), test
@@ -94,7 +98,8 @@ def stitched(run: Run, device: torch.device | str) -> tuple[Method, dict]:
     Its patches of 128 pixels were the best of those that :mod:`.choose_uniform` tries, and did harm
     all the same.
     """
-    return restoration.stitched(run.model().eval().to(device)), label_of(run, ", stitched")
+    model = cast(models.KernelNet, run.model().eval().to(device))
+    return restoration.stitched(model), label_of(run, ", stitched")
 
 
 def score_reduced(networks: Sequence[Run], guesses: Sequence[Run], recipe: Recipe) -> list[dict]:
@@ -110,7 +115,8 @@ def score_reduced(networks: Sequence[Run], guesses: Sequence[Run], recipe: Recip
     listed += [(restoration.of_run(r, device), label_of(r, ", whole")) for r in guesses[:1]]
     listed += [(restoration.find_method("srn", device), {"method": "srn"})]
     listed += [(restoration.METHODS["unsharp-mask"], {"method": "unsharp-mask"})]
-    common = {"data": recipe.label, "channels": "rgb", "degradation": recipe.degradation or REAL}
+    common: dict[str, Any] = {"data": recipe.label, "channels": "rgb"}
+    common |= {"degradation": recipe.degradation or REAL}
     common |= {"draw": DRAW} if recipe.degradation else {}
     return rows_of(listed, cases(recipe), common, device, **SCORING)
 
@@ -118,7 +124,7 @@ def score_reduced(networks: Sequence[Run], guesses: Sequence[Run], recipe: Recip
 def score_field(guess: Run, test: ImageSet | PairSet) -> list[dict]:
     """Rows of the blur that varies and is known, see :mod:`.field`."""
     device = torch.device("cpu")  # its kernels are there
-    model = guess.model().eval()
+    model = cast(models.KernelNet, guess.model().eval())
     rows = []
     for setting, (weighted, change) in FIELDS.items():
         common = {"data": test.name, "channels": "rgb", "degradation": setting, "draw": DRAW}
@@ -154,7 +160,7 @@ def _on_pairs(
     pairs: PairSet,
     degradation: str,
     grey: int = 0,
-    **options,
+    **options: Any,
 ) -> list[dict]:
     channels = "grey" if grey else "rgb"
     common = {"data": pairs.name, "channels": channels, "degradation": degradation}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -36,7 +37,7 @@ def ship(run: Run, test: ImageSet, folder: Path | None = None) -> dict:
         test: photographs that it is scored on, made grey.
         folder: where to write; by default where ``plug-and-play`` looks.
     """
-    model = run.model().eval()
+    model = cast(models.Denoiser, run.model().eval())
     card = run.origin | {
         "scored_on": {"name": test.name, "split": test.split, "fingerprint": test.fingerprint},
         "scores": [score(model, test, level) for level in LEVELS],

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 
-from ... import classical, degrade, evaluation, machine, psf, restoration
+from ... import classical, degrade, evaluation, machine, models, psf, restoration
 from ...data import ImageSet, open_images
 from ...degrade import SETTINGS
 from ...evaluation import Case
@@ -45,7 +46,7 @@ ENOUGH = 3  # seeds
 UNIFORM, CLIPPED, MIRRORED = "s5-gaussian-uniform", "s5-gaussian-clipped", f"{S5}, reflect"
 #: what rows call it -> its method and settings: from ones; from S5's Gaussian; from the one that
 #: was best, as the iterations were, on images that the trainings kept back: :mod:`.choose_uniform`
-BLINDLY: dict[str, tuple[str, dict[str, float]]] = {
+BLINDLY: dict[str, tuple[str, dict[str, Any]]] = {
     "blind-richardson-lucy": ("blind-richardson-lucy", {"size": 5, "iterations": 3}),
     BLIND: (BLIND, {"sigma": 1.0, "iterations": 3}),
     NARROW: (BLIND, {"sigma": 0.5, "iterations": 3}),
@@ -62,7 +63,7 @@ Kernels = Callable[[torch.Tensor], torch.Tensor]  # of y (B, C, H, W): (B, h, w)
 
 def measure(
     archive: Archive, profile: str, seeds: Sequence[int], data: str
-) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+) -> tuple[list[dict], list[dict], ImageSet]:
     """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
 
     At `report` that takes a processor of two cores half an hour, after the trainings.
@@ -96,8 +97,12 @@ def classical_methods() -> list[tuple[Method, dict]]:
 def always(sigma: float) -> Method:
     """Accelerated Richardson-Lucy with one Gaussian for all images, whatever blurred them."""
     kernel = psf.gaussian(sigma)
-    find = {"find_kernel": lambda y, **settings: kernel.to(y).expand(len(y), -1, -1)}
-    return replace(METHODS[PLAIN], name=f"always sigma={sigma:g}", blind=True, **find)
+
+    def find(y: torch.Tensor, **settings: Any) -> torch.Tensor:
+        return kernel.to(y).expand(len(y), -1, -1)
+
+    name = f"always sigma={sigma:g}"
+    return replace(METHODS[PLAIN], name=name, blind=True, find_kernel=find)
 
 
 def score_classical(test: ImageSet, device: torch.device | str = "auto") -> list[dict]:
@@ -140,7 +145,7 @@ def score_networks(
 
 def handed_to(run: Run, name: str, device: torch.device | str = "cpu") -> Method:
     """The method that hands the kernel which a run of ``06/guess`` finds to another method."""
-    model = run.model().to(machine.device(device))
+    model = cast(models.KernelNet, run.model().to(machine.device(device)))
     other = restoration.find_method(name, device)
     return replace(other, blind=True, find_kernel=lambda y, **settings: model.kernel(y.float()))
 
@@ -161,7 +166,7 @@ def _rows(
     return rows_of(listed, cases(test, setting), common, device, **SCORING)
 
 
-def with_kernels(rows: Sequence[Mapping], runs: Sequence[Run], test: ImageSet) -> list[Mapping]:
+def with_kernels(rows: Sequence[Mapping], runs: Sequence[Run], test: ImageSet) -> list[dict]:
     """The rows with each image's ``sigma`` and, of S5's setting, the guessed kernel's error.
 
     The identity's kernel is a single point. Rows that have these already keep them.
@@ -174,7 +179,7 @@ def with_kernels(rows: Sequence[Mapping], runs: Sequence[Run], test: ImageSet) -
         place = row["method"], row.get("run"), row["image"]
         if row["degradation"] == S5 and place in errors:
             more["kernel_error"] = errors[place]
-        found.append(rounded([more | row])[0])
+        found.append(rounded([{**more, **row}])[0])
     return found
 
 
@@ -194,11 +199,13 @@ def kernel_errors(runs: Sequence[Run], test: ImageSet) -> dict[tuple, float]:
         finders[label, None] = blind_kernel(name, **values)
     for run in runs:
         if run.recipe.name == "06/guess":
-            finders[run.recipe.name, run.id] = run.model().eval().kernel
+            finders[run.recipe.name, run.id] = cast(models.KernelNet, run.model().eval()).kernel
     errors = {}
     for case in cases(test, S5):
         for which, find in finders.items():
-            errors[*which, case.image] = psf.distance(find(case.y), case.kernel[None]).item()
+            if case.kernel is not None:
+                error = psf.distance(find(case.y), case.kernel[None])
+                errors[*which, case.image] = error.item()
     return errors
 
 

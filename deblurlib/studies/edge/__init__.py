@@ -7,6 +7,8 @@ when these had left their claims open; the chapter says so.
 
 from __future__ import annotations
 
+from typing import Any
+
 from .claims import claims, f_scores, lost, unsteadiness
 from .measuring import measure, seeds_of
 from .recipes import BLURS, CRITICS, SIZES_OF_IMAGES, recipes
@@ -26,4 +28,4 @@ __all__ = [
 ]
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
-SCORING = {"protocols": ("gaussian-rgb",)}
+SCORING: dict[str, Any] = {"protocols": ("gaussian-rgb",)}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
-from ...runs import Run
+from ..archive import AnyRun
 from ..claims import Claim, validation_images
 from .recipes import CRITICS
 
@@ -33,7 +33,7 @@ CIFAR_100 = {
 }
 
 
-def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
+def claims(trained: Sequence[AnyRun], rows: Sequence[Mapping]) -> list[Claim]:
     """All claims that were measured, with their measurements.
 
     Args:
@@ -70,10 +70,10 @@ def _less(psnr: Mapping[str, Mapping], *names: str) -> dict[str, list]:
         for place in shared
     ]
     seeds, images = zip(*shared, strict=True)
-    return {"values": values, "seeds": seeds, "scenes": images}
+    return {"values": values, "seeds": list(seeds), "scenes": list(images)}
 
 
-def _of_the_models(gain) -> list[dict]:
+def _of_the_models(gain: Callable[..., dict]) -> list[dict]:
     quote = "I designed two main models, which the latter performed the best"
     return [
         {
@@ -103,7 +103,7 @@ def _of_the_models(gain) -> list[dict]:
     ]
 
 
-def _of_the_settings(gain) -> list[dict]:
+def _of_the_settings(gain: Callable[..., dict]) -> list[dict]:
     quote = (
         "DeblurNet + EdgeNet can score better results on high resolution images with alot of "
         "artifacts"
@@ -145,7 +145,7 @@ def _of_the_settings(gain) -> list[dict]:
     ]
 
 
-def _of_the_controls(gain) -> list[dict]:
+def _of_the_controls(gain: Callable[..., dict]) -> list[dict]:
     controls = (
         ("03f", "A predicted edge map helps DeblurNet", "predicted", "zero", "zeros in its place"),
         (
@@ -192,7 +192,7 @@ def _of_the_controls(gain) -> list[dict]:
     ]
 
 
-def _of_edges(trained: Sequence[Run]) -> list[dict]:
+def _of_edges(trained: Sequence[AnyRun]) -> list[dict]:
     """The claims on EdgeNets with a critic: on the validation images, by their histories."""
     curves = f_scores(trained)
     plain = curves["edges"]
@@ -228,7 +228,7 @@ def _of_edges(trained: Sequence[Run]) -> list[dict]:
     return listed
 
 
-def f_scores(trained: Sequence[Run]) -> dict[str, np.ndarray]:
+def f_scores(trained: Sequence[AnyRun]) -> dict[str, np.ndarray]:
     """F-scores of predicted edges over the training (seeds, rows), by the recipe's own name.
 
     A training that ended early has 0 from then on.
@@ -254,5 +254,5 @@ def lost(curves: Mapping[str, np.ndarray], slug: str) -> float:
     return float((ends < curves["edges"][: len(ends), -1] - LOST).mean())
 
 
-def _slug(run: Run) -> str:
+def _slug(run: AnyRun) -> str:
     return run.recipe.name.partition("/")[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...data import ImageSet, classes, open_images
 from ...runs import Recipe
@@ -21,7 +21,7 @@ FEWER = ("deblurnet", "unbounded-edges", "adversarial")
 
 def measure(
     archive: Archive, profile: str, seeds: Sequence[int], data: str
-) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+) -> tuple[list[dict], list[dict], ImageSet]:
     """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
 
     The rows of ``data`` also say each image's class, where that is known.

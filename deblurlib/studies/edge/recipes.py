@@ -8,6 +8,7 @@ by validation, once, from those of :func:`sweep`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ...edges import CANNY
 from ...runs import Recipe
@@ -80,7 +81,7 @@ def sweep(profile: str, data: str) -> list[dict]:
 def main(profile: str, data: str) -> list[dict]:
     """S2's setting: its models, and what tells whether it is edges that help."""
     listed = compared(profile, data)
-    joint = {"fourth": "predicted", "edges": EDGES}
+    joint: dict[str, Any] = {"fourth": "predicted", "edges": EDGES}
     listed += [
         _unet("unet-wide", "unet-wide", profile, data),
         _unet("unet-residual", "unet-wide", profile, data, residual=True),
@@ -163,7 +164,7 @@ def _standing(edges: dict, name: str, profile: str, data: str) -> dict:
     return _deblurnet(name, profile, data, fourth="predicted") | {"parts": {"edges": edges}}
 
 
-def _deblurnet(name: str, profile: str, data: str, width: int = 16, **arguments) -> dict:
+def _deblurnet(name: str, profile: str, data: str, width: int = 16, **arguments: Any) -> dict:
     return _recipe(name, "deblurnet", {"width": width, **arguments}, profile, data)
 
 
@@ -182,9 +183,7 @@ def _edges(name: str, profile: str, data: str) -> dict:
     }
 
 
-def _recipe(
-    name: str, model: str, arguments: Mapping[str, object], profile: str, data: str
-) -> dict:
+def _recipe(name: str, model: str, arguments: Mapping[str, Any], profile: str, data: str) -> dict:
     return {
         "name": f"03/{name}",
         "model": model,

@@ -6,6 +6,8 @@ scored. The trainings' histories were known by then, so which trainings are lost
 
 from __future__ import annotations
 
+from typing import Any
+
 from .claims import accuracies, claims, is_lost
 from .measuring import measure, seeds_of
 from .recipes import LENGTHS, SCHEDULES, recipes
@@ -23,7 +25,7 @@ __all__ = [
 ]
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
-SCORING = {
+SCORING: dict[str, Any] = {
     "protocols": ("gaussian-rgb",),
     "measures": ("gradient_similarity", "spectrum_distance", "checkerboard", "colour_drift"),
 }

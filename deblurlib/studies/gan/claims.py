@@ -6,11 +6,13 @@ All trainings count, also those that are lost.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...evaluation import MEASURES
 from ...runs import Run
+from ..archive import AnyRun
 from ..claims import Claim, validation_images
 
 #: a training is lost if it ends so many dB below doing nothing, on the validation images
@@ -118,7 +120,7 @@ OF_SCORES = (
 )
 
 
-def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
+def claims(trained: Sequence[AnyRun], rows: Sequence[Mapping]) -> list[Claim]:
     """All claims, with their measurements.
 
     Args:
@@ -160,12 +162,12 @@ def _of_scores(
     )
 
 
-def _of_critics(trained: Sequence[Run]) -> list[Claim]:
+def _of_critics(trained: Sequence[AnyRun]) -> list[Claim]:
     """Whether the critic wins, by how often it is right in the second half of a training."""
     right = accuracies(trained)
     n_images = validation_images(next(r for r in trained if r.recipe.name == "04/source"))
     what = "how often the critic is right, in the second half of the training"
-    common = {"sign": 1, "unit": "share", "margin": 0.05, "n_images": n_images}
+    common: dict[str, Any] = {"sign": 1, "unit": "share", "margin": 0.05, "n_images": n_images}
     seeds = sorted(right["source"].keys() & right["one-to-one"].keys())
     less = [right["one-to-one"][seed] - right["source"][seed] for seed in seeds]
     above = [right["source"][seed] - 0.5 for seed in seeds]
@@ -184,7 +186,7 @@ def _of_critics(trained: Sequence[Run]) -> list[Claim]:
     ]
 
 
-def accuracies(trained: Sequence[Run]) -> dict[str, dict[int, float]]:
+def accuracies(trained: Sequence[AnyRun]) -> dict[str, dict[int, float]]:
     """How often each critic is right in the second half of its training, by recipe and seed."""
     right: dict[str, dict[int, float]] = {}
     for run in trained:

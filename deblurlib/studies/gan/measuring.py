@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -36,7 +36,7 @@ ONCE = ("rate-", "critic-", "wide")  # names of those with one seed begin so
 
 def measure(
     archive: Archive, profile: str, seeds: Sequence[int], data: str
-) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+) -> tuple[list[dict], list[dict], ImageSet]:
     """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
 
     S3's full width takes a GPU: without one it is left out, unless it was trained or published.

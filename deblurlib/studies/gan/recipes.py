@@ -9,6 +9,7 @@ once, from those of :func:`sweep`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...models.autoencoder import SKIPS
 from ...runs import Recipe
@@ -62,7 +63,9 @@ def losses(profile: str, data: str) -> list[dict]:
     return [*listed, source(profile, data)]
 
 
-def source(profile: str, data: str, name: str = "source", width: int = WIDTH, **arguments) -> dict:
+def source(
+    profile: str, data: str, name: str = "source", width: int = WIDTH, **arguments: Any
+) -> dict:
     """S3: its table, 1 - SSIM and a critic with equal weights, three updates to one."""
     recipe = _recipe(name, profile, data, width=width, **arguments)
     return _against(recipe, width=width)

@@ -7,11 +7,12 @@ of the report were scored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...perception import MEASURES
-from ...runs import Run
+from ..archive import AnyRun
 from ..claims import Claim, losses, scores, validation_images
 from . import on_losses, on_scores
 from .measuring import measure
@@ -43,7 +44,7 @@ __all__ = [
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`. Of a middle of 84 pixels, the
 #: interior of 64 is scored, which every network sees whole.
-SCORING = {
+SCORING: dict[str, Any] = {
     "side": 84,
     "protocols": ("gaussian-rgb",),
     "measures": tuple(MEASURES),
@@ -51,7 +52,7 @@ SCORING = {
 }
 
 
-def scored(trained: Sequence[Run]) -> list[Run]:
+def scored(trained: Sequence[AnyRun]) -> list[AnyRun]:
     """The runs to score on the test images; for all others, their validation losses are enough.
 
     Of the trainings with SGD, those at the rates with the lowest validation losses are scored.
@@ -65,7 +66,7 @@ def scored(trained: Sequence[Run]) -> list[Run]:
     return [run for run in trained if counts(run.recipe.name.partition("/")[2])]
 
 
-def claims(trained: Sequence[Run], rows: Sequence[Mapping]) -> list[Claim]:
+def claims(trained: Sequence[AnyRun], rows: Sequence[Mapping]) -> list[Claim]:
     """All claims of the chapter, with their measurements.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...data import ImageSet, open_images
@@ -23,7 +23,7 @@ def measure(
     data: str,
     anchor_train: str = "sample",
     anchor_test: str = "sample",
-) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+) -> tuple[list[dict], list[dict], ImageSet]:
     """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
 
     Args:

@@ -7,6 +7,7 @@ its old size, both with a bicubic kernel. Recipe, training and scores are the ch
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ __all__ = ["make_pairs", "recipe", "shrink_and_enlarge"]
 SCALE = 3
 #: PSNR of luma, which papers give, less that of grey: luma is grey times 219/255, and a shift.
 LUMA_DB = 1.322
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "smoke": {"steps": 2, "batch": 2, "crop": 9},
     "quick": {"steps": 100, "batch": 4, "crop": 21},
     "report": {"steps": 15_000, "batch": 16, "crop": 21, "every": 1_500},
@@ -36,7 +37,7 @@ def shrink_and_enlarge(x: torch.Tensor, scale: int = SCALE) -> torch.Tensor:
     MATLAB's imresize, with which the paper made its images. Sides must be multiples of ``scale``.
     """
     height, width = x.shape[-2:]
-    options = {"mode": "bicubic", "antialias": True}
+    options: dict[str, Any] = {"mode": "bicubic", "antialias": True}
     small = F.interpolate(x, (height // scale, width // scale), **options)
     return images.quantise(F.interpolate(images.quantise(small), (height, width), **options))
 

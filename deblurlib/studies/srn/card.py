@@ -14,9 +14,10 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,18 +27,21 @@ from ... import degrade, evaluation, files, images, machine, models, perception,
 from ...data import holds_pairs, open_images, open_pairs
 from ...errors import InputError
 from ...evaluation import Case
+from ...names import Protocol
 from ...restoration import Method
 
 __all__ = ["compare_tiles", "fill_in", "find_grids", "keep_sharp", "measure", "score", "tables"]
 
 SEED = 0
-PROTOCOL = "gaussian-rgb"
+PROTOCOL: Protocol = "gaussian-rgb"
 QUALITY, NOISE = 60, 0.02  # of JPEG; of the range
 PERIODS = (2, 4, 8)  # of grids, pixels
 OUTSTANDING = 3  # a peak that photographs themselves do not have
 PHOTOS = "koehler_blurry"  # wider and higher than a tile
-KEPT = ("n", "ssim_protocol", "win_rate", "identity_psnr", "psnr", "psnr_gain")
-KEPT += ("identity_ssim", "ssim", "seconds")
+KEPT = (
+    *("n", "ssim_protocol", "win_rate", "identity_psnr", "psnr", "psnr_gain"),
+    *("identity_ssim", "ssim", "seconds"),
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def _origin(name: str, trial: Trial, method: Method) -> dict:
     found = opened(trial.data, trial.split)
     if not holds_pairs(trial.data):
         found = found.first(trial.first)
-    origin = {"name": name, "data": found.name, "split": found.split}
+    origin: dict[str, Any] = {"name": name, "data": found.name, "split": found.split}
     origin |= {"fingerprint": found.fingerprint, "degradation": trial.degradation}
     origin |= {"spoilt": trial.spoilt, "contaminated": method.has_seen(found.name)}
     return origin
@@ -181,12 +185,12 @@ def compare_tiles(method: Method) -> list[dict]:
         if min(y.shape[-2:]) <= tile:
             raise InputError(f"{name}: not higher and wider than a tile of {tile}")
         row = {"image": name, "psnr": round(restoration.tile_difference(y, method, tile), 2)}
-        lines = [
+        down, right = (
             list(range(tile - overlap // 2, side - overlap // 2, tile - overlap))
             for side in y.shape[-2:]
-        ]
+        )
         for how, z in (("tiled", restoration.restore(y, method)), ("whole", method(y[None])[0])):
-            row[how] = round(restoration.seam_energy(z[None], *lines).item(), 3)
+            row[how] = round(restoration.seam_energy(z[None], down, right).item(), 3)
         rows.append(row)
     return rows
 
@@ -272,7 +276,7 @@ def fill_in(text: str, made: Mapping[str, Sequence[str]]) -> str:
     return text
 
 
-def _mean(values) -> float:
+def _mean(values: Iterable[float]) -> float:
     counted = list(values)
     return sum(counted) / len(counted)
 

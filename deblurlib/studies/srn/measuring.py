@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 
@@ -23,7 +24,7 @@ from .recipes import ENCODED, LIGHT, WIDTHS, recipes
 __all__ = ["score_beyond", "seeds_of"]
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
-SCORING = {
+SCORING: dict[str, Any] = {
     "protocols": ("gaussian-rgb",),
     "measures": ("gradient_similarity", "checkerboard"),
 }
@@ -33,8 +34,10 @@ ENOUGH = 3  # seeds
 #: the arms that were trained once, for want of a GPU's time (of the wide ones, one scale takes
 #: least of it and has all seeds); and those that were not trained
 ONCE = ("two-scales", "wide", "wide-no-recurrence")
-LEFT_OUT = ("kernel-3", "decoder-sub-pixel", "decoder-bilinear", "paper", "direct", "wide-plain")
-LEFT_OUT += ("between-deconvolution", "between-sub-pixel", "srn", *WIDTHS)
+LEFT_OUT = (
+    *("kernel-3", "decoder-sub-pixel", "decoder-bilinear", "paper", "direct", "wide-plain"),
+    *("between-deconvolution", "between-sub-pixel", "srn", *WIDTHS),
+)
 PAIRS = ("gopro_scenes", "reds_small")  # recorded, of real cameras
 #: the arms that are also scored on other blur than their own
 BEYOND = ("whole", "one-scale", "no-recurrence", "plain", "light")
@@ -43,7 +46,7 @@ OTHER = {ENCODED: LIGHT, LIGHT: ENCODED}
 
 def measure(
     archive: Archive, profile: str, seeds: Sequence[int], data: str
-) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+) -> tuple[list[dict], list[dict], ImageSet]:
     """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
 
     At `report` that is a GPU's work of eight minutes, and a processor's of days. Recorded pairs are
@@ -100,11 +103,12 @@ def score_beyond(
     """
     recipe, rows = run.recipe, []
     if recipe.degradation in OTHER:
-        other = replace(recipe, degradation=OTHER[recipe.degradation])
-        rows += _rows(run, cases(other, test), recipe.label, other.degradation, device)
+        setting = OTHER[recipe.degradation]
+        other = replace(recipe, degradation=setting)
+        rows += _rows(run, cases(other, test), recipe.label, setting, device)
     if recipe.name == "05/whole":
         label = f"{recipe.label}-cut"
-        cut = _cut(cases(recipe, test), run.model().multiple)
+        cut = _cut(cases(recipe, test), cast(int, run.model().multiple))
         rows += _rows(run, cut, label, recipe.degradation, device)
     for name in pairs:
         found = evaluation.cases_of_pairs(open_pairs(name, "test"))
@@ -113,10 +117,10 @@ def score_beyond(
 
 
 def _rows(
-    run: Run, found: Iterable[Case], data: str, degradation: str, device: torch.device | str
+    run: Run, found: Iterable[Case], data: str, degradation: str | None, device: torch.device | str
 ) -> list[dict]:
     device = machine.device(device)
-    common = {"data": data, "channels": "rgb", "degradation": degradation}
+    common: dict[str, Any] = {"data": data, "channels": "rgb", "degradation": degradation}
     common |= {} if degradation == "recorded" else {"draw": DRAW}
     methods = [(restoration.of_run(run, device), label_of(run))]
     return rows_of(methods, found, common, device, **SCORING)

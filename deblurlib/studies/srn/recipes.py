@@ -9,6 +9,8 @@ There the network that makes the image itself, as S4's does, was a decibel below
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...data import holds_pairs
 from ...runs import Recipe
 
@@ -41,7 +43,7 @@ SIZES = {
 WIDTH = 16  # of the study's networks: half of the published one's
 RATE, WIDE_RATE = 5e-4, 3e-4
 #: slug -> arguments of the network that differ from the whole one's
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "one-scale": {"scales": 1},
     "two-scales": {"scales": 2},
     "no-recurrence": {"recurrence": "none"},
@@ -70,7 +72,7 @@ def recipes(profile: str, seed: int, data: str) -> list[Recipe]:
     Recorded pairs are taken as they are; sharp images are blurred by a camera's path.
     """
     setting = None if holds_pairs(data) else ENCODED
-    common = {"data": data, "degradation": setting, "seed": seed}
+    common: dict[str, Any] = {"data": data, "degradation": setting, "seed": seed}
     listed = [Recipe(**fields, **common) for fields in study(profile)]
     if setting:
         listed.append(Recipe(**arm("light", profile), **common | {"degradation": LIGHT}))
@@ -97,11 +99,12 @@ def study(profile: str) -> list[dict]:
 def wide(profile: str) -> list[dict]:
     """Some of the parts, varied at the published width."""
     rate = {"optimiser": {"name": "adam", "lr": WIDE_RATE}}
-    changes = {"wide": {}} | {f"wide-{slug}": PARTS[slug] for slug in WIDE}
+    changes: dict[str, dict[str, Any]] = {"wide": {}}
+    changes |= {f"wide-{slug}": PARTS[slug] for slug in WIDE}
     return [arm(slug, profile, **{"width": 2 * WIDTH} | c) | rate for slug, c in changes.items()]
 
 
-def arm(slug: str, profile: str, **changed: object) -> dict:
+def arm(slug: str, profile: str, **changed: Any) -> dict:
     """The study's training of a network that differs from the whole one in some arguments.
 
     Adam and the loss are S4's; the rate's course, the clip of all gradients and the precision are

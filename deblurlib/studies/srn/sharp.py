@@ -30,6 +30,7 @@ from PIL import Image
 from ... import degrade, images, perception, psf
 from ...data import open_images, open_pairs
 from ...errors import require
+from ...names import Boundary
 from ...sharpness import WIDTH, blur_width
 
 __all__ = ["photographs", "table", "widths"]
@@ -94,7 +95,7 @@ def _blurred(x: torch.Tensor, number: int) -> Iterator[tuple[str, torch.Tensor]]
         for name in ("s4-camera", "s5-gaussian"):
             drawn = degrade.SETTINGS[name](torch.Generator().manual_seed(number))
             if drawn.parameters.get("sigma", 1) >= 1:
-                boundary = "valid" if drawn.blur.ndim == 3 else "reflect"
+                boundary: Boundary = "valid" if drawn.blur.ndim == 3 else "reflect"
                 yield name, degrade.apply(x[None], [drawn], 0, [number], boundary).y[0]
 
 
@@ -122,7 +123,7 @@ def widths(part: str) -> list[Looked]:
 def table(rows: Sequence[Looked], limit: float) -> list[str]:
     """In Markdown: the share of each kind that is left alone, in each condition."""
     lines = [f"| | n | {' | '.join(CONDITIONS)} |", "| :--- | ---: | ---: | ---: | ---: |"]
-    groups = {f"sharp: `{r.data}`": [] for r in rows if r.kind == SHARP}
+    groups: dict[str, list[Looked]] = {f"sharp: `{r.data}`": [] for r in rows if r.kind == SHARP}
     groups |= {f"blurred: {r.kind}": [] for r in rows if r.kind != SHARP}
     for row in rows:
         name = f"sharp: `{row.data}`" if row.kind == SHARP else f"blurred: {row.kind}"

@@ -14,10 +14,12 @@ import json
 import statistics
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 from ... import files, machine, models, restoration
+from ...names import Precision
 from ...restoration import Method
 
 __all__ = ["speeds", "with_speeds"]
@@ -31,15 +33,17 @@ def speeds(method: Method) -> list[dict]:
     """The median time that a frame of :data:`FRAME` takes on the method's device, in seconds."""
     y = torch.rand(3, *FRAME, generator=torch.Generator().manual_seed(0)).to(method.device)
     rows = []
-    for precision in ["32"] + ["bf16"] * machine.computes_bf16(method.device):
+    device = method.device or torch.device("cpu")
+    computed: list[Precision] = ["32", "bf16"] if machine.computes_bf16(device) else ["32"]
+    for precision in computed:
         timed, taken = method.with_precision(precision), []
         for _ in range(1 + ROUNDS):  # the first one is not counted
             began = time.perf_counter()
             restoration.restore(y, timed).cpu()  # waits for a GPU
             taken.append(time.perf_counter() - began)
-        rows.append({"device": machine.device_name(method.device), "precision": precision})
+        row: dict[str, Any] = {"device": machine.device_name(device), "precision": precision}
         median = float(f"{statistics.median(taken[1:]):.3g}")
-        rows[-1] |= {"frame": list(FRAME), "seconds": median}
+        rows.append(row | {"frame": list(FRAME), "seconds": median})
     return rows
 
 

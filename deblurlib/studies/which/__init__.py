@@ -5,6 +5,8 @@ What is compared, in which unit and beyond which margin was fixed before anythin
 
 from __future__ import annotations
 
+from typing import Any
+
 from .board import PROTOCOLS, names
 from .columns import recorded_sets
 from .lines import lines
@@ -14,4 +16,4 @@ from .recipes import recipes
 __all__ = ["SCORING", "lines", "measure", "names", "recipes", "recorded_sets"]
 
 #: How the chapter scores, see :func:`deblurlib.studies.score`.
-SCORING = {"protocols": PROTOCOLS}
+SCORING: dict[str, Any] = {"protocols": PROTOCOLS}

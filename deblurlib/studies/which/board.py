@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 import torch
 
 from ... import degrade, files, fingerprint, images, machine, restoration, runs
-from ...errors import require
+from ...errors import InputError, require
 from ...evaluation import Case
 from ...restoration import METHODS, Method
 from ...restoration.trusting import trust
@@ -62,7 +62,7 @@ def score(
     return rows
 
 
-def _measured(column: Column, found: Sequence[Case]) -> list[dict]:
+def _measured(column: Column, found: Iterable[Case]) -> list[dict]:
     """The rows; those of some images say what of the result contradicts the blurred image."""
     device = machine.device("auto")
     methods = methods_for(column, device)
@@ -87,11 +87,13 @@ def contradiction(method: Method, case: Case, device: torch.device | str = "cpu"
     x_hat = images.quantise(method(case.y.to(device), kernel).cpu())
     found = trust(case.y, x_hat)
     shares = {"flagged": found.flagged_share.item(), "answered": found.answered_share.item()}
-    return shares | ({} if kernel is None else {"reblurred": reblurred(x_hat, case)})
+    return shares | ({} if case.kernel is None else {"reblurred": reblurred(x_hat, case)})
 
 
 def reblurred(x_hat: torch.Tensor, case: Case) -> float:
     """How far a restoration, blurred by a case's kernel, is from its blurred image, in levels."""
+    if case.kernel is None:
+        raise InputError(f"{case.image}: its kernel is not known")
     again = degrade.convolve(x_hat, case.kernel, "valid")
     seen = images.centre_crop(case.y, *again.shape[-2:])
     return 255 * (again - seen).square().mean().sqrt().item()

@@ -56,7 +56,7 @@ def _of_cells(
     for method, kind in cells:
         for place, (one, nothing) in both(table, kind, "psnr", method, "identity").items():
             gains.setdefault(place, []).append(one - nothing)
-    whole = {place: np.mean(v) for place, v in gains.items() if len(v) == len(cells)}
+    whole = {place: float(np.mean(v)) for place, v in gains.items() if len(v) == len(cells)}
     return _claim(id_, quote, f"PSNR: {what}", whole, sign) if whole else None
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
 
 from ... import images
 from ...data import PairSet, batches, open_images, open_pairs
-from ...degrade import SETTINGS
+from ...degrade import SETTINGS, Degradation
 from ...evaluation import Case
 from ..scoring import DRAW
 
@@ -46,14 +49,14 @@ class Column:
         return self.kind in KERNELS or self.data == MEASURED
 
     @property
-    def common(self) -> Mapping[str, object]:
+    def common(self) -> Mapping[str, Any]:
         """What all of its rows say."""
         channels = "grey" if self.data == MEASURED else "rgb"
         common = {"data": self.data, "channels": channels, "degradation": self.name}
         return common if self.kind == "recorded" else common | {"draw": DRAW}
 
     @property
-    def options(self) -> Mapping[str, object]:
+    def options(self) -> Mapping[str, Any]:
         """Options of :func:`deblurlib.evaluation.evaluate`: measured kernels are shifted."""
         return {"align": SHIFT} if self.data == MEASURED else {}
 
@@ -63,7 +66,7 @@ class Column:
             return _recorded(open_pairs(self.data, "test"), 1 if self.data == MEASURED else 0)
         test = open_images(self.data, "test").first(count)
 
-        def draw(generator):
+        def draw(generator: torch.Generator) -> Degradation:
             return replace(SETTINGS[self.kind](generator), noise=self.noise)
 
         pairs = batches.evaluation_pairs(test, draw, DRAW)

@@ -60,7 +60,7 @@ def _column(data: str, degradation: str, rows: Sequence[Mapping]) -> list[dict]:
     for line in evaluation.summary(rows):
         method = line.pop("method")
         by_image, scenes = gains[method]
-        ends = {"lo": None, "hi": None}
+        ends: dict[str, float | None] = {"lo": None, "hi": None}
         if method == "identity":
             ends = {"lo": 0.0, "hi": 0.0}
         elif len(set(scenes)) > 1:
@@ -95,7 +95,7 @@ def groups_of(
         scene_of: each image's; of fewer than three scenes there is one group.
     """
     means = {method: float(np.mean(list(v.values()))) for method, v in gains.items()}
-    left = sorted(means, key=means.get, reverse=True)
+    left = sorted(means, key=lambda method: means[method], reverse=True)
     groups: dict[str, int] = {}
     while left:
         best, *others = left

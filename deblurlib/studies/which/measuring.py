@@ -5,7 +5,7 @@ Taught in chapter 07.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -32,7 +32,7 @@ ENOUGH = 3  # seeds
 
 def measure(
     archive: Archive, profile: str, seeds: Sequence[int], data: str
-) -> tuple[list[Mapping], list[Mapping], ImageSet]:
+) -> tuple[list[dict], list[dict], ImageSet]:
     """Rows, judged claims and the test images, as :func:`deblurlib.studies.open_study` wants them.
 
     At `report` and `full`, recorded pairs are scored, too. The leaderboard's rows are kept in the
