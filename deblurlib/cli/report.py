@@ -49,8 +49,6 @@ def report(
     from ..report import keys
     from ..report import site as rendering
 
-    if site:
-        rendering.check_installed()
     choose_device(device)
     if site:  # before the minutes that the chapters take
         rendering.check_installed()

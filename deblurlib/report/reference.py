@@ -86,12 +86,10 @@ def fields(kind: type) -> dict[str, str]:
     if not hasattr(kind, "__dataclass_fields__") and not hasattr(kind, "_fields"):
         return {}
     module = importlib.import_module(kind.__module__)
-    (node,) = ast.parse(inspect.getsource(kind)).body
-    first = inspect.getsourcelines(kind)[1]
-    ast.increment_lineno(node, first - 1)
-    declared = [each for each in ast.walk(node) if isinstance(each, ast.AnnAssign)]
-    named = [(each.target.id, each) for each in declared if isinstance(each.target, ast.Name)]
-    comments = {name: _comment(module, each) for name, each in named}
+    tree = ast.parse(inspect.getsource(kind))
+    ast.increment_lineno(tree, inspect.getsourcelines(kind)[1] - 1)
+    declared = [node for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    comments = {ast.unparse(n.target): _comment(module, n) for n in declared}
     return {name: comment for name, comment in comments.items() if comment}
 
 
