@@ -376,3 +376,18 @@ def test_a_shift_does_not_bring_back_on_one_side_what_leaves_on_the_other():
 def test_what_cannot_be_compared_is_named(k_hat, k, named):
     with pytest.raises(InputError, match=named):
         psf.distance(k_hat, k)
+
+
+# ---- what looks wrong of a measured kernel
+
+
+def test_a_kernel_with_a_background_or_off_its_middle_raises_doubts_and_no_other():
+    for k in (psf.gaussian(2.0), psf.box(5), psf.disk(4.0), psf.motion(15, 30)):
+        assert psf.doubts(k) == []
+    k = psf.gaussian(2.0, 21)
+    (doubt,) = psf.doubts((k + 0.2 / k.numel()) / 1.2)
+    assert doubt.startswith("17% of its light lies evenly under it")
+    (doubt,) = psf.doubts(k.roll((2, -3), (0, 1)))
+    assert "-3.0 pixels to the right of its middle and +2.0 below" in doubt
+    with pytest.raises(InputError, match="one kernel"):
+        psf.doubts(k[None])

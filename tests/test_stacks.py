@@ -452,3 +452,44 @@ def test_of_damage_anywhere_come_planes_or_a_sentence():
                 outcomes.add((str(error).partition(": ")[0], "refused"))
     assert {kind for kind, _ in outcomes} == {*KINDS}
     assert len(outcomes) > len(KINDS) * 1.5
+
+
+# ---- dim ones, and sensors
+
+
+@pytest.mark.parametrize("name", ["wiener", "plug-and-play"])
+def test_a_dim_stack_of_16_bits_is_restored_as_its_copy_in_floats(deblur, name):
+    dim = np.round(100 + 300 * np.stack([BLOBS, BLOBS[::-1]])).astype(np.uint16)
+    save("dim.tif", dim)
+    save("floats.tif", dim.astype(np.float32))
+    np.save("k.npy", KERNELS[1].numpy())
+    code, _, err = deblur(
+        "dim.tif", "floats.tif", "-o", "new", "--kernel", "k.npy", "--method", name
+    )
+    assert (code, err) == (0, "")
+    whole, floats = (tifffile.imread(f"new/{n}.tif") for n in ("dim", "floats"))
+    assert whole.dtype == np.uint16
+    assert np.abs(whole - floats.clip(0)).max() <= 0.5 + 1e-3
+    assert np.abs(floats - dim).max() > 1
+
+
+def test_a_pixel_that_no_lens_made_is_told(deblur):
+    stack = 100 + 300 * np.stack([BLOBS, BLOBS[::-1]]).astype(np.float32)
+    save("fine.tif", stack)
+    assert deblur("fine.tif", "-o", "new")[2] == ""
+    stack[1, 3, 0] = 30_000
+    save("hot.tif", stack)
+    assert "hot.tif: its brightest pixel stands" in deblur("hot.tif", "-o", "new")[2]
+
+
+def test_a_name_of_two_suffixes_keeps_both(deblur):
+    save("cells.ome.tif", GREY, ome=True)
+    assert deblur("cells.ome.tif")[0] == 0
+    assert Path("cells_deblurred.ome.tif").exists()
+
+
+def test_what_looks_wrong_of_a_kernel_is_told(deblur):
+    save("stack.tif", GREY)
+    np.save("k.npy", (KERNELS[0] + 0.01).numpy())
+    err = deblur("stack.tif", "-o", "new", "--kernel", "k.npy", "--method", "wiener")[2]
+    assert "k.npy: 55% of its light lies evenly under it" in err

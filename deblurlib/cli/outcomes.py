@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from .command import Told, printable, say, write_json
@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 NAMES = 3  # kinds of files that are named at most, of those passed over
 
 
-def with_lines(outcomes: Iterable[Outcome], target: str | None) -> list[Outcome]:
-    """The outcomes, all of them; each a line of JSON as well, if that is asked for."""
+def with_lines(
+    outcomes: Iterable[Outcome], target: str | None, about: Mapping[str, object]
+) -> list[Outcome]:
+    """The outcomes, all of them; each a line of JSON as well, if that is asked for.
+
+    Args:
+        about: what each line says of how it was done.
+    """
     kept: list[Outcome] = []
 
     def records() -> Iterator[dict]:
         for outcome in outcomes:
             kept.append(outcome)
-            yield _record(outcome)
+            yield _record(outcome) | dict(about)
 
     if target is None:
         return list(outcomes)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from .. import __version__
 from ..errors import InputError
 from ..names import Precision
 from .command import (
@@ -133,11 +134,14 @@ def restore(
     check_files([kernel] if kernel is not None else [])
     numbers = None if frames is None else parse_frames(frames)
     values = parse_settings(settings)
-    from .. import files, restoration
+    from .. import files, psf, restoration
 
     on = choose_device(device)
     chosen = _choose(method, on, kernel is not None, values)
     k = None if kernel is None else files.read_kernels(kernel)
+    if kernel is not None and k is not None and k.ndim == 2:
+        for doubt in psf.doubts(k):
+            note(f"{kernel}: {doubt}")
     chosen = chosen.with_precision(cast(Precision, precision))
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
     request = restoration.Request(
@@ -162,7 +166,10 @@ def restore(
                 done = restoration.restore_files(given, request, out, watch)
             aside = json_file == STDOUT
             told = (outcome_told(outcome, dry_run, aside) for outcome in done)
-            outcomes += with_lines(told, json_file)
+            about: dict[str, object] = {"version": __version__, "method": chosen.name, "device": str(on)}
+            about |= {"settings": {name: s.value for name, s in chosen.settings.items()}}
+            about |= {"strength": strength, "kernel": None if kernel is None else str(kernel)}
+            outcomes += with_lines(told, json_file, about | {"dry_run": dry_run})
     except KeyboardInterrupt:
         print(f"deblur: {_stopped(given, frames)}", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
@@ -200,7 +207,7 @@ def _choose(
 
     if name is None and with_kernel:
         name = restoration.WITH_KERNEL
-        note(f"a kernel is given: {name} uses it best; see --method")
+        note(f"a kernel is given, and used by {name}, the best on photographs; see --method")
     chosen = restoration.find_method(name or DEFAULT, on)
     if chosen.blind and with_kernel:
         cure = f"without --method, {restoration.WITH_KERNEL} uses it"

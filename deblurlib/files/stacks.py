@@ -45,6 +45,7 @@ class Stack:
     dtype: np.dtype  # uint8, uint16 or float32
     low: float  # of all values
     high: float
+    stands_out: float = 1.0  # how many times as bright the brightest pixel is as those around it
     description: bytes = b""  # as stored: ImageJ's, OME's XML, or any words
     labels: tuple[tuple, ...] = ()  # ImageJ's names of planes and colours, as tifffile takes tags
     order: directories.Order = "<"  # of its bytes, which these are in, too
@@ -88,15 +89,31 @@ def count_planes(file: BinaryIO, name: str) -> int:
     return 0 if plain else len(pages)
 
 
+def _stands_out(pixels: np.ndarray) -> float:
+    """How many times as bright the brightest pixel is as the brightest of its neighbours.
+
+    Above the picture's median: an offset of the camera does not count.
+    """
+    y, x, channel = map(int, np.unravel_index(int(pixels.argmax()), pixels.shape))
+    one = pixels[..., channel].astype(np.float64)
+    around = one[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].copy()
+    around[min(y, 1), min(x, 1)] = -np.inf
+    dark = np.median(one)
+    least = max(np.finfo(np.float32).tiny, 1e-6 * (one.max() - dark))
+    return float((one.max() - dark) / max(around.max() - dark, least))
+
+
 def examine_stack(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Stack:
     """What a TIFF file of planes holds. All of them are decoded, so that damage is found here.
 
     Raises:
         InputError: see :func:`read_planes`.
     """
-    low, high, count = np.inf, -np.inf, 0
+    low, high, lonely, count = np.inf, -np.inf, 1.0, 0
     for photo in read_planes(path, max_pixels):
-        low, high = min(low, photo.pixels.min()), max(high, photo.pixels.max())
+        if photo.pixels.max() > high:
+            high, lonely = photo.pixels.max(), _stands_out(photo.pixels)
+        low = min(low, photo.pixels.min())
         count += 1
     shape, dtype = photo.pixels.shape, photo.pixels.dtype
     with reading(path), open(path, "rb") as file:
@@ -104,7 +121,7 @@ def examine_stack(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) ->
         words = first.words(file, tiff.DESCRIPTION, str(path))
         labels = _labels(file, first, str(path))
     words = re.sub(DOUBLE, FLOAT, words, count=1)
-    size, values = shape[1::-1], (float(low), float(high))
+    size, values = shape[1::-1], (float(low), float(high), lonely)
     stack = Stack(str(path), count, size, shape[-1], dtype, *values, words, labels, first.order)
     places = set(re.findall(rb'FileName="([^"]*)"', words)) if stack.is_ome else set()
     why = f"a part of an OME-TIFF of {len(places)} files; join them first"

@@ -7,7 +7,7 @@ rows counted downwards. Kernels of other makers go through :func:`as_kernel`. Ta
 
 from .checking import as_kernel, check
 from .kernels import box, disk, from_path, gaussian, motion, shake, stack, transfer_function
-from .measuring import HARDLY, deviation, distance, extent
+from .measuring import HARDLY, deviation, distance, doubts, extent
 from .paths import trajectories, trajectory
 from .streaks import from_streak
 
@@ -19,6 +19,7 @@ __all__ = [
     "deviation",
     "disk",
     "distance",
+    "doubts",
     "extent",
     "from_path",
     "from_streak",

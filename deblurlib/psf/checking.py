@@ -54,7 +54,7 @@ def as_kernel(k: Array, name: str = "the kernel") -> torch.Tensor:
     facts = torch.stack([wide.amin(), wide.amax(), sums.amin(), sums.amax()]).tolist()
     low, high, least, most = facts
     require(math.isfinite(low) and math.isfinite(high), f"{name}: holds NaN or infinite values")
-    require(low >= 0, f"{name}: holds negative values")
+    require(low >= 0, f"{name}: holds negative values; set those to 0 if they are noise")
     off = max(1 - least, most - 1)
     if off >= ROUNDING and wide.ndim == 3 and wide.shape[0] == 1 and wide.shape[-1] == 1:
         raise InputError(f"{name}: may be a row or a column, being {tuple(wide.shape)}")
@@ -63,7 +63,10 @@ def as_kernel(k: Array, name: str = "the kernel") -> torch.Tensor:
     require(least > 0, f"{name}: holds nothing but zeros")
     if off >= ROUNDING:
         worst = least if 1 - least > most - 1 else most
-        warn(f"{name}: its sum was {worst:.6g}, so it was divided by it")
+        several = wide.ndim == 3 and wide.shape[0] > 1
+        were = f"the sums of its kernels were {least:.6g} to {most:.6g}, so each was divided by its"
+        was = f"its sum was {worst:.6g}, so it was divided by it"
+        warn(f"{name}: {were} own" if several else f"{name}: {was}")
         wide = wide / wide.amax((-2, -1), keepdim=True)  # of large numbers, the sum is infinite
         wide = wide / wide.sum((-2, -1), keepdim=True)
     down, right = (1 - side % 2 for side in wide.shape[-2:])

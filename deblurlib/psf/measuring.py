@@ -12,6 +12,9 @@ from .checking import check
 #: Pixels: a kernel found in a photograph whose :func:`deviation` is below is hardly a blur, for
 #: sharp photographs get such kernels, too.
 HARDLY = 1.0
+#: Of a measured kernel: the share of its light that may lie evenly under it, and how many pixels
+#: its centre may be off, before either is worth a word.
+EVEN, OFF = 0.05, 1.0
 
 
 def deviation(k: torch.Tensor) -> torch.Tensor:
@@ -34,6 +37,35 @@ def deviation(k: torch.Tensor) -> torch.Tensor:
         centre = (light * place).sum(-1, keepdim=True)
         variance = variance + (light * (place - centre).square()).sum(-1) / 2
     return variance.clamp(min=0).sqrt().to(k.dtype)
+
+
+def doubts(k: torch.Tensor) -> list[str]:
+    """What looks wrong of a measured kernel ``(h, w)``, in words; nothing where all looks right.
+
+    Light that lies evenly under all of it, as an offset or a background that was not taken away
+    does, and a centre of light that is off the middle, which shifts what is restored.
+
+    >>> from deblurlib.psf import gaussian
+    >>> doubts(gaussian(2.0)), doubts((gaussian(2.0) + 0.01) / (1 + 0.01 * 169))
+    ([], ['63% of its light lies evenly under it: is that a background, to be taken away before?'])
+    """
+    require(k.ndim == 2, f"doubts are about one kernel (h, w), not {tuple(k.shape)}")
+    light = check(k).detach().cpu().double()
+    found = []
+    even = float(light.flatten().quantile(0.05)) * light.numel()
+    if EVEN <= even <= 1 - EVEN:  # more is a box
+        why = "is that a background, to be taken away before?"
+        found.append(f"{even:.0%} of its light lies evenly under it: {why}")
+    middle = [(side - 1) / 2 for side in light.shape]
+    places = [torch.arange(side, dtype=torch.float64) for side in light.shape]
+    down = float((light.sum(1) * places[0]).sum()) - middle[0]
+    right = float((light.sum(0) * places[1]).sum()) - middle[1]
+    if max(abs(down), abs(right)) > OFF:
+        found.append(
+            f"its light is centred {right:+.1f} pixels to the right of its middle and {down:+.1f} "
+            f"below, and the result is shifted by as much"
+        )
+    return found
 
 
 def extent(k: torch.Tensor) -> tuple[float, float, float]:

@@ -99,7 +99,10 @@ def kind(path: Path) -> str:
 def beside(path: Path) -> Path:
     """Where the result goes, if nobody says where: beside the file or the folder."""
     if not path.is_dir():
-        return path.with_name(path.stem + RESULT + result_suffix(path))
+        # "cells.ome.tif" is named by two suffixes
+        of_ome = ".ome" if path.stem.lower().endswith(".ome") else ""
+        stem = path.stem[: len(path.stem) - len(of_ome)]
+        return path.with_name(f"{stem}{RESULT}{of_ome}{result_suffix(path)}")
     folder = path.resolve() if path.name in ("", "..") else path
     require(bool(folder.name), f"{path}: name a folder for the results, with -o")
     return folder.with_name(folder.name + RESULT)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, require
+import numpy as np
+
+from ..errors import InputError, InputWarning, require
 from ..files import Photo, Stack, check_tiff, examine_stack, read_planes, reduce, write_planes
 from .jobs import (
     Job,
@@ -22,7 +25,10 @@ from .jobs import (
     is_there,
 )
 from .restoring import restore
-from .units import unit_of
+from .units import unit_of_planes
+
+MOST = 65535  # of 16 bits
+LONELY = 5.0  # times as bright as all around it: no lens makes such a pixel, and a sensor may
 
 
 def restore_stack(
@@ -31,8 +37,8 @@ def restore_stack(
     """Restore each plane of a TIFF file by itself, into another of as many planes of its kind.
 
     One plane at a time is held. All are decoded before, so that damage is found before the work,
-    and floating-point values are scaled alike: see :func:`deblurlib.restoration.units.unit_of`. An
-    error is part of the outcome, and not raised.
+    and all are scaled alike: see :func:`deblurlib.restoration.units.unit_of_planes`. An error is
+    part of the outcome, and not raised.
 
     Args:
         job: the stack's path is its name.
@@ -59,6 +65,10 @@ def restore_stack(
         sizes = (size, stack.size)
         kind: dict[str, Any] = {"frames": stack.count, "called": "planes"}
         kept, lost = described(stack, size != stack.size)
+        if stack.stands_out >= LONELY:
+            why = f"its brightest pixel stands {stack.stands_out:.0f} times as high as those around"
+            what = "it, and all is scaled by it: replace a hot pixel before"
+            warnings.warn(f"{job.name}: {why} {what}", InputWarning, stacklevel=2)
         if request.dry_run:
             return Outcome(job.name, job.target, None, *sizes, lost=lost, **kind)
         write_planes(job.target, _planes(job, request, stack, size, watch), kept)
@@ -89,7 +99,7 @@ def _planes(
 ) -> Iterator[Photo]:
     """The restored planes, as they are asked for."""
     began, name = time.perf_counter(), Path(job.name).name
-    unit, kernels = unit_of(stack), request.kernel
+    unit, kernels = unit_of_planes(stack), request.kernel
 
     def tell(done: float) -> None:
         share, seconds = min(done / stack.count, 1.0), time.perf_counter() - began
@@ -108,6 +118,8 @@ def _planes(
         options = (request.method, kernel, request.device, request.tile, told)
         if unit is not None:
             x_hat = unit.unscaled(restore(unit.scaled(photo.pixels), *options, clip=False))
+            if not stack.floats:
+                x_hat = np.floor(x_hat + 0.5).clip(0, MOST).astype(np.uint16)
         else:
             x_hat = restore(photo.pixels, *options)
         yield replace(photo, pixels=x_hat)

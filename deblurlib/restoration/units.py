@@ -11,6 +11,7 @@ import numpy as np
 
 from ..files import Photo, Stack
 
+DIM = 65536 / 4  # of whole numbers of 16 bits
 DARK = 1 / 255  # values in [0, 1] that are less are black with 8 bits
 
 
@@ -52,6 +53,17 @@ def unit_of(stack: Stack | None) -> Unit | None:
         return Unit()
     zero = min(stack.low, 0.0)
     return Unit(zero, stack.high if stack.high > zero else zero + 1)
+
+
+def unit_of_planes(stack: Stack) -> Unit | None:
+    """As :func:`unit_of`, of a stack; whole numbers of 16 bits may be dim there, too.
+
+    A camera of 12 bits, or few photons, fill little of their range, and to a method that knows
+    photographs, or noise, nearly black is black. So of a stack that fills less than a quarter, the
+    highest value becomes 1.
+    """
+    dim = stack.dtype == np.uint16 and stack.channels in (1, 3) and stack.high < DIM
+    return Unit(0.0, max(stack.high, 1.0)) if dim else unit_of(stack)
 
 
 def as_levels(unit: Unit | None, *photos: Photo) -> list[Photo]:
