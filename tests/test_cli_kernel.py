@@ -66,7 +66,8 @@ def test_a_kernel_is_found_and_written_beside_the_photograph(kernel):
     assert files() == ["a.png", *FOUND]
     k, gain = (found[0] for found in classical.find_kernel(y, 9))
     assert torch.equal(read_kernel("a_kernel.npy"), k)
-    paths, spread, sure = out.splitlines()
+    paths, spread, sure, use = out.splitlines()
+    assert use == f"  to use it: deblur restore a.png --kernel {FOUND[0]}"
     assert paths == ", ".join(FOUND)
     along, across, angle = psf.extent(k)
     assert f"9 x 9 pixels; its light spreads by {along:.1f} pixels, at {angle:.0f} degr" in spread
@@ -318,7 +319,7 @@ def test_what_cannot_be_used_is_one_sentence(deblur, command):
     even = ("--method", "blind-edges", "--set", "size=30")
     assert_refused(*deblur("a.png", *even), "size must be an odd number, 3 to 99, not 30")
     assert_refused(*deblur("a.png", *BLIND, "--kernel", "k.npy"), "has no use for a kernel")
-    assert "needs a larger image than 40 x 50" in command("kernel", "a.png", "--size", "41")[2]
+    assert "needs a larger image than 50 x 40" in command("kernel", "a.png", "--size", "41")[2]
     assert not os.path.lexists("a_deblurred.png")
     _, out, _ = command("methods")
     (row,) = [line for line in out.splitlines() if " blind-edges " in line]

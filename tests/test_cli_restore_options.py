@@ -158,8 +158,25 @@ def test_who_stops_it_is_told_how_it_goes_on(deblur, monkeypatch):
     picture("a.png")
     code, _, err = deblur("a.png")
     assert code == 130
-    assert err == "deblur: stopped; with --skip-existing the same command goes on\n"
+    assert err == "deblur: stopped; nothing was written\n"
     assert files() == ["a.png"]
+    picture("b.png")
+    photos, whole = iter([0]), restore
+    monkeypatch.setattr(
+        restoration.batch, "restore", lambda *given: whole(*given) if [*photos] else stop()
+    )
+    code, _, err = deblur("a.png", "b.png", "-o", "out")
+    assert code == 130
+    assert err == "deblur: stopped; with --skip-existing the same command goes on\n"
+    assert files() == ["a.png", "b.png", "out/a.png"]
+
+
+def test_what_deblur_suggest_names_is_an_earlier_result(deblur):
+    for name in ("a.png", "a_deblurred_blind-edges.png", "a_deblurred_small.png"):
+        picture(name)
+    code, out, _ = deblur(".", "-o", "out")
+    assert (code, files("out")) == (0, ["a.png"])
+    assert "passed over: 2 from an earlier run" in out
 
 
 def test_a_folder_above_may_take_the_results(deblur):

@@ -179,7 +179,7 @@ def test_what_is_weak_or_apart_is_no_kernel():
         ((1, 1, 40, 40), 4, "size must be an odd whole number, 3 or more, not 4"),
         ((1, 1, 40, 40), 1, "size must be an odd"),
         ((1, 1, 40, 40), 9.0, "size must be an odd"),
-        ((1, 1, 40, 8), 9, "a kernel of 9 pixels needs a larger image than 40 x 8"),
+        ((1, 1, 40, 8), 9, "a kernel of 9 pixels needs a larger image than 8 x 40"),
         ((40, 40), 9, "images must be"),
     ],
 )

@@ -101,7 +101,7 @@ def find_kernel(y: Array, size: int = 31, search: Search = SEARCH) -> Pair:
     fits = isinstance(size, int) and size >= 3 and size % 2 == 1
     require(fits, f"size must be an odd whole number, 3 or more, not {size}")
     if min(y.shape[-2:]) < size:
-        have = f"{y.shape[-2]} x {y.shape[-1]}"
+        have = f"{y.shape[-1]} x {y.shape[-2]}"
         raise InputError(f"a kernel of {size} pixels needs a larger image than {have}")
 
     def run(y: torch.Tensor) -> Pair:

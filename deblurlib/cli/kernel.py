@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,8 @@ def kernel(
     say(", ".join(map(printable, targets)))
     say(f"  {found.spread}")
     say(f"  {found.certainty}")
+    words = ["deblur", "restore", str(photo), "--kernel", str(targets[0])]
+    say(f"  to use it: {printable(shlex.join(words))}")
 
 
 def _parse_point(text: str) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from .command import (
     show,
     write_json,
 )
+from .watching import about
 
 if TYPE_CHECKING:
     from ..restoration import Method
@@ -130,7 +131,8 @@ def _print(method: Method, seconds: float) -> None:
     print(f"needs the kernel: {needed}")
     print(f"receptive field: {_field(method)}" + " pixels" * (method.receptive_field is not None))
     print(f"in tiles, against the whole: {_tiled(method)}")
-    print(f"time: {seconds:.2g} s a megapixel, measured now on {SIDE} x {SIDE} pixels")
+    took = about(seconds) if seconds >= 1 else f"{seconds:.1g} s"
+    print(f"time: {took} a megapixel, measured now on {SIDE} x {SIDE} pixels")
     if method.contaminated:
         print(f"not to be scored on: {', '.join(method.contaminated)}")
     if not method.settings:

@@ -16,14 +16,16 @@ NAMES = 3  # kinds of files that are named at most, of those passed over
 
 
 def with_lines(
-    outcomes: Iterable[Outcome], target: str | None, about: Mapping[str, object]
-) -> list[Outcome]:
-    """The outcomes, all of them; each a line of JSON as well, if that is asked for.
+    outcomes: Iterable[Outcome],
+    kept: list[Outcome],
+    target: str | None,
+    about: Mapping[str, object],
+) -> None:
+    """Add outcomes to a list as they come; each is a line of JSON as well, if asked for.
 
     Args:
         about: what each line says of how it was done.
     """
-    kept: list[Outcome] = []
 
     def records() -> Iterator[dict]:
         for outcome in outcomes:
@@ -31,9 +33,9 @@ def with_lines(
             yield _record(outcome) | dict(about)
 
     if target is None:
-        return list(outcomes)
-    write_json(target, records())
-    return kept
+        kept.extend(outcomes)
+    else:
+        write_json(target, records())
 
 
 def _record(outcome: Outcome) -> dict[str, object]:
@@ -99,6 +101,8 @@ def _size(outcome: Outcome) -> str:
 
 
 def sum_up(outcomes: list[Outcome], how: str, dry_run: bool) -> None:
+    if len(outcomes) == 1 and outcomes[0].error is not None:
+        return  # that was said
     done = [o for o in outcomes if o.target is not None and not o.skipped]
     seconds = sum(outcome.seconds for outcome in outcomes)
     text = f"{len(done)} would be restored {how}" if dry_run else f"{len(done)} restored {how}"

@@ -121,6 +121,10 @@ def restore(
         check_method(method)
     check_json(json_file)
     _check_any(given)
+    if out is not None and str(out).startswith("-"):
+        raise InputError(f"-o {out}: name a file or a folder; results go to no standard output")
+    if not 0 <= strength <= 1:
+        raise InputError(f"the strength must be a number in 0..1, not {strength:g}")
     if frames is not None and len(given) != 1:
         raise InputError("--frames needs one video, or one folder of frames")
     if overwrite and skip_existing:
@@ -157,6 +161,15 @@ def restore(
         # the networks that ship change sharp pictures, too; who names another method wants it
         leave_sharp=k is None and chosen.name in restoration.shipped() and not even_if_sharp,
     )
+    about = {
+        "version": __version__,
+        "method": chosen.name,
+        "settings": {name: setting.value for name, setting in chosen.settings.items()},
+        "strength": strength,
+        "kernel": None if kernel is None else str(kernel),
+        "device": str(on),
+        "dry_run": dry_run,
+    }
     outcomes: list[Outcome] = []
     try:
         with watching(request) as watch:
@@ -166,12 +179,9 @@ def restore(
                 done = restoration.restore_files(given, request, out, watch)
             aside = json_file == STDOUT
             told = (outcome_told(outcome, dry_run, aside) for outcome in done)
-            about: dict[str, object] = {"version": __version__, "method": chosen.name, "device": str(on)}
-            about |= {"settings": {name: s.value for name, s in chosen.settings.items()}}
-            about |= {"strength": strength, "kernel": None if kernel is None else str(kernel)}
-            outcomes += with_lines(told, json_file, about | {"dry_run": dry_run})
+            with_lines(told, outcomes, json_file, about)
     except KeyboardInterrupt:
-        print(f"deblur: {_stopped(given, frames)}", file=sys.stderr)
+        print(f"deblur: {_stopped(given, frames, outcomes)}", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
     name = ", ".join([method or chosen.name, *request.method.notes])
     if json_file != STDOUT:
@@ -189,10 +199,12 @@ def _check_any(given: list[str]) -> None:
         raise InputError(f"{missing[-1]}: no such file or folder")
 
 
-def _stopped(given: list[str], frames: str | None) -> str:
+def _stopped(given: list[str], frames: str | None, outcomes: list[Outcome]) -> str:
     """What is said to who stops it: pictures that are done are there, of a video nothing is."""
     from ..restoration import finding
 
+    if not any(outcome.target is not None for outcome in outcomes):
+        return "stopped; nothing was written"
     text = "stopped; with --skip-existing the same command goes on"
     if frames is None and any(finding.kind(Path(one)) == "video" for one in given):
         text += ", a video from its first frame"

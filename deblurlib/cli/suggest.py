@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +34,9 @@ ALONE = {
 
 @app.command(rich_help_panel=PHOTOS)
 def suggest(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Image files.")],
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO...", help="Image files, folders, patterns.")
+    ],
     json_file: JsonLines = None,
 ) -> None:
     """Look at blurry photographs, and say which commands to try on each, and why.
@@ -42,21 +45,26 @@ def suggest(
 
     What cannot be read is named in one sentence, the others are done, and the exit code is 2.
     """
-    check_files(photos if len(photos) == 1 else [])
+    check_files([p for p in photos if not glob.has_magic(p)] if len(photos) == 1 else [])
     check_json(json_file)
     from .. import files, restoration
 
     told, failed = [], False
-    for photo in photos:
+    for photo in restoration.find_photos(photos):
+        if photo.path is None:
+            if photo.error is not None:
+                print(f"deblur: {printable(photo.error)}", file=sys.stderr)
+                failed = True
+            continue
         try:
-            found = restoration.suggest(files.read_photo(photo), str(photo))
+            found = restoration.suggest(files.read_photo(photo.path), str(photo.path))
         except InputError as error:
             print(f"deblur: {printable(error)}", file=sys.stderr)
             failed = True
             continue
-        told.append({"photo": str(photo), **asdict(found)})
+        told.append({"photo": str(photo.path), **asdict(found)})
         if json_file != STDOUT:
-            _print(photo, found)
+            _print(photo.path, found)
     if json_file is not None:
         write_json(json_file, told)
     if failed:

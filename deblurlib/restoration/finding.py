@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import mimetypes
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,8 @@ def _is_result(path: Path) -> bool:
         there = path.parent.glob(f"{glob.escape(stem.removesuffix(MAPPED))}.*")
         return any(one.suffix.lower() in FORMATS for one in there)
     before = stem.removesuffix(RESULT)
+    if before == stem:  # the method's name may follow, as deblur suggest proposes
+        before = re.sub(rf"{RESULT}_[a-z-]+$", "", stem)
     if before in ("", stem):
         return False
     if path.is_dir():

@@ -20,7 +20,7 @@ from .. import classical, images, models, psf
 from ..classical import finding
 from ..files import Photo
 from ..sharpness import WIDTH, blur_width
-from .finding import result_suffix
+from .finding import RESULT, result_suffix
 from .lookup import KERNELNET
 from .restoring import telling_pixels
 
@@ -216,7 +216,7 @@ def _commands(verdict: str, look: Look, name: str) -> list[tuple[str, str]]:
         words = ["deblur", "restore", name]
         if method is not None or size is not None:
             ending = "small" if method is None else method
-            out = path.with_name(f"{path.stem}_{ending}{result_suffix(path)}")
+            out = path.with_name(f"{path.stem}{RESULT}_{ending}{result_suffix(path)}")
             words += ["-o", str(out)] + ([] if method is None else ["--method", method])
         words += [] if size is None else ["--size", str(size)]
         return shlex.join(words), why
