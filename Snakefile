@@ -36,6 +36,7 @@ try:
         DATA = register(str(ROOT / DATA) if (ROOT / DATA).exists() else DATA)
     if "chapters" in config:
         wanted = [chapter.zfill(2) for chapter in str(config["chapters"]).split(",")]
+        choose(wanted, PAGES)  # raises
         there_are = {name for path in PAGES for name in (key_of(path), chapter_of(key_of(path)))}
         TRAINING = [chapter for chapter in TRAINING if chapter in map(chapter_of, wanted)]
         # a chapter has all its pages executed by one job

@@ -111,12 +111,22 @@ def locate(source: str) -> tuple[str, Path]:
     if source in KNOWN:
         raise InputError(
             f"the data set {source!r} is not here: data/README.md says how to get it; then name it "
-            f"with --data {source}=PATH or put its folder into DEBLURLIB_DATA"
+            f"{source}=PATH, with --data or in its place, or put its folder into DEBLURLIB_DATA"
+            f"{_missing()}"
         )
+    if os.sep in source:
+        raise InputError(f"{source}: no such file or folder")
     raise InputError(
         f"{source!r} is no data set: it is neither sample, nor {', '.join(KNOWN)}, nor a path"
         f"{closest(source, ['sample', *KNOWN, *registered()])}"
     )
+
+
+def _missing() -> str:
+    """The end of a sentence: what of ``DEBLURLIB_DATA`` is not there."""
+    entries = filter(None, os.environ.get("DEBLURLIB_DATA", "").split(os.pathsep))
+    gone = [entry for entry in entries if not Path(entry.rpartition("=")[2]).exists()]
+    return f" (which names {', '.join(gone)}, and that is not there)" if gone else ""
 
 
 def _existing(path: Path) -> Path:

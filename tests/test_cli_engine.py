@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_a_training_is_found_again_holds_no_path_and_a_board_gets_its_history(to
             read_strictly(path)
 
     (folder,) = (tmp_path / "board").iterdir()
-    assert folder.name == "02-motion-seed-5"
+    assert re.fullmatch("02-motion-seed-5-[0-9a-f]{6}", folder.name)
     board = EventAccumulator(str(folder)).Reload()
     for key in ("loss", "val_loss", "val_psnr"):
         events = [(e.step, e.value) for e in board.Scalars(key)]
@@ -273,7 +274,9 @@ def test_runs_are_removed_by_their_ids(told):
 def test_if_one_of_several_cannot_be_removed_none_is(deblur, wanted):
     before = contents(runs.root())
     names = [listed("02/box")[0].id if name == "ID" else name for name in wanted]
-    assert_refused(*deblur("runs", "rm", *names), f"no run '{wanted[-1]}' in")
+    by_name = "02/box: runs are removed by their ids"
+    message = by_name if "/" in wanted[-1] else f"no run '{wanted[-1]}' in"
+    assert_refused(*deblur("runs", "rm", *names), message)
     assert contents(runs.root()) == before
 
 

@@ -12,8 +12,9 @@ from typing import Annotated
 
 import typer
 
+from .. import places
 from ..errors import not_installed
-from .command import COURSE, STOPPED, Profile, app, check_profile, parse_seeds
+from .command import COURSE, STOPPED, Profile, Told, app, check_profile, parse_seeds
 
 
 @app.command(rich_help_panel=COURSE)
@@ -38,10 +39,15 @@ def batch(
     """
     check_profile(profile)
     parse_seeds(seeds)  # raises
+    if data != "sample":
+        places.locate(data)  # raises
     if find_spec("snakemake") is None:
         raise not_installed("deblur batch", "snakemake")
+    from ..report import execute
     from ..report.keys import project_root
 
+    if chapters is not None:
+        execute.find_chapters(chapters.split(","), project_root())  # raises
     if data != "sample" and Path(data).exists():
         data = str(Path(data).resolve())  # the jobs run elsewhere
     config = {"profile": profile, "seeds": seeds, "data": data}
@@ -51,8 +57,12 @@ def batch(
     # without Snakemake's lock, for runs have locks of their own
     command += ["--directory", out, "--cores", "all", "--rerun-incomplete", "--nolock"]
     command += ["--resources", f"gpu={_gpus()}", *(["--dry-run"] if dry_run else [])]
+    command += ["--quiet", "all"] if Told.quiet else []
     command += ["--config", *(f"{key}={value}" for key, value in config.items())]
-    raise typer.Exit(_run([str(part) for part in command]))
+    code = _run([str(part) for part in command])
+    for begun in (*out.glob("runs/*.txt.*"), *out.glob("done/*.txt.*")):
+        begun.unlink(missing_ok=True)  # of a job that was cut off
+    raise typer.Exit(code)
 
 
 def _gpus() -> int:

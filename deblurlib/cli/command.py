@@ -141,7 +141,7 @@ Profile = Annotated[
         autocompletion=_proposing(names.known(names.Profile)),
     ),
 ]
-Seed = Annotated[int, typer.Option(help="The seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")]
 Device = Annotated[
     str,
     typer.Option(
@@ -194,11 +194,18 @@ def check_profile(name: str) -> None:
         raise names.unknown_name("profile", name, names.known(names.Profile))
 
 
-def check_chapter(name: str) -> None:
-    """Refuse what is no chapter that trains, nor a recipe of one, before PyTorch is loaded."""
-    chapter, chapters = name.partition("/")[0], names.known(names.Chapter)
-    if chapter not in chapters:
-        raise InputError(f"chapter {chapter!r} trains nothing; these do: {', '.join(chapters)}")
+def as_chapter(name: str) -> str:
+    """A chapter, or a recipe of one, by its two digits: ``"2"`` and ``"02b"`` mean ``"02"``.
+
+    What trains nothing is refused, before PyTorch is loaded.
+    """
+    chapter, slash, rest = name.partition("/")
+    known = names.known(names.Chapter)
+    meant = re.sub(r"^(\d)(b?)$", r"0\1\2", chapter)
+    meant = meant if slash else re.sub("^(..)b$", r"\1", meant)
+    if meant not in known:
+        raise InputError(f"chapter {chapter!r} trains nothing; these do: {', '.join(known)}")
+    return meant + slash + rest
 
 
 def check_files(given: Iterable[str | os.PathLike[str]], what: str = "file") -> None:

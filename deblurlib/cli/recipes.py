@@ -16,7 +16,7 @@ from .command import (
     JsonLines,
     Profile,
     app,
-    check_chapter,
+    as_chapter,
     check_json,
     check_profile,
     show,
@@ -41,7 +41,7 @@ def recipes(
     """List what deblur train can train, or show one recipe."""
     check_profile(profile)
     if name is not None:
-        check_chapter(name)
+        name = as_chapter(name)
     check_json(json_file)
     source = register(data)
     from .. import studies

@@ -79,6 +79,9 @@ def remove_runs(
     """Remove runs, with their checkpoints."""
     from .. import runs
 
+    for name in wanted:
+        if "/" in name:
+            raise InputError(f"{name}: runs are removed by their ids; deblur runs list shows them")
     # all are found before the first one goes
     for run in [runs.find(runs.root(), name, by_name=False) for name in wanted]:
         removed = f"removed {run.id} ({run.title})"

@@ -14,7 +14,7 @@ from .command import (
     Device,
     Profile,
     app,
-    check_chapter,
+    as_chapter,
     check_profile,
     choose_device,
     parse_seeds,
@@ -41,7 +41,7 @@ def study(
 ) -> None:
     """Train all recipes of a chapter, or find their runs, and score them on the test images."""
     check_profile(profile)
-    check_chapter(chapter)
+    chapter = as_chapter(chapter)
     numbers, data = parse_seeds(seeds), register(data)
     from .. import evaluation, studies
     from ..files import write_whole

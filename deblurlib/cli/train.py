@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InputError
 from ..places import register
 from .command import (
     FAILED,
@@ -17,7 +18,7 @@ from .command import (
     Profile,
     Seed,
     app,
-    check_chapter,
+    as_chapter,
     check_profile,
     choose_device,
 )
@@ -53,8 +54,10 @@ def train(
 ) -> None:
     """Train recipes, or find the runs they have led to; a killed training goes on where it was."""
     check_profile(profile)
+    wanted = [as_chapter(name) for name in wanted]
     for name in wanted:
-        check_chapter(name)
+        if "/" not in name:
+            raise InputError(f"{name} is a chapter: deblur study {name} trains all of its recipes")
     source = register(data)
     from .. import runs, studies
     from ..machine import memory_for

@@ -45,6 +45,7 @@ def choose(named: Sequence[str], notebooks: Sequence[Path]) -> list[Path]:
         InputError: there is none of that name.
     """
     keys = {key_of(path) for path in notebooks}
+    named = [f"0{name}" if re.fullmatch(r"\d[a-z]?", name) else name for name in named]
     for name in named:
         if name not in keys | {chapter_of(key) for key in keys}:
             available = ", ".join(sorted(keys))

@@ -12,7 +12,7 @@ from .recipe import Recipe
 
 
 @contextmanager
-def writer(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict], None]]:
+def writer(folder: Path | None, recipe: Recipe, run_id: str) -> Iterator[Callable[[dict], None]]:
     """A function that writes a row of the history for TensorBoard, if that is wanted."""
     if folder is None:
         yield lambda row: None
@@ -21,7 +21,8 @@ def writer(folder: Path | None, recipe: Recipe) -> Iterator[Callable[[dict], Non
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise not_installed("--tensorboard", "tensorboard") from None
-    with SummaryWriter(folder / f"{recipe.name.replace('/', '-')}-seed-{recipe.seed}") as board:
+    name = f"{recipe.name.replace('/', '-')}-seed-{recipe.seed}-{run_id[:6]}"
+    with SummaryWriter(folder / name) as board:
 
         def note(row: dict[str, Any]) -> None:
             for key in row.keys() - {"step", "seconds"}:

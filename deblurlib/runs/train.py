@@ -94,7 +94,7 @@ def train_or_load(
                 run = _train(recipe, images, parts, *where, fabric)
     if int(os.environ.get("RANK", 0)) == 0:
         if run.outcome in ("hit", "stale"):
-            with board.writer(tensorboard, recipe) as note:
+            with board.writer(tensorboard, recipe, run_id) as note:
                 for row in run.history:
                     note(row)
         if run.outcome == "hit":
@@ -220,7 +220,7 @@ def _train(
     bar = progress_bar(title, recipe.steps, done) if first else nullcontext(lambda step: None)
     with (
         bar as show,
-        board.writer(tensorboard if first else None, recipe) as note,
+        board.writer(tensorboard if first else None, recipe, target.name) as note,
         signals.noted() as asked,
     ):
         watched: dict[str, Any] = {"save_minutes": SAVE_MINUTES, "max_minutes": max_minutes}
