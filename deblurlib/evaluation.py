@@ -132,7 +132,8 @@ def evaluate(
             row = {"method": method.name, "image": case.image, "scene": case.scene}
             rows.append(row | scores | {"seconds": seconds})
     if not rows:
-        raise InputError("there is nothing to evaluate on")
+        why = "there is nothing to evaluate on (cases that were gone through once are used up:"
+        raise InputError(f"{why} keep them in a list)")
     return rows
 
 

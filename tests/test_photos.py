@@ -410,3 +410,24 @@ def test_threads_that_write_into_one_folder_do_not_get_each_others_pictures(tmp_
         thread.join()
     assert len(os.listdir(tmp_path)) == 200
     assert all((read_photo(tmp_path / f"{i}.png").pixels == i).all() for i in range(200))
+
+
+def test_arrays_are_written_with_the_bits_that_they_have(tmp_path):
+    grey = np.random.default_rng(0).random((5, 7))
+    for array, name, dtype in (
+        ((grey * 255).astype(np.uint8), "a.png", np.uint8),
+        ((grey * 65535).astype(">u2"), "b.tif", np.uint16),
+        (grey * 5000, "c.tif", np.float32),
+        (grey, "d.png", np.uint8),
+    ):
+        files.write_image(tmp_path / name, array)
+        (photo,) = (
+            files.read_planes(tmp_path / name) if ".tif" in name else [read_photo(tmp_path / name)]
+        )
+        pixels = photo.pixels[..., 0]
+        assert pixels.dtype == dtype
+        wanted = (grey * 255 + 0.5).astype(np.uint8) if name == "d.png" else array.astype(dtype)
+        assert np.array_equal(pixels, wanted)
+    with pytest.raises(InputError, match="not within"):
+        files.write_image(tmp_path / "e.png", grey * 5000)
+    assert not (tmp_path / "e.png").exists()

@@ -14,7 +14,7 @@ from torch import nn
 
 import deblurlib
 from deblurlib import classical, models, psf, runs, studies
-from deblurlib.errors import InputError
+from deblurlib.errors import InputError, InputWarning
 from deblurlib.models import SRCNN, UNet, build, save
 from deblurlib.restoration import (
     METHODS,
@@ -483,3 +483,10 @@ def test_a_network_that_guesses_the_kernel_is_a_method_like_any_other(rand):
         told(y)
     photo = rand(3, 40, 50)
     assert restore(photo, method).shape == photo.shape
+
+
+def test_a_kernel_is_used_or_a_word_says_that_it_is_not():
+    y, k = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0)), psf.gaussian(1.0)
+    assert torch.equal(restore(y, kernel=k), restore(y, "richardson-lucy-tv", k))
+    with pytest.warns(InputWarning, match="unsharp-mask has no use for the kernel"):
+        restore(y, "unsharp-mask", k)

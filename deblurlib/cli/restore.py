@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .. import __version__
-from ..errors import InputError
+from .. import __version__, names
+from ..errors import InputError, require
 from ..names import Precision
 from .command import (
     DEFAULT,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from ..restoration import Method, Outcome
 
+#: of what can be written
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".mp4", ".mov", ".mkv")
 LAST_FRAME = 10_000_000  # a day and more at 100 a second
 
 
@@ -121,20 +123,16 @@ def restore(
         check_method(method)
     check_json(json_file)
     _check_any(given)
-    if out is not None and str(out).startswith("-"):
-        raise InputError(f"-o {out}: name a file or a folder; results go to no standard output")
-    if not 0 <= strength <= 1:
-        raise InputError(f"the strength must be a number in 0..1, not {strength:g}")
-    if frames is not None and len(given) != 1:
-        raise InputError("--frames needs one video, or one folder of frames")
-    if overwrite and skip_existing:
-        raise InputError("--overwrite and --skip-existing exclude each other")
-    if size is not None and (kernel is not None or size < 1):
-        raise InputError(
-            f"--size needs 1 pixel or more, not {size}"
-            if size < 1
-            else "--size and --kernel exclude each other: a kernel is of the picture as it is"
-        )
+    if out is not None:
+        _check_out(out, given)
+    require(0 <= strength <= 1, f"the strength must be a number in 0..1, not {strength:g}")
+    one = frames is None or len(given) == 1
+    require(one, "--frames needs one video, or one folder of frames")
+    both = overwrite and skip_existing
+    require(not both, "--overwrite and --skip-existing exclude each other")
+    require(size is None or size >= 1, f"--size needs 1 pixel or more, not {size}")
+    why = "--size and --kernel exclude each other: a kernel is of the picture as it is"
+    require(size is None or kernel is None, why)
     check_files([kernel] if kernel is not None else [])
     numbers = None if frames is None else parse_frames(frames)
     values = parse_settings(settings)
@@ -143,9 +141,8 @@ def restore(
     on = choose_device(device)
     chosen = _choose(method, on, kernel is not None, values)
     k = None if kernel is None else files.read_kernels(kernel)
-    if kernel is not None and k is not None and k.ndim == 2:
-        for doubt in psf.doubts(k):
-            note(f"{kernel}: {doubt}")
+    for doubt in psf.doubts(k) if k is not None and k.ndim == 2 else ():
+        note(f"{kernel}: {doubt}")
     chosen = chosen.with_precision(cast(Precision, precision))
     restoration.tiles.layout(chosen, tile, k)  # raises before a picture is read
     request = restoration.Request(
@@ -161,15 +158,8 @@ def restore(
         # the networks that ship change sharp pictures, too; who names another method wants it
         leave_sharp=k is None and chosen.name in restoration.shipped() and not even_if_sharp,
     )
-    about = {
-        "version": __version__,
-        "method": chosen.name,
-        "settings": {name: setting.value for name, setting in chosen.settings.items()},
-        "strength": strength,
-        "kernel": None if kernel is None else str(kernel),
-        "device": str(on),
-        "dry_run": dry_run,
-    }
+    about = _about(chosen) | {"strength": strength, "device": str(on), "dry_run": dry_run}
+    about |= {"kernel": None if kernel is None else str(kernel)}
     outcomes: list[Outcome] = []
     try:
         with watching(request) as watch:
@@ -188,6 +178,22 @@ def restore(
         sum_up(outcomes, f"by {name} on {on}", dry_run)
     if any(outcome.error is not None for outcome in outcomes):
         raise typer.Exit(WRONG)
+
+
+def _about(method: Method) -> dict[str, object]:
+    """What is told to a program of how pictures are restored."""
+    settings = {name: setting.value for name, setting in method.settings.items()}
+    return {"version": __version__, "method": method.name, "settings": settings}
+
+
+def _check_out(out: Path, given: list[str]) -> None:
+    """An error if ``--out`` looks like a slip, before PyTorch is loaded."""
+    if str(out).startswith("-"):
+        raise InputError(f"-o {out}: name a file or a folder; results go to no standard output")
+    one = len(given) == 1 and Path(given[0]).is_file()
+    slip = names.closest(out.suffix, SUFFIXES) if one and not out.exists() else ""
+    if slip and out.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{out}: no kind of picture or video has this suffix{slip}")
 
 
 def _check_any(given: list[str]) -> None:

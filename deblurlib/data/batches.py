@@ -63,7 +63,8 @@ def training_batch(
     **how: Any,
 ) -> Pair:
     """The pairs of a single step; the arguments are those of :func:`training_batches`."""
-    return training_batches(held, draw, batch, crop, seed, *where, **(how | {"ahead": False}))(step)
+    how |= {"ahead": False}
+    return training_batches(held, draw, batch, crop, seed, *where, **how)(step)
 
 
 def training_batches(

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from .. import images
 from ..errors import InputError, require
-from ..values import check_restorable
+from ..values import Array, check_restorable
 from . import png, tiff
 from .decoding import FORMATS, Photo
 from .whole import write_whole
@@ -71,14 +71,23 @@ def write_photo(path: str | os.PathLike[str], photo: Photo) -> tuple[str, ...]:
     return _lost(kind, photo)
 
 
-def write_image(path: str | os.PathLike[str], x: torch.Tensor) -> None:
-    """Write an image ``(C, H, W)``, rounded to 8 bit; the suffix says the format.
-
-    The file appears whole or not at all.
+def write_image(path: str | os.PathLike[str], x: Array) -> None:
+    """Write an image; the suffix says the format. The file appears whole or not at all.
 
     Args:
-        x: floats about in [0, 1], see :func:`deblurlib.values.check_restorable`; or uint8.
+        x: a tensor ``(C, H, W)`` of uint8, or of floats about in [0, 1], see
+            :func:`deblurlib.values.check_restorable`, which are rounded to 8 bit. Or an array
+            ``(H, W)`` or ``(H, W, C)``: of uint8 or uint16, which keep their bits as far as the
+            format can; or of floats, in any unit as float32 into a TIFF, else as a tensor's.
     """
+    if isinstance(x, np.ndarray):
+        pixels = x if x.ndim == 3 else x[..., None]
+        if x.dtype.kind == "f" and FORMATS.get(Path(path).suffix.lower()) != "TIFF":
+            write_image(path, torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1))
+            return
+        native = pixels.astype(np.float32 if x.dtype.kind == "f" else x.dtype.newbyteorder("="))
+        write_photo(path, Photo(native))
+        return
     if x.is_floating_point():
         check_restorable(x)
     write_photo(path, Photo(images.to_array(x)))

@@ -5,6 +5,7 @@ Taught in chapter 05.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import overload
@@ -14,12 +15,13 @@ import torch
 from PIL import Image
 
 from .. import images, machine, values
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..names import MethodName
 from ..psf import as_kernel
 from ..values import Array
 from .lookup import find_method
 from .method import Method
+from .methods import WITH_KERNEL
 from .telling import PIXELS, find_part
 from .tiles import Progress, in_tiles
 
@@ -31,7 +33,7 @@ Take = Callable[[slice, slice], torch.Tensor]  # a part of an image, ``(B, C, h,
 @overload
 def restore(
     image: torch.Tensor,
-    method: MethodName | str | Method = "srn",
+    method: MethodName | str | Method | None = None,
     kernel: Array | None = None,
     device: torch.device | str | None = None,
     tile: int | None = None,
@@ -43,7 +45,7 @@ def restore(
 @overload
 def restore(
     image: np.ndarray,
-    method: MethodName | str | Method = "srn",
+    method: MethodName | str | Method | None = None,
     kernel: Array | None = None,
     device: torch.device | str | None = None,
     tile: int | None = None,
@@ -55,7 +57,7 @@ def restore(
 @overload
 def restore(
     image: Image.Image,
-    method: MethodName | str | Method = "srn",
+    method: MethodName | str | Method | None = None,
     kernel: Array | None = None,
     device: torch.device | str | None = None,
     tile: int | None = None,
@@ -66,7 +68,7 @@ def restore(
 
 def restore(
     image: Array | Image.Image,
-    method: MethodName | str | Method = "srn",
+    method: MethodName | str | Method | None = None,
     kernel: Array | None = None,
     device: torch.device | str | None = None,
     tile: int | None = None,
@@ -85,7 +87,8 @@ def restore(
             Pillow image of mode L, LA, RGB or RGBA, whose pixels come back alone, without its EXIF:
             turn it upright before. Tensors and arrays are uint8 (0..255), uint16 (0..65535) or
             floats in [0, 1], which noise may leave: see :func:`deblurlib.values.check_restorable`.
-        method: a name, see :func:`deblurlib.restoration.find_method`, or a method.
+        method: a name, see :func:`deblurlib.restoration.find_method`, or a method; by default
+            ``srn`` or, with a kernel, ``richardson-lucy-tv``.
         kernel: for a method that needs it, ``(h, w)``, see :func:`deblurlib.psf.as_kernel`.
         device: see :func:`deblurlib.machine.device`; by default that of the method's model; for a
             name, that of a tensor, and for other images what ``"auto"`` means.
@@ -101,6 +104,8 @@ def restore(
         InputError: not such an image, empty, with values that are not numbers, or of 0..255 or
             another range in floats; no kernel.
     """
+    if method is None:
+        method = "srn" if kernel is None else WITH_KERNEL
     options = (kernel, tile, progress, clip)
     if isinstance(image, Image.Image):
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
@@ -180,6 +185,9 @@ def _ready(
         method = find_method(method, best)
     device = best if method.device is None else method.device
     device = device if asked is None else machine.device(asked)
+    if kernel is not None and method.blind:
+        why = f"the method {method.name} has no use for the kernel, and restores without it"
+        warnings.warn(why, InputWarning, stacklevel=4)
     return method, device, None if kernel is None else as_kernel(kernel).to(device)
 
 

@@ -29,7 +29,8 @@ def batch_of(turn):
 
 # %%
 # The network: three layers that add to the blurred image what it lacks. One
-# of :data:`deblurlib.models.MODELS` would do as well.
+# of :data:`deblurlib.models.MODELS` that takes colour would do, too, such
+# as ``unet``; :func:`deblurlib.restoration.of_model` pads images for it.
 
 
 class Residual(torch.nn.Module):
