@@ -185,7 +185,7 @@ def test_a_photograph_or_frame_is_restored_with_the_kernel_of_a_file(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--method", "wiener", "--kernel", "two.npy"), "two.npy: not one kernel (h, w)"),
+        (("--method", "wiener", "--kernel", "two.npy"), "is one picture, and there are 2 kernels"),
         (("--method", "wiener", "--kernel", "missing.npy"), "missing.npy: no such file"),
         (
             ("--method", "srn", "--kernel", "kernel.npy"),

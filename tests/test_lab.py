@@ -109,7 +109,7 @@ def test_the_command_says_what_it_kept(folders, monkeypatch, command):
     write(notebooks / "01_one.ipynb", "x = 3")
     code, out, _ = command("lab", "--out", "lab")
     assert code == 0
-    kept, place = out.splitlines()
+    kept, _, place = out.splitlines()
     assert kept.startswith("lab/01_one.ipynb: kept as you left it")
     assert place.endswith("jupyter lab lab")
     monkeypatch.setattr(parameters, "NOTEBOOKS", lab.parent / "nowhere")

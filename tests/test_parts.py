@@ -355,12 +355,15 @@ def test_each_field_of_a_rival_changes_the_training(other):
 def test_the_batch_trains_parts_before_what_stands_on_them():
     rules = (Path(__file__).parents[1] / "Snakefile").read_text("utf-8")
     begin = rules.index("def trained_before(")
-    jobs = {"RECIPES": {"a": SECOND, "b": FIRST, "c": FIRST.with_seed(1)}}
+    # at smoke and quick a job has several recipes; those in it come in order by themselves
+    jobs = {
+        "RECIPES": {"a": [SECOND], "b": [FIRST], "c": [FIRST.with_seed(1), SECOND.with_seed(1)]}
+    }
     exec(rules[begin : rules.index("rule train:")], jobs)
     asked = type("Wildcards", (), {"job": "a"})
     assert jobs["trained_before"](asked) == ["runs/b.txt"]
-    asked.job = "b"
-    assert jobs["trained_before"](asked) == []
+    for asked.job in ("b", "c"):
+        assert jobs["trained_before"](asked) == []
 
 
 # --- networks whose output is no image

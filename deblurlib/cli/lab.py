@@ -34,6 +34,7 @@ def lab(
         raise InputError("no notebooks/ folder: install the project from a checkout")
     for path in renew(parameters.NOTEBOOKS, out):
         print(f"{short(path)}: kept as you left it; rename it to get the chapter's new notebook")
+    print("To begin a chapter anew, remove its copy and type this again")
     print(f"The notebooks are in {short(out)}: jupyter lab {short(out)}")
 
 

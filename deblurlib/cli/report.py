@@ -63,6 +63,10 @@ def report(
     if site:
         page = rendering.build(executions, keys.project_root(), out.resolve())
         console.print(f"Open {short(page)} in a browser.", soft_wrap=True)
+    else:
+        console.print(
+            f"What was executed is in {short(out.resolve() / 'chapters')}", soft_wrap=True
+        )
     raise typer.Exit(1 if any(o.error for o in executions) else 0)
 
 

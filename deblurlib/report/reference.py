@@ -132,7 +132,8 @@ def _entry(module: ModuleType, name: str) -> str:
         return f".. autofunction:: {full}"
     shown = repr(value)
     lines = [f".. py:data:: {name}", f"   :module: {module.__name__}"]
-    lines += [f"   :value: {shown}"] if len(shown) <= SHORTEST and " at 0x" not in shown else []
+    tells = len(shown) <= SHORTEST and " at 0x" not in shown and not isinstance(value, Path)
+    lines += [f"   :value: {shown}"] if tells else []
     return "\n".join([*lines, "", f"   {described(module, name)}"])
 
 

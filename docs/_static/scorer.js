@@ -4,7 +4,7 @@ var Scorer = {
   score: ([page, , , , score]) => {
     if (page.startsWith("chapters/")) return score + 20;
     if (page.startsWith("your-run/")) return score / 10;
-    if (/^(api|CHANGELOG|CONTRIBUTING)$/.test(page)) return score / 10;
+    if (/^(api(\/.*)?|gallery\/.*|_modules\/.*|command|CHANGELOG|CONTRIBUTING)$/.test(page)) return score / 10;
     return page === "index" ? score : score * 2;
   },
   // the rest as Sphinx has it
