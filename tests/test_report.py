@@ -180,6 +180,7 @@ def test_a_kernel_that_dies_is_reported(tmp_path):
         (["01"], ["01_a", "01b_a"]),
         (["01b", "02"], ["01b_a", "02_b"]),
         (["02", "01", "01b"], ["01_a", "01b_a", "02_b"]),
+        (["1b", "2"], ["01b_a", "02_b"]),
     ],
 )
 def test_two_digits_name_all_pages_of_a_chapter_and_a_key_with_a_letter_one(
@@ -189,7 +190,7 @@ def test_two_digits_name_all_pages_of_a_chapter_and_a_key_with_a_letter_one(
     for name in ("02_b", "01b_a", "01_a", "1_draft", "01bc_draft", "notes_01"):
         (tmp_path / "notebooks" / f"{name}.ipynb").touch()
     assert [path.stem for path in execute.find_chapters(named, tmp_path)] == expected
-    for other in ("03", "1", "01c", "02b", "01bc"):
+    for other in ("03", "01c", "02b", "01bc"):
         with pytest.raises(InputError, match=f"no chapter '{other}'; there are: 01, 01b, 02"):
             execute.find_chapters([*named, other], tmp_path)
 

@@ -41,6 +41,8 @@ def find_pages(folder: Path, ending: str = ".ipynb") -> list[Path]:
 def choose(named: Sequence[str], notebooks: Sequence[Path]) -> list[Path]:
     """Those of some notebooks that are named, by a chapter's two digits or by a page's key; or all.
 
+    ``"1"`` means ``"01"``.
+
     Raises:
         InputError: there is none of that name.
     """
