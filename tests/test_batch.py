@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,9 @@ def test_ctrl_c_stops_a_batch_in_one_sentence_and_leaves_no_process(tmp_path):
     command += ["--chapters", "07", "--out", str(tmp_path / "batch")]
     env = os.environ | {"DEBLURLIB_RUNS": str(tmp_path / "runs"), "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=ROOT, env=env, **pipes)
+    # as from a terminal; the tests' own processes may ignore Ctrl-C
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=ROOT, env=env, preexec_fn=heed, **pipes)
     while not list((tmp_path / "runs").glob("*")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import mimetypes
 import os
 import sys
 from pathlib import Path
@@ -191,6 +192,7 @@ def _check_out(out: Path, given: list[str]) -> None:
     if str(out).startswith("-"):
         raise InputError(f"-o {out}: name a file or a folder; results go to no standard output")
     one = len(given) == 1 and Path(given[0]).is_file()
+    one = one and mimetypes.guess_type(out.name)[0] is None  # others have a sentence of their own
     slip = names.closest(out.suffix, SUFFIXES) if one and not out.exists() else ""
     if slip and out.suffix.lower() not in SUFFIXES:
         raise InputError(f"{out}: no kind of picture or video has this suffix{slip}")
