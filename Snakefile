@@ -110,6 +110,7 @@ rule train:
     resources:
         gpu=1,
     shell:
+        "trap 'rm -f {output}.$$' EXIT; "  # of a job that is cut off nothing stays
         "{DEBLUR} train {params.recipes} --profile {PROFILE} --seed {params.seed} --data '{DATA}'"
         " > {output}.$$ && mv {output}.$$ {output}"
 
@@ -125,6 +126,7 @@ rule chapter:
     resources:
         gpu=1,
     shell:
+        "trap 'rm -f {output}.$$' EXIT; "
         "{DEBLUR} report {wildcards.chapter} --profile {PROFILE} --seed {SEEDS[0]}"
         " {params.n_seeds} --data '{DATA}' --out . --no-site"
         " > {output}.$$ && mv {output}.$$ {output}"

@@ -6,7 +6,7 @@ one. What a name stands for is in the table that is named beside it. Taught in c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Literal, get_args
 
@@ -142,7 +142,7 @@ def closest(given: object, names: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-def unknown_name(what: str, given: object, names: Sequence[str] | Iterable[str]) -> InputError:
+def unknown_name(what: str, given: object, names: Iterable[str]) -> InputError:
     """The error about a name that is in no table: which ones are, and which it is most like.
 
     >>> unknown_name("loss", "mes", ["l1", "mse"])

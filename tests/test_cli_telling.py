@@ -98,7 +98,7 @@ def test_what_is_listed_is_an_object_a_line(command, tmp_path, monkeypatch):
     assert one["seconds_per_megapixel"] > 0
     (told,) = lines(command("data", "sample", "--json", "-")[1])
     assert (told["kind"], told["n"], told["smallest"]) == ("images", 7, [451, 300])
-    recipe = next(r for r in lines(command("recipes", "02", "--json", "-")[1]))
+    recipe = lines(command("recipes", "02", "--json", "-")[1])[0]
     assert recipe["name"].startswith("02/")
     assert lines(command("runs", "list", "--json", "-")[1]) == []
     train = ("train", recipe["name"], "--profile", "smoke")

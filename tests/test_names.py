@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import deblurlib
-from deblurlib import degrade, losses, metrics, names, restoration, studies
+from deblurlib import degrade, files, losses, metrics, names, restoration, studies, video
+from deblurlib.cli import restore as command
 from deblurlib.errors import InputError
 
 
@@ -22,6 +23,10 @@ from deblurlib.errors import InputError
 )
 def test_a_type_holds_the_names_of_its_table(kind, table):
     assert names.known(kind) == tuple(table)
+
+
+def test_the_command_knows_all_that_can_be_written():
+    assert (*files.FORMATS, *video.CONTAINERS) == command.SUFFIXES
 
 
 def test_a_slip_is_told_what_it_is_like():

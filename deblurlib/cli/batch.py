@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from .. import places
 from ..errors import not_installed
+from ..places import register
 from .command import COURSE, STOPPED, Profile, Told, app, check_profile, parse_seeds
 
 
@@ -21,7 +21,7 @@ from .command import COURSE, STOPPED, Profile, Told, app, check_profile, parse_s
 def batch(
     profile: Profile = "quick",
     seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0",
-    data: Annotated[str, typer.Option(help="The data set: NAME or PATH.")] = "sample",
+    data: Annotated[str, typer.Option(help="The data set: NAME, PATH or NAME=PATH.")] = "sample",
     chapters: Annotated[
         str | None, typer.Option(help="Separated by commas, such as 02,06b; by default all.")
     ] = None,
@@ -39,8 +39,7 @@ def batch(
     """
     check_profile(profile)
     parse_seeds(seeds)  # raises
-    if data != "sample":
-        places.locate(data)  # raises
+    name = register(data)  # the jobs run elsewhere
     if find_spec("snakemake") is None:
         raise not_installed("deblur batch", "snakemake")
     from ..report import execute
@@ -48,9 +47,7 @@ def batch(
 
     if chapters is not None:
         execute.find_chapters(chapters.split(","), project_root())  # raises
-    if data != "sample" and Path(data).exists():
-        data = str(Path(data).resolve())  # the jobs run elsewhere
-    config = {"profile": profile, "seeds": seeds, "data": data}
+    config = {"profile": profile, "seeds": seeds, "data": name}
     config |= {} if chapters is None else {"chapters": chapters}
     out.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "--snakefile", project_root() / "Snakefile"]
@@ -59,10 +56,7 @@ def batch(
     command += ["--resources", f"gpu={_gpus()}", *(["--dry-run"] if dry_run else [])]
     command += ["--quiet", "all"] if Told.quiet else []
     command += ["--config", *(f"{key}={value}" for key, value in config.items())]
-    code = _run([str(part) for part in command])
-    for begun in (*out.glob("runs/*.txt.*"), *out.glob("done/*.txt.*")):
-        begun.unlink(missing_ok=True)  # of a job that was cut off
-    raise typer.Exit(code)
+    raise typer.Exit(_run([str(part) for part in command]))
 
 
 def _gpus() -> int:

@@ -41,8 +41,11 @@ if TYPE_CHECKING:
 
     from ..restoration import Method, Outcome
 
-#: of what can be written
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".mp4", ".mov", ".mkv")
+#: of what can be written: files.FORMATS and video.CONTAINERS, which load PyTorch
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp"),
+    *(".mp4", ".m4v", ".mov", ".mkv", ".avi"),
+)
 LAST_FRAME = 10_000_000  # a day and more at 100 a second
 
 
